@@ -1,0 +1,1 @@
+"""Named events that a person must see, until acknowledged."""

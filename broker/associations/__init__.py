@@ -1,0 +1,1 @@
+"""Associations that devices made or were refused: the row to which queries, instances and later facts refer."""

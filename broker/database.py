@@ -1,0 +1,170 @@
+"""The database: who may write when, and how instants are kept. The tables belong to the `store.py` of each stage.
+
+SQLite: WAL, `synchronous=FULL` (NORMAL loses acknowledged rows at a power cut), writers `BEGIN IMMEDIATE` so that no
+reader turns writer and fails, readers `BEGIN` so that every SELECT of a flow sees one state. PostgreSQL: the same
+promises by `REPEATABLE READ READ ONLY` for readers and one advisory lock per room of writers.
+No transaction is held across the network or a page.
+"""
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.pool import QueuePool
+from sqlalchemy.types import TypeDecorator
+from sqlmodel import SQLModel
+
+from broker import failpoints
+from broker.errors import Unavailable
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+METADATA: MetaData = SQLModel.metadata
+METADATA.naming_convention = NAMING
+
+_BUSY_MILLISECONDS = 5000
+
+Transaction = Connection
+"""What a store's functions take: the caller's open transaction. Only the caller commits."""
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """An instant: aware in, aware UTC out, on every database. A naive value is a programming error."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive instants; keep UTC (SQLite drops zones)."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("an instant needs a zone")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the instant back in UTC."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Database:
+    """One environment's database. Raises Unavailable where the database is at fault."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for migrations and for tests that look at a query plan."""
+        return self._engine
+
+    @contextmanager
+    def write(self, what: str) -> Iterator[Transaction]:
+        """Open a writing transaction and commit it at the end of the block; roll back when the block raises.
+
+        `what` names its failpoints (`<what>.commit`) and the lock under which PostgreSQL's writers of the same
+        kind follow each other, so that read-then-write is safe on both databases.
+        """
+        with _database_errors(), self._engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                lock = zlib.crc32(what.encode())
+                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+            else:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                failpoints.hit(f"{what}.commit.before")
+                connection.commit()
+            except BaseException:
+                connection.rollback()
+                raise
+        failpoints.hit(f"{what}.commit.after")
+
+    @contextmanager
+    def read(self) -> Iterator[Transaction]:
+        """Open a reading transaction: everything read in the block belongs to one state of the database."""
+        with _database_errors(), self._engine.connect() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            else:
+                connection.exec_driver_sql("BEGIN")
+            try:
+                yield connection
+            finally:
+                connection.rollback()
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._engine.dispose()
+
+
+def table_of(row: type[SQLModel]) -> Table:
+    """Return the table behind a row class, for the Core statements of hot paths."""
+    return cast(Table, vars(row)["__table__"])
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the URL of the embedded database at `path`."""
+    return f"sqlite:///{path}"
+
+
+@contextmanager
+def _database_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(f"the database does not answer: {error.orig}") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise Unavailable(f"the database connection broke: {error.orig}") from error
+        raise
+
+
+def _sqlite_engine(url: str) -> Engine:
+    engine = create_engine(
+        url,
+        poolclass=QueuePool,
+        pool_size=32,
+        max_overflow=-1,
+        connect_args={"timeout": _BUSY_MILLISECONDS / 1000, "check_same_thread": False},
+    )
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.close()
+
+    return engine
+
+
+def _postgresql_engine(url: str) -> Engine:
+    engine = create_engine(url, pool_size=32, max_overflow=-1, pool_pre_ping=True)
+
+    @event.listens_for(engine, "connect")
+    def _prepare(connection: Any, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("SET synchronous_commit TO on")
+        cursor.execute("SET TIME ZONE 'UTC'")
+        cursor.close()
+        connection.commit()
+
+    return engine

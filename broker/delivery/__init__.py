@@ -1,0 +1,1 @@
+"""Instances owed to destinations: routing, states, retry, and the senders."""

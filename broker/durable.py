@@ -1,0 +1,92 @@
+"""Files that survive a power cut. The only module that writes, syncs, renames and unlinks; it decides nothing else.
+
+The order is always: temporary name, write, fdatasync, rename, fsync of the directory. A failed sync is never
+retried on the same descriptor, since the kernel may have dropped the pages: the file is given up.
+"""
+
+import os
+from pathlib import Path
+from types import TracebackType
+
+from broker import failpoints
+
+TEMPORARY_SUFFIX = ".part"
+
+
+class DurableFile:
+    """A file that appears under its name whole and synced, or not at all.
+
+    `place` names its failpoints (`<place>.write`, `.sync`, `.rename`, `.syncdir`). Leaving the `with` block without
+    `commit` removes what was written. Every method raises OSError as the system gives it.
+    """
+
+    def __init__(self, path: Path, place: str) -> None:
+        self._path = path
+        self._place = place
+        self._temporary = path.with_name(path.name + TEMPORARY_SUFFIX)
+        self._descriptor = os.open(self._temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        self._committed = False
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """Append `data`, all of it."""
+        with failpoints.around(f"{self._place}.write"):
+            view = memoryview(data).cast("B")
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+
+    def commit(self) -> None:
+        """Make the file durable under its name; when this returns, a power cut no longer loses it."""
+        with failpoints.around(f"{self._place}.sync"):
+            os.fdatasync(self._descriptor)
+        self._close()
+        with failpoints.around(f"{self._place}.rename"):
+            self._temporary.rename(self._path)
+        self._committed = True
+        with failpoints.around(f"{self._place}.syncdir"):
+            _sync_directory(self._path.parent)
+
+    def __enter__(self) -> "DurableFile":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close()
+        if not self._committed:
+            self._temporary.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def make_directory(path: Path) -> None:
+    """Create `path` and its parents, each entry synced into its own parent."""
+    if path.is_dir():
+        return
+    make_directory(path.parent)
+    path.mkdir(mode=0o700, exist_ok=True)
+    _sync_directory(path.parent)
+
+
+def remove(path: Path, place: str) -> None:
+    """Remove a file; one that is gone already is fine. The directory is not synced: a file that returns is harmless."""
+    with failpoints.around(f"{place}.unlink"):
+        path.unlink(missing_ok=True)
+
+
+def remove_leftovers(directory: Path) -> int:
+    """Remove the temporary files that an ended process left in `directory`; return how many there were."""
+    leftovers = list(directory.glob(f"*{TEMPORARY_SUFFIX}"))
+    for path in leftovers:
+        path.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""What the hospital asked for: messages translated into order changes, and the orders these leave."""

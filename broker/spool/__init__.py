@@ -1,0 +1,1 @@
+"""Received instances, durable before Success: keep, open, forget. How they lie on disk is `files.py`."""

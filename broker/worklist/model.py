@@ -1,0 +1,46 @@
+"""The values of the worklist."""
+
+from dataclasses import dataclass, field
+
+from broker.orders.model import Code, StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class WorklistItem:
+    """One Scheduled Procedure Step with its patient and requested procedure, as a modality sees it."""
+
+    id: int  # 0 before it is stored
+    order_id: int
+    status: StepStatus
+    patient_name: str
+    patient_id: str
+    issuer_of_patient_id: str
+    patient_birth_date: str
+    patient_sex: str
+    accession_number: str
+    requested_procedure_id: str
+    requested_procedure_description: str
+    requested_procedure_code: Code | None
+    study_instance_uid: str
+    scheduled_procedure_step_id: str
+    scheduled_procedure_step_description: str
+    scheduled_protocol_codes: tuple[Code, ...]
+    scheduled_procedure_step_start_date: str
+    scheduled_procedure_step_start_time: str
+    timezone: str
+    modality: str
+    scheduled_station_ae_titles: tuple[str, ...]  # empty: any device whose modality fits
+    scheduled_performing_physician_name: str
+    attributes: dict[str, str] = field(default_factory=dict)  # every further attribute by DICOM keyword
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who asks: a registered device by its stations and modality, or (all empty) a caller nobody knows."""
+
+    device: str = ""
+    stations: tuple[str, ...] = ()
+    modality: str = ""
+    station_name: str = ""
+    location: str = ""
+    character_sets: tuple[str, ...] = ("ISO_IR 100", "ISO_IR 192")

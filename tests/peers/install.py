@@ -1,0 +1,54 @@
+"""Install the Debian packages that the tests talk to, when they are missing and the user may.
+
+Run by `make peers`, before the virtual environment is used; standard library only. A package that is missing and
+cannot be installed is a failure that names it.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+# What a package gives us -> the package.
+PACKAGES = {
+    "storescp": "dcmtk",
+    "/usr/sbin/Orthanc": "orthanc",
+    "/usr/share/orthanc/plugins/libOrthancDicomWeb.so": "orthanc-dicomweb",
+    "/usr/lib/postgresql/*/bin/initdb": "postgresql",
+}
+
+
+def missing() -> list[str]:
+    """Return the packages that are not there."""
+    return [package for thing, package in PACKAGES.items() if not _is_there(thing)]
+
+
+def _is_there(thing: str) -> bool:
+    if not thing.startswith("/"):
+        return shutil.which(thing) is not None
+    return any(Path("/").glob(thing.lstrip("/")))
+
+
+def main() -> int:
+    """Install what is missing; return the exit code."""
+    packages = missing()
+    if not packages:
+        return 0
+    print("installing for the tests:", ", ".join(packages), flush=True)
+    prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
+        result = subprocess.run([*prefix, *command], env=environment, capture_output=True, text=True, check=False)
+        if result.returncode:
+            print(result.stdout[-2000:], result.stderr[-2000:], sep="\n")
+            print(f"cannot install {', '.join(missing())}: run 'apt-get install {' '.join(missing())}' as root")
+            return 1
+    still = missing()
+    if still:
+        print(f"still missing after the installation: {', '.join(still)}")
+    return 1 if still else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
