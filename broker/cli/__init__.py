@@ -3,9 +3,25 @@
 import click
 
 from broker import __version__
+from broker.cli.group import Noun, Nouns
+
+NOUNS = {
+    "serve": Noun("broker.cli.serve:command", "Run one environment until it is told to stop."),
+    "env": Noun("broker.cli.env:group", "Environments: what their profiles say, and whether it holds."),
+    "order": Noun("broker.cli.order:group", "Orders: be the RIS, see what arrived and what became of it."),
+    "worklist": Noun("broker.cli.worklist:group", "The worklist as a device sees it."),
+    "modality": Noun("broker.cli.modality:group", "Modalities: their documents, revisions and bindings."),
+    "rejection": Noun("broker.cli.rejection:group", "Refused associations, with the nearest known title."),
+    "delivery": Noun("broker.cli.delivery:group", "Deliveries: what is owed to whom, and why it waits."),
+    "alert": Noun("broker.cli.alert:group", "Alerts: what a person must see."),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Nouns,
+    nouns=NOUNS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="broker")
 def main() -> None:
     """A modality worklist broker and store gateway with test/production cutover."""

@@ -1,0 +1,170 @@
+"""What every noun needs: which environment, who asks, and how a result is written. Decides nothing about the result."""
+
+import json
+import os
+import pwd
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+
+from broker import clock as clocks
+from broker.audit.model import Actor, ActorKind
+from broker.clock import Clock, rfc3339
+from broker.database import Database
+from broker.environments import profile as profiles
+from broker.environments.model import Profile
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+# A pipe has no width: nothing is folded there.
+_UNBOUNDED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An environment that is open for one command."""
+
+    profile: Profile
+    database: Database
+    clock: Clock
+    actor: Actor
+
+
+def env_option(function: _F) -> _F:
+    """Add `--env E` (default `$BROKER_ENV`), passed as `env`; without either, exit 2 with the names that exist."""
+    option = click.option(
+        "--env",
+        metavar="E",
+        envvar="BROKER_ENV",
+        callback=_required,
+        help="The environment: a profile's name or a path to a profile.  [default: $BROKER_ENV]",
+    )
+    return option(function)
+
+
+def json_option(function: _F) -> _F:
+    """Add `--json`, passed as `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Write one JSON document.")(function)
+
+
+@contextmanager
+def opened(env: str) -> Iterator[Opened]:
+    """Open the environment `env` for the block.
+
+    Raises NotFound for an unknown one, Misconfigured with every mistake of its profile, Unavailable when its
+    database cannot be opened.
+    """
+    from broker.app import open_database  # noqa: PLC0415 - a broken engine must not stop `broker env check`
+
+    profile = profiles.read(profiles.find(env))
+    database = open_database(profile)
+    try:
+        yield Opened(profile, database, clocks.from_environment(), os_user())
+    finally:
+        database.close()
+
+
+def os_user() -> Actor:
+    """Return the operating-system user as the system knows him; the environment's variables are not believed."""
+    number = os.getuid()
+    try:
+        return Actor(ActorKind.OS_USER, pwd.getpwuid(number).pw_name)
+    except KeyError:
+        return Actor(ActorKind.OS_USER, f"uid {number}")
+
+
+def titled(profile: Profile, what: str) -> str:
+    """Return the title of a table: the environment's name in its colour, and what the table lists."""
+    return f"[bold {profile.colour}]{_escaped(profile.name)}[/] {_escaped(what)}"
+
+
+def listing(
+    rows: Sequence[Mapping[str, object]], columns: Sequence[tuple[str, str]], as_json: bool, title: str = ""
+) -> None:
+    """Write rows on stdout: a table of `columns` (key, heading), or with `as_json` all their keys as one JSON array.
+
+    `title` is rich markup, see `titled`. Nothing is ever cut: a terminal folds what is too wide, a pipe has no width.
+    """
+    if as_json:
+        _write_json([dict(row) for row in rows])
+        return
+    _write_table([heading for _, heading in columns], [[row.get(key) for key, _ in columns] for row in rows], title)
+
+
+def detail(mapping: Mapping[str, object], as_json: bool, title: str = "") -> None:
+    """Write one thing on stdout, a line a field, or with `as_json` as one JSON object."""
+    if as_json:
+        _write_json(dict(mapping))
+        return
+    _write_table([], [[key, value] for key, value in _flat(mapping)], title)
+
+
+def _required(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value or context.resilient_parsing:
+        return value
+    names = ", ".join(file.stem for file in profiles.available()) or "none"
+    raise click.UsageError(f"which environment? Give --env or set $BROKER_ENV. Found in {profiles.folder()}: {names}")
+
+
+def _write_json(value: object) -> None:
+    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return rfc3339(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    return str(value)
+
+
+def _write_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
+    # rich takes longer to import than most commands take to run.
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(title=title or None, title_justify="left", show_header=bool(headings))
+    for heading in headings or ("", ""):
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(_cell(value)) for value in row))
+    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED).print(table)
+
+
+def _flat(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in mapping.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _cell(value: object) -> str:
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return rfc3339(value)
+        case Mapping():
+            return ", ".join(f"{key}={_cell(item)}" for key, item in value.items())
+        case list() | tuple() | set() | frozenset():
+            lines = any(isinstance(item, Mapping) for item in value)
+            return ("\n" if lines else ", ").join(_cell(item) for item in value)
+    return "".join(_visible(character) for character in str(value))
+
+
+def _visible(character: str) -> str:
+    # A peer's text must not steer the terminal.
+    return character if character.isprintable() or character == "\n" else f"\\x{ord(character):02x}"
+
+
+def _escaped(text: str) -> str:
+    return text.replace("[", r"\[")
