@@ -1,0 +1,238 @@
+"""Profile files: finds them, reads one into frozen values, and names every mistake at once. Opens nothing else."""
+
+import os
+import re
+from pathlib import Path
+from zoneinfo import ZoneInfo, available_timezones
+
+from broker.environments.model import (
+    Destination,
+    DicomSettings,
+    Hl7Settings,
+    HttpSettings,
+    Profile,
+    Protocol,
+    UnknownCallers,
+    World,
+)
+from broker.environments.reading import Mistakes, TomlTable, did_you_mean, parse, quoted
+from broker.environments.routes import read_routes
+from broker.errors import NotFound
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_REFERENCE = re.compile(r"\$\{ENV:([^}]*)\}")
+_PROCESSING_IDS = {World.PRODUCTION: ("P",), World.TEST: ("T", "D")}
+# HL7 table 0103.
+_KNOWN_PROCESSING_IDS = ("P", "T", "D")
+_RESERVED_DESTINATIONS = ("no-route",)
+_POSTGRESQL = "postgresql+psycopg://"
+_HIGHEST_PORT = 65535
+
+
+def folder() -> Path:
+    """Return the folder of the profiles: `$BROKER_ENVIRONMENTS`, by default `environments/` here."""
+    return Path(os.environ.get("BROKER_ENVIRONMENTS") or "environments")
+
+
+def available() -> list[Path]:
+    """Return every profile in `folder()`, by name."""
+    return sorted(folder().glob("*.toml"))
+
+
+def find(name_or_path: str) -> Path:
+    """Return the file of a profile by its name in `folder()`, or by its path. Raises NotFound."""
+    named = folder() / f"{name_or_path}.toml"
+    if _NAME.fullmatch(name_or_path) and named.is_file():
+        return named
+    path = Path(name_or_path)
+    if path.is_file():
+        return path
+    names = [file.stem for file in available()]
+    found = ", ".join(names) or "none"
+    hint = did_you_mean(name_or_path, names) or "."
+    raise NotFound(f"there is no environment {name_or_path!r}{hint} Found in {folder()}: {found}")
+
+
+def read(file: Path) -> Profile:
+    """Return the environment that `file` describes; relative paths in it are relative to the file.
+
+    Raises Misconfigured whose text names every mistake, a line each: `file: key: reason`.
+    """
+    root = parse(_content(file), str(file))
+    profile = _profile(root, file.absolute())
+    root.finish()
+    root.mistakes.stop()
+    return profile
+
+
+def _content(file: Path) -> bytes:
+    mistakes = Mistakes(str(file))
+    content = b""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        mistakes.add("file", f"cannot be read: {error.strerror}")
+    mistakes.stop()
+    return content
+
+
+def _profile(root: TomlTable, file: Path) -> Profile:
+    # Absent where it is wrong: then nothing is measured against it.
+    kind = root.choice("kind", World)
+    state = _path(root, "state", file)
+    hl7, dicom, http = _hl7(root.table("hl7"), kind), _dicom(root.table("dicom")), _http(root.table("http"))
+    _refuse_shared_ports(root, {"hl7": hl7.port, "dicom": dicom.port, "http": http.port})
+    destinations = _destinations(root, kind, file)
+    return Profile(
+        file=file,
+        name=_name(root),
+        kind=kind or World.PRODUCTION,
+        site=root.text("site", ""),
+        timezone=_timezone(root),
+        state=state,
+        database_url=_database_url(root.table("database", required=False), state, file),
+        hl7=hl7,
+        dicom=dicom,
+        http=http,
+        unknown_callers=_unknown_callers(root.table("policy", required=False), kind),
+        destinations=destinations,
+        routes=read_routes(root, [destination.name for destination in destinations]),
+    )
+
+
+def _name(table: TomlTable) -> str:
+    name = table.text("name")
+    if name and not _NAME.fullmatch(name):
+        table.wrong("name", f"{name!r} must be 1 to 64 letters, digits, '.', '_' or '-' and begin with no sign")
+    return name
+
+
+def _path(table: TomlTable, key: str, file: Path) -> Path:
+    return (file.parent / table.text(key)).resolve()
+
+
+def _timezone(root: TomlTable) -> ZoneInfo:
+    name = root.text("timezone")
+    try:
+        return ZoneInfo(name or "UTC")
+    # Unknown, malformed ("../x"), or a folder of zones ("Europe").
+    except (KeyError, ValueError, OSError):
+        root.wrong("timezone", f"unknown time zone {name!r}{did_you_mean(name, available_timezones())}")
+        return ZoneInfo("UTC")
+
+
+def _database_url(table: TomlTable, state: Path, file: Path) -> str:
+    url = table.text("url", f"sqlite:///{state / 'broker.db'}")
+    table.finish()
+    # A reference keeps a secret out of the file; the value is never part of a message.
+    for variable in _REFERENCE.findall(url):
+        if variable not in os.environ:
+            table.wrong("url", f"the environment variable {variable!r} is not set")
+    url = _REFERENCE.sub(lambda match: os.environ.get(match[1], ""), url)
+    if url.startswith("sqlite:///"):
+        return _sqlite_url(table, url.removeprefix("sqlite:///"), file)
+    if url.startswith("postgresql://"):
+        return _POSTGRESQL + url.removeprefix("postgresql://")
+    if not url.startswith(_POSTGRESQL):
+        table.wrong("url", f"must begin with 'sqlite:///' or {_POSTGRESQL!r}")
+    return url
+
+
+def _sqlite_url(table: TomlTable, path: str, file: Path) -> str:
+    if path in ("", ":memory:"):
+        table.wrong("url", "a database in memory would forget everything")
+    return f"sqlite:///{(file.parent / path).resolve()}"
+
+
+def _hl7(table: TomlTable, kind: World | None) -> Hl7Settings:
+    ids = table.texts("processing_ids", _PROCESSING_IDS[kind or World.PRODUCTION])
+    for unknown in (value for value in ids if value not in _KNOWN_PROCESSING_IDS):
+        table.wrong("processing_ids", f"{unknown!r} is none of {quoted(_KNOWN_PROCESSING_IDS)}")
+    if not ids:
+        table.wrong("processing_ids", "no message would be taken")
+    settings = Hl7Settings(_host(table), _listening_port(table), ids)
+    table.finish()
+    return settings
+
+
+def _dicom(table: TomlTable) -> DicomSettings:
+    title = table.title("ae_title")
+    aliases = table.titles("aliases", ())
+    if title in aliases:
+        table.wrong("aliases", f"{str(title)!r} is the ae_title itself")
+    settings = DicomSettings(_host(table), _listening_port(table), title, aliases)
+    table.finish()
+    return settings
+
+
+def _http(table: TomlTable) -> HttpSettings:
+    settings = HttpSettings(_host(table), _listening_port(table))
+    table.finish()
+    return settings
+
+
+def _host(table: TomlTable) -> str:
+    return table.text("host")
+
+
+def _listening_port(table: TomlTable) -> int:
+    return table.integer("port", 0, _HIGHEST_PORT)
+
+
+def _refuse_shared_ports(root: TomlTable, ports: dict[str, int]) -> None:
+    first: dict[int, str] = {}
+    for listener, port in ports.items():
+        # 0 is any free port, -1 a mistake named already.
+        if port > 0 and first.setdefault(port, listener) != listener:
+            root.wrong(f"{listener}.port", f"{port} is also the port of {first[port]}")
+
+
+def _unknown_callers(table: TomlTable, kind: World | None) -> UnknownCallers:
+    policy = table.choice("unknown_callers", UnknownCallers, UnknownCallers.REJECT)
+    if policy is UnknownCallers.ACCEPT and kind is World.PRODUCTION:
+        table.wrong("unknown_callers", "'accept' is refused in production: register each device")
+    table.finish()
+    return policy or UnknownCallers.REJECT
+
+
+def _destinations(root: TomlTable, kind: World | None, file: Path) -> tuple[Destination, ...]:
+    destinations: list[Destination] = []
+    for table in root.tables("destinations"):
+        destination = _destination(table, kind, file)
+        if destination.name and any(other.name == destination.name for other in destinations):
+            table.wrong("name", f"there are two destinations {destination.name!r}")
+        destinations.append(destination)
+    return tuple(destinations)
+
+
+def _destination(table: TomlTable, kind: World | None, file: Path) -> Destination:
+    name = _name(table)
+    if name in _RESERVED_DESTINATIONS:
+        table.wrong("name", f"{name!r} has a meaning of its own; choose another")
+    world = table.choice("world", World, kind or World.PRODUCTION) or kind or World.PRODUCTION
+    if kind is not None and world is not kind:
+        table.wrong("world", f"a destination of the {world} world in a {kind} profile")
+    match table.choice("protocol", Protocol):
+        case Protocol.DIMSE:
+            return _dimse(table, name, world)
+        case Protocol.FOLDER:
+            return _folder(table, name, world, file)
+        case Protocol.STOW:
+            table.wrong("protocol", "'stow' is not supported by this version yet: use 'dimse' or 'folder'")
+    # Which keys belong here is not known without a usable protocol.
+    return Destination(name, Protocol.FOLDER, world)
+
+
+def _dimse(table: TomlTable, name: str, world: World) -> Destination:
+    calling = table.text("calling", "broker")
+    if calling not in ("broker", "device"):
+        calling = table.as_title("calling", calling)
+    host, port, title = _host(table), table.integer("port", 1, _HIGHEST_PORT), table.title("ae_title")
+    table.finish()
+    return Destination(name, Protocol.DIMSE, world, host=host, port=port, ae_title=title, calling=calling)
+
+
+def _folder(table: TomlTable, name: str, world: World, file: Path) -> Destination:
+    path = _path(table, "path", file)
+    table.finish()
+    return Destination(name, Protocol.FOLDER, world, path=path)
