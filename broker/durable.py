@@ -4,6 +4,7 @@ The order is always: temporary name, write, fdatasync, rename, fsync of the dire
 retried on the same descriptor, since the kernel may have dropped the pages: the file is given up.
 """
 
+import fcntl
 import os
 from pathlib import Path
 from types import TracebackType
@@ -76,12 +77,42 @@ def remove(path: Path, place: str) -> None:
         path.unlink(missing_ok=True)
 
 
+def move(path: Path, target: Path, place: str) -> None:
+    """Move a file to another directory of the same file system; both directories are synced."""
+    with failpoints.around(f"{place}.rename"):
+        path.rename(target)
+    with failpoints.around(f"{place}.syncdir"):
+        _sync_directory(target.parent)
+        _sync_directory(path.parent)
+
+
+def sync_parent(path: Path) -> None:
+    """Make the entry of `path` in its parent durable, where an ended process may have left it unsynced."""
+    _sync_directory(path.parent)
+
+
+def discard_leftover(path: Path) -> None:
+    """Remove the temporary file that an ended process left of `path`."""
+    path.with_name(path.name + TEMPORARY_SUFFIX).unlink(missing_ok=True)
+
+
 def remove_leftovers(directory: Path) -> int:
     """Remove the temporary files that an ended process left in `directory`; return how many there were."""
     leftovers = list(directory.glob(f"*{TEMPORARY_SUFFIX}"))
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)
+
+
+def lock(path: Path) -> int | None:
+    """Take the lock that `path` stands for, for the life of the process; return its descriptor, or None when taken."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _sync_directory(path: Path) -> None:

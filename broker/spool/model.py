@@ -25,7 +25,7 @@ class SpooledInstance:
     id: str  # ours, 26 characters; also names the file
     facts: ReceiptFacts
     sha256: str  # of the data set's bytes
-    path: str
+    path: str  # below the spool's directory
     offset: int  # of the data set in the file
     length: int
     study_instance_uid: str
@@ -34,3 +34,4 @@ class SpooledInstance:
     accession_number: str
     modality: str
     attributes: dict[str, str] = field(default_factory=dict)
+    conflicts_with: str = ""  # id of an earlier instance with this SOP Instance UID and other content

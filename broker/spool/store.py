@@ -1,0 +1,173 @@
+"""The instance table: the index of the spool. A forgotten instance keeps its row; its file is gone."""
+
+import json
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, Row, Text, func, insert, select, update
+from sqlmodel import Field, SQLModel
+
+from broker.database import Transaction, UtcDateTime, table_of
+from broker.spool.files import Known
+from broker.spool.model import ReceiptFacts, SpooledInstance
+
+_BATCH = 500  # identifiers in one statement
+
+
+class InstanceRow(SQLModel, table=True):
+    """One received instance."""
+
+    __tablename__ = "instance"
+
+    id: str = Field(primary_key=True, max_length=26)
+    association_id: str = Field(index=True)
+    calling_ae_title: str
+    called_ae_title: str
+    device: str = Field(index=True)
+    sop_class_uid: str
+    sop_instance_uid: str = Field(index=True)
+    transfer_syntax: str
+    received: datetime = Field(sa_type=UtcDateTime, index=True)
+    sha256: str
+    path: str
+    data_offset: int
+    data_length: int = Field(sa_type=BigInteger)
+    study_instance_uid: str = Field(index=True)
+    series_instance_uid: str
+    patient_id: str
+    accession_number: str = Field(index=True)
+    modality: str
+    attributes: str = Field(sa_type=Text)
+    conflicts_with: str
+    forgotten: datetime | None = Field(default=None, sa_type=UtcDateTime, index=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolCounts:
+    """What the spool holds now."""
+
+    instances: int
+    octets: int
+
+
+_TABLE = table_of(InstanceRow)
+
+
+def add(tx: Transaction, instance: SpooledInstance) -> None:
+    """Add the row of an instance whose file is durable."""
+    facts = instance.facts
+    tx.execute(
+        insert(_TABLE).values(
+            id=instance.id,
+            association_id=facts.association_id,
+            calling_ae_title=facts.calling_ae_title,
+            called_ae_title=facts.called_ae_title,
+            device=facts.device,
+            sop_class_uid=facts.sop_class_uid,
+            sop_instance_uid=facts.sop_instance_uid,
+            transfer_syntax=facts.transfer_syntax,
+            received=facts.received,
+            sha256=instance.sha256,
+            path=instance.path,
+            data_offset=instance.offset,
+            data_length=instance.length,
+            study_instance_uid=instance.study_instance_uid,
+            series_instance_uid=instance.series_instance_uid,
+            patient_id=instance.patient_id,
+            accession_number=instance.accession_number,
+            modality=instance.modality,
+            attributes=json.dumps(instance.attributes),
+            conflicts_with=instance.conflicts_with,
+        )
+    )
+
+
+def find(tx: Transaction, instance_id: str) -> SpooledInstance | None:
+    """Return one instance, forgotten or not."""
+    row = tx.execute(select(_TABLE).where(_TABLE.c.id == instance_id)).first()
+    return None if row is None else _value(row)
+
+
+def find_all(tx: Transaction, instance_ids: Collection[str]) -> dict[str, SpooledInstance]:
+    """Return the instances of these identifiers that there are."""
+    found: dict[str, SpooledInstance] = {}
+    for ids in _batches(sorted(set(instance_ids))):
+        found.update((row.id, _value(row)) for row in tx.execute(select(_TABLE).where(_TABLE.c.id.in_(ids))))
+    return found
+
+
+def find_by_sop(tx: Transaction, sop_instance_uid: str) -> list[SpooledInstance]:
+    """Return every version of an instance, oldest first, forgotten ones too."""
+    query = select(_TABLE).where(_TABLE.c.sop_instance_uid == sop_instance_uid).order_by(_TABLE.c.id)
+    return [_value(row) for row in tx.execute(query)]
+
+
+def same(tx: Transaction, facts: ReceiptFacts, sha256: str) -> SpooledInstance | None:
+    """Return the instance that was received before with equal content: a resend, which owes nothing new."""
+    versions = find_by_sop(tx, facts.sop_instance_uid)
+    return next(
+        (v for v in versions if v.sha256 == sha256 and v.facts.transfer_syntax == facts.transfer_syntax),
+        None,
+    )
+
+
+def conflicting(tx: Transaction, facts: ReceiptFacts, sha256: str) -> SpooledInstance | None:
+    """Return the newest instance of this SOP Instance UID with other content; both are kept, neither replaces."""
+    versions = find_by_sop(tx, facts.sop_instance_uid)
+    return next((v for v in reversed(versions) if v.sha256 != sha256), None)
+
+
+def forget(tx: Transaction, instance_id: str, now: datetime) -> bool:
+    """Mark an instance whose file may go; tell whether it was still held."""
+    statement = update(_TABLE).where(_TABLE.c.id == instance_id, _TABLE.c.forgotten.is_(None)).values(forgotten=now)
+    return tx.execute(statement).rowcount == 1
+
+
+def known(tx: Transaction, instance_ids: Sequence[str]) -> Known:
+    """Return which identifiers the index holds and which it has let go, for `FileSpool.recover`."""
+    held: set[str] = set()
+    forgotten: set[str] = set()
+    for ids in _batches(instance_ids):
+        for row in tx.execute(select(_TABLE.c.id, _TABLE.c.forgotten).where(_TABLE.c.id.in_(ids))):
+            (held if row.forgotten is None else forgotten).add(row.id)
+    return Known(held, forgotten)
+
+
+def counts(tx: Transaction) -> SpoolCounts:
+    """Return how many instances are held, and how many bytes of data set."""
+    query = select(func.count(), func.coalesce(func.sum(_TABLE.c.data_length), 0)).where(_TABLE.c.forgotten.is_(None))
+    instances, octets = tx.execute(query).one()
+    return SpoolCounts(int(instances), int(octets))
+
+
+def _batches(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + _BATCH] for start in range(0, len(ids), _BATCH)]
+
+
+def _value(row: Row[Any]) -> SpooledInstance:
+    return SpooledInstance(
+        id=row.id,
+        facts=ReceiptFacts(
+            association_id=row.association_id,
+            calling_ae_title=row.calling_ae_title,
+            called_ae_title=row.called_ae_title,
+            device=row.device,
+            sop_class_uid=row.sop_class_uid,
+            sop_instance_uid=row.sop_instance_uid,
+            transfer_syntax=row.transfer_syntax,
+            received=row.received,
+        ),
+        sha256=row.sha256,
+        path=row.path,
+        offset=row.data_offset,
+        length=row.data_length,
+        study_instance_uid=row.study_instance_uid,
+        series_instance_uid=row.series_instance_uid,
+        patient_id=row.patient_id,
+        accession_number=row.accession_number,
+        modality=row.modality,
+        attributes=json.loads(row.attributes),
+        conflicts_with=row.conflicts_with,
+    )
