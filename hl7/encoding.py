@@ -154,7 +154,7 @@ def unescape(text: str, delimiters: Delimiters, codec: str) -> str:
     if not mark or mark not in text:
         return text
     quoted = re.escape(mark)
-    hexadecimal = f"(?:{quoted}X(?:[0-9A-Fa-f]{{2}})+{quoted})+"
+    hexadecimal = f"(?:{quoted}X(?:[0-9A-Fa-f]{{2}})++{quoted})++"
     pattern = f"{hexadecimal}|{quoted}[^{quoted}]*{quoted}"
     return re.sub(pattern, lambda found: _resolved(found[0], delimiters, codec), text)
 

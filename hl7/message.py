@@ -1,5 +1,7 @@
 """A message as text that can be asked for its fields: lazy, lossless, counted from 1. Gives no meaning to any field."""
 
+import re
+
 from hl7.encoding import DEFAULT_FALLBACK, Delimiters, codecs_of, decode, unescape
 from hl7.errors import Hl7Error, Unreadable
 from hl7.header import Header, read_header, without_lead
@@ -8,6 +10,8 @@ MOST_SEGMENTS = 100_000
 MOST_FIELDS = 10_000  # of one segment; the standard's longest has under 100
 MOST_REPETITIONS = 1_000  # of one field, where they are counted
 MOST_COMPONENTS = 1_000  # of one field, where all are asked for
+NO_NAME = "???"  # of a line that does not begin as a segment does
+_NAME = re.compile("[A-Za-z][A-Za-z0-9]{2}")
 _BLANK = " \t\f\v\0\x1a\x1c"
 _HEADERS = ("MSH", "FHS", "BHS")  # their field 1 is the separator itself
 
@@ -144,15 +148,17 @@ class Message:
 
 
 def _segments(text: str, delimiters: Delimiters, codec: str) -> tuple[Segment, ...]:
-    lines = [stripped for line in text.split("\r", MOST_SEGMENTS * 2) if (stripped := line.strip(_BLANK))]
+    lines = re.split("\r+", text.strip(_BLANK + "\r"), maxsplit=MOST_SEGMENTS)
     if len(lines) > MOST_SEGMENTS:
         raise Hl7Error("100", "", f"more than {MOST_SEGMENTS} segments")
     counts: dict[str, int] = {}
-    return tuple(_segment(line, counts, delimiters, codec) for line in lines)
+    stripped = (line.strip(_BLANK) for line in lines)
+    return tuple(_segment(line, counts, delimiters, codec) for line in stripped if line)
 
 
 def _segment(line: str, counts: dict[str, int], delimiters: Delimiters, codec: str) -> Segment:
-    name = line[:3] if line[3:4] in ("", delimiters.field) else _nth(line, delimiters.field, 1)
+    # A line that is no segment (a broken note, for instance) must not get a patient's data into a place name.
+    name = line[:3] if _NAME.fullmatch(line[:3]) and line[3:4] in ("", delimiters.field) else NO_NAME
     position = counts[name] = counts.get(name, 0) + 1
     segment = Segment(line, name, position, delimiters, codec)
     if line.count(delimiters.field) > MOST_FIELDS:

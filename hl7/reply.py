@@ -95,7 +95,9 @@ class _Writer:
         return separator.encode("ascii").join(self.leaf(text) for text in texts)
 
     def segment(self, *fields: bytes) -> bytes:
-        return self.separator.join(fields).rstrip(self.separator)
+        text = self.separator.join(fields).rstrip(self.separator)
+        # What we send back may end in FS: with the terminator after it, it would look like the end of the frame.
+        return text + self.separator if text.endswith(b"\x1c") else text
 
 
 def _msh(header: Header, write: _Writer, now: datetime, control_id: str, character_set: bytes) -> bytes:
@@ -129,7 +131,7 @@ def _err(error: ReplyError, write: _Writer, located: bool) -> bytes:
         coded = write.joined(write.delimiters.subcomponent, error.code, name, "HL70357")
         where = write.joined(write.delimiters.component, *[*place, "", "", ""][:3])
         return write.segment(b"ERR", where + write.delimiters.component.encode("ascii") + coded)
-    # ERL has the repetition between field and component (2.A.28).
+    # ERL has the repetition between field and component (chapter 2A).
     full = [*place[:3], "1", place[3]] if len(place) > 3 else place
     return write.segment(
         b"ERR",
@@ -144,9 +146,9 @@ def _err(error: ReplyError, write: _Writer, located: bool) -> bytes:
 
 def _errors(err: Segment) -> list[ReplyError]:
     if err.get(3):
-        place = err.components(2)  # without the repetition, its fourth
-        shown = [*place[:3], *place[4:5]]
-        return [ReplyError(err.get(3), "^".join(shown), err.get(8), err.get(4) or "E")]
+        full = err.components(2)
+        place = [*full[:3], *full[4:5]]  # ERL's fourth is the repetition
+        return [ReplyError(err.get(3), "^".join(place), err.get(8), err.get(4) or "E")]
     found = []
     for repetition in range(1, err.repetitions(1) + 1):
         place = [err.get(1, component, repetition=repetition) for component in (1, 2, 3)]
@@ -157,10 +159,11 @@ def _errors(err: Segment) -> list[ReplyError]:
 
 def _character_set(header: Header) -> tuple[str, bytes]:
     try:
-        codec = codecs_of(header.character_set, header.delimiters.repetition, ())[0]
+        codecs = codecs_of(header.character_set, header.delimiters.repetition, ())
     except Hl7Error:
         return "ascii", b""
-    return codec, header.raw(18)
+    # We read 8859/1 as Windows-1252 too, but write only what it has.
+    return "latin-1" if "latin-1" in codecs else codecs[0], header.raw(18)
 
 
 def _version(version: str) -> tuple[int, ...]:
