@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import LargeBinary, Row, insert, select, update
+from sqlalchemy import LargeBinary, Row, insert, inspect, select, update
 from sqlmodel import Field, SQLModel
 
 from broker.audit import store as audit
@@ -80,6 +80,7 @@ def apply(
     content: bytes,
     actor: Actor,
     now: datetime,
+    *,
     own_titles: Iterable[AETitle] = (),
     why: str = "",
 ) -> Revision:
@@ -96,7 +97,7 @@ def apply(
     _refuse_taken_titles(tx, after, own_titles)
     _keep(tx, revision)
     _put(tx, after)
-    detail = {"revision": revision.sha256, "replaces": before.revision if before else ""}
+    detail: dict[str, object] = {"revision": revision.sha256, "replaces": before.revision if before else ""}
     _changed(tx, "modality.apply", document.name, Change(actor, now, why), detail)
     return _revision(tx, revision.sha256)
 
@@ -107,6 +108,7 @@ def bind(
     binding: Binding,
     actor: Actor,
     now: datetime,
+    *,
     own_titles: Iterable[AETitle] = (),
     why: str = "",
 ) -> Modality:
@@ -150,6 +152,11 @@ def _refuse_taken_titles(tx: Transaction, device: Modality, own_titles: Iterable
 
 
 # --- what is there -----------------------------------------------------------------------------------------------
+
+
+def exists(tx: Transaction) -> bool:
+    """Tell whether the tables are there: a database that was never opened by us has none."""
+    return inspect(tx).has_table(ModalityRow.__tablename__)
 
 
 def generation(tx: Transaction) -> int:
