@@ -1,0 +1,112 @@
+"""`broker env`: what the profiles say, and whether it holds. The checks themselves are in `env_check`."""
+
+from pathlib import Path
+
+import click
+from click.exceptions import Exit
+from sqlalchemy import make_url
+
+from broker.cli.context import detail, json_option, listing, titled
+from broker.cli.env_check import offline, online
+from broker.environments import profile as profiles
+from broker.environments.model import Destination, Profile
+from broker.errors import Misconfigured
+
+NOT_READY = 3
+
+
+@click.group(name="env")
+def group() -> None:
+    """Environments: what their profiles say, and whether it holds."""
+
+
+@group.command(name="list")
+@json_option
+def list_(as_json: bool) -> None:
+    """List every profile found in $BROKER_ENVIRONMENTS, valid or not."""
+    rows = [_row(file) for file in profiles.available()]
+    keys = ("name", "kind", "ae_title", "hl7", "dicom", "http", "state")
+    listing(rows, [(key, key.replace("_", " ")) for key in keys], as_json, "environments")
+
+
+@group.command(name="show")
+@click.argument("env", metavar="E", envvar="BROKER_ENV")
+@json_option
+def show(env: str, as_json: bool) -> None:
+    """Show the environment E as its profile describes it, defaults included."""
+    profile = profiles.read(profiles.find(env))
+    detail(_shown(profile), as_json, titled(profile, profile.kind))
+
+
+@group.command(name="check")
+@click.argument("env", metavar="E", envvar="BROKER_ENV")
+@click.option("--online", "is_online", is_flag=True, help="Call every destination too.")
+@json_option
+def check(env: str, is_online: bool, as_json: bool) -> None:
+    """Check the environment E: profile, state, database, modalities. Exit 3 when something is not ready."""
+    profile = profiles.read(profiles.find(env))
+    findings = [*offline(profile), *(online(profile) if is_online else ())]
+    rows: list[dict[str, object]] = [
+        {"check": finding.check, "result": "ok" if finding.good else "not ready", "finding": finding.text}
+        for finding in findings
+    ]
+    listing(rows, [(key, key) for key in ("check", "result", "finding")], as_json, titled(profile, "checks"))
+    wrong = [finding for finding in findings if not finding.good]
+    for finding in wrong:
+        click.echo(f"{finding.check}: {finding.text}", err=True)
+    if wrong:
+        raise Exit(NOT_READY)
+
+
+def _row(file: Path) -> dict[str, object]:
+    row: dict[str, object] = {"name": file.stem, "file": file}
+    try:
+        profile = profiles.read(file)
+    except Misconfigured as error:
+        mistakes = str(error).splitlines()
+        count = f"{len(mistakes)} mistake{'s' if len(mistakes) > 1 else ''}: see broker env check {file.stem}"
+        return {**row, "valid": False, "state": count, "mistakes": mistakes}
+    return {
+        **row,
+        "kind": profile.kind,
+        "ae_title": profile.dicom.ae_title,
+        "hl7": profile.hl7.port,
+        "dicom": profile.dicom.port,
+        "http": profile.http.port,
+        "valid": True,
+        "state": "valid",
+        "mistakes": [],
+    }
+
+
+def _shown(profile: Profile) -> dict[str, object]:
+    hl7, dicom, http = profile.hl7, profile.dicom, profile.http
+    return {
+        "name": profile.name,
+        "kind": profile.kind,
+        "site": profile.site,
+        "timezone": profile.timezone.key,
+        "file": profile.file,
+        "state": profile.state,
+        "database": {"url": make_url(profile.database_url).render_as_string(hide_password=True)},
+        "hl7": {"host": hl7.host, "port": hl7.port, "processing_ids": hl7.processing_ids},
+        "dicom": {"host": dicom.host, "port": dicom.port, "ae_title": dicom.ae_title, "aliases": dicom.aliases},
+        "http": {"host": http.host, "port": http.port},
+        "policy": {"unknown_callers": profile.unknown_callers},
+        "destinations": [_destination(destination) for destination in profile.destinations],
+        "routes": [{"to": route.to, "when": dict(route.when)} for route in profile.routes],
+    }
+
+
+def _destination(destination: Destination) -> dict[str, object]:
+    shown = {
+        "name": destination.name,
+        "protocol": destination.protocol,
+        "world": destination.world,
+        "host": destination.host,
+        "port": destination.port,
+        "ae_title": destination.ae_title,
+        "path": destination.path,
+    }
+    calling = {"calling": destination.calling} if destination.ae_title else {}
+    return {key: value for key, value in {**shown, **calling}.items() if value}

@@ -1,0 +1,174 @@
+"""The checks of `broker env check`: each gives a finding with its likely cause. Changes nothing on disk or anywhere."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.database import Database
+from broker.dimse.service import (
+    CALLED_NOT_RECOGNIZED,
+    CALLING_NOT_RECOGNIZED,
+    AssociationRefused,
+    Peer,
+    Requestor,
+)
+from broker.environments import profile as profiles
+from broker.environments.model import Destination, Profile, Protocol
+from broker.errors import BrokerError, Misconfigured, Unavailable
+from broker.registry import store as registry
+
+_VERIFICATION = "1.2.840.10008.1.1"
+_IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
+_CONNECT_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; where it is not good, `text` says the likely cause."""
+
+    check: str
+    good: bool
+    text: str
+
+
+def offline(profile: Profile) -> Iterator[Finding]:
+    """Check what can be known without calling anybody."""
+    yield Finding("profile", True, str(profile.file))
+    yield _writable("state", profile.state)
+    yield from _database(profile)
+    yield from _folders(profile)
+    yield from _neighbours(profile)
+
+
+def online(profile: Profile) -> Iterator[Finding]:
+    """Call every destination that is called: connect, then C-ECHO where this version has a requestor."""
+    requestor = _requestor()
+    for destination in profile.destinations:
+        if destination.protocol is Protocol.DIMSE:
+            yield _answers(destination, profile, requestor)
+
+
+# --- offline -----------------------------------------------------------------------------------------------------
+
+
+def _writable(check: str, directory: Path) -> Finding:
+    existing = next(path for path in (directory, *directory.parents) if path.exists())
+    if not existing.is_dir():
+        return Finding(check, False, f"{existing} is no directory")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return Finding(check, False, f"{existing} is not writable for this user")
+    return Finding(check, True, str(directory) if existing == directory else f"{directory} will be created")
+
+
+def _database(profile: Profile) -> Iterator[Finding]:
+    file = profile.database_url.removeprefix("sqlite:///")
+    if file != profile.database_url and not Path(file).exists():
+        creatable = _writable("database", Path(file).parent)
+        yield Finding("database", creatable.good, f"{file} will be created" if creatable.good else creatable.text)
+        return
+    with closing(Database(profile.database_url)) as database:
+        try:
+            with database.read() as tx:
+                devices = registry.load(tx).modalities if registry.exists(tx) else ()
+        except Unavailable as error:
+            yield Finding("database", False, str(error).partition("\n")[0])
+            return
+        except Misconfigured as error:
+            yield Finding("modalities", False, str(error).replace("\n", "; "))
+            return
+    yield Finding("database", True, "answers")
+    yield Finding(
+        "modalities", True, f"{len(devices)} active: {', '.join(device.name for device in devices) or 'none'}"
+    )
+    names = {name for device in devices for route in device.document.routes for name in route.to}
+    for name in sorted(name for name in names if profile.destination(name) is None):
+        yield Finding("modalities", False, f"a route names {name!r}, which is no destination of this profile")
+
+
+def _folders(profile: Profile) -> Iterator[Finding]:
+    for destination in profile.destinations:
+        if destination.path is not None:
+            yield _writable(f"destination {destination.name}", destination.path)
+
+
+def _neighbours(profile: Profile) -> Iterator[Finding]:
+    """Worlds share nothing: compare with the other profiles of the folder."""
+    things: dict[str, Callable[[Profile], set[object]]] = {
+        "state directory": lambda p: {p.state},
+        "database": lambda p: {p.database_url},
+        "port": lambda p: {port for port in (p.hl7.port, p.dicom.port, p.http.port) if port},
+    }
+    for file in profiles.available():
+        try:
+            other = profiles.read(file)
+        except BrokerError:
+            continue  # its own check names its mistakes
+        if other.file.resolve() == profile.file.resolve():
+            continue
+        for thing, of in things.items():
+            for shared in sorted(of(profile) & of(other), key=str):
+                yield Finding("separation", False, f"{thing} {shared} is also that of {other.name} ({file})")
+
+
+# --- online ------------------------------------------------------------------------------------------------------
+
+
+def _requestor() -> Requestor | None:
+    try:
+        from broker.app import requestor  # noqa: PLC0415 - a broken engine must not stop the offline checks
+    except ImportError:
+        return None
+    return requestor()
+
+
+def _answers(destination: Destination, profile: Profile, requestor: Requestor | None) -> Finding:
+    check = f"destination {destination.name}"
+    where = f"{destination.host}:{destination.port}"
+    cause = _why_unreachable(destination)
+    if cause:
+        return Finding(check, False, f"{where}: {cause}")
+    if requestor is None:
+        return Finding(check, True, f"{where} accepts connections")
+    return _echo(check, destination, profile, requestor)
+
+
+def _why_unreachable(destination: Destination) -> str:
+    try:
+        socket.create_connection((destination.host, destination.port), timeout=_CONNECT_SECONDS).close()
+    except ConnectionRefusedError:
+        return "connection refused: is the program started, and is this its port?"
+    except TimeoutError:
+        return f"no answer within {_CONNECT_SECONDS:.0f} s: a wrong address, or a firewall between"
+    except socket.gaierror:
+        return "the host's name is unknown here"
+    except OSError as error:
+        return f"not reachable: {error.strerror or error}"
+    return ""
+
+
+def _echo(check: str, destination: Destination, profile: Profile, requestor: Requestor) -> Finding:
+    ours = profile.dicom.ae_title if destination.calling in ("broker", "device") else destination.calling
+    title = str(destination.ae_title)
+    peer = Peer(destination.host, destination.port, title, ours)
+    where = f"{destination.host}:{destination.port} ({title})"
+    try:
+        with requestor.associate(peer, [(_VERIFICATION, _IMPLICIT_VR_LITTLE_ENDIAN)]) as association:
+            status = association.echo()
+    except AssociationRefused as error:
+        return Finding(check, False, f"{where}: {_why_refused(error, title, ours)}")
+    except BrokerError as error:
+        return Finding(check, False, f"{where}: {error}: is a DICOM program listening there?")
+    if status:
+        return Finding(check, False, f"{where}: C-ECHO answered with status 0x{status:04X}")
+    return Finding(check, True, f"{where} answers C-ECHO")
+
+
+def _why_refused(error: AssociationRefused, title: str, ours: str) -> str:
+    if error.rejection == CALLED_NOT_RECOGNIZED:
+        return f"it is not called {title!r}: correct ae_title"
+    if error.rejection == CALLING_NOT_RECOGNIZED:
+        return f"it does not know us: register {ours!r} there"
+    return str(error)
