@@ -124,13 +124,6 @@ class FileSpool:
                 elif identifier not in known.held:
                     yield from self._adopted(directory / f"{identifier}{SUFFIX}", on_damaged)
 
-    def set_aside(self, identifier: str) -> None:
-        """Move a damaged file to `damaged/`, where it waits for a person; one that is gone is fine."""
-        path = self._path(identifier)
-        self._prepare(self._directory / DAMAGED)
-        with suppress(FileNotFoundError):
-            durable.move(path, self._directory / DAMAGED / path.name, PLACE)
-
     def _adopted(self, path: Path, on_damaged: Callable[[str, str], None]) -> Iterator[SpooledInstance]:
         try:
             yield self._rebuilt(path)

@@ -1,0 +1,119 @@
+"""Sends by C-STORE: one association a batch, a presentation context for each SOP class and transfer syntax."""
+
+from collections.abc import Generator, Iterator
+
+from broker import failpoints
+from broker.delivery.model import Delivery
+from broker.delivery.senders.outcome import (
+    Answered,
+    Batch,
+    NoContext,
+    NotSent,
+    Outcome,
+    Outcomes,
+    Unanswered,
+    Way,
+    checked,
+)
+from broker.dimse.service import (
+    AssociationRefused,
+    ContextRefused,
+    OutgoingInstance,
+    Peer,
+    RequestedAssociation,
+)
+from broker.errors import Misconfigured, Unavailable
+from broker.spool.model import SpooledInstance
+
+MAXIMUM_CONTEXTS = 128  # odd identifiers from 1 to 255 (PS3.8 9.3.2.2)
+
+
+def send(batch: Batch, way: Way) -> Outcomes:
+    """Send a batch in order; a break of the association ends it after the instance that met it."""
+    for calling, part in _associations(batch, way):
+        contexts = dict.fromkeys(_context(instance) for _, instance in part)
+        try:
+            with way.requestor.associate(_peer(way, calling), contexts) as association:
+                unbroken = yield from _store_each(part, way, association)
+        except AssociationRefused as refusal:
+            # It answered, so another title or another class may still be welcome.
+            outcome = NotSent(refusal) if refusal.rejection else NoContext(None)
+            yield from ((delivery, outcome) for delivery, _ in part)
+            continue
+        if not unbroken:
+            return
+
+
+def _store_each(
+    part: Batch, way: Way, association: RequestedAssociation
+) -> Generator[tuple[Delivery, Outcome], None, bool]:
+    """Return whether the association still stands after the last instance."""
+    for delivery, instance in part:
+        outcome = checked(lambda i: _store(i, way, association), instance, way.spool)
+        yield delivery, outcome
+        if isinstance(outcome, Unanswered):
+            return False
+    return True
+
+
+def _store(instance: SpooledInstance, way: Way, association: RequestedAssociation) -> Outcome:
+    outgoing = OutgoingInstance(
+        sop_class_uid=instance.facts.sop_class_uid,
+        sop_instance_uid=instance.facts.sop_instance_uid,
+        transfer_syntax=instance.facts.transfer_syntax,
+        path=str(way.spool.path_of(instance)),
+        offset=instance.offset,
+        length=instance.length,
+    )
+    try:
+        with failpoints.around("store.send"):
+            answer = association.store(outgoing)
+    except ContextRefused as refusal:
+        return NoContext(refusal.result)
+    except Unavailable as error:
+        return Unanswered(error)
+    except OSError as error:
+        return Unanswered(Unavailable(f"the connection broke: {error.strerror or type(error).__name__}"))
+    return Answered(answer.status, answer.error_comment)
+
+
+def _associations(batch: Batch, way: Way) -> Iterator[tuple[str, Batch]]:
+    """Cut the batch by the title we call as, and where one association cannot propose all contexts."""
+    by_calling: dict[str, list[tuple[Delivery, SpooledInstance]]] = {}
+    for delivery, instance in batch:
+        by_calling.setdefault(_calling(instance, way), []).append((delivery, instance))
+    for calling, items in by_calling.items():
+        yield from ((calling, part) for part in _parts(items))
+
+
+def _parts(items: Batch) -> Iterator[Batch]:
+    part: list[tuple[Delivery, SpooledInstance]] = []
+    contexts: set[tuple[str, str]] = set()
+    for delivery, instance in items:
+        context = _context(instance)
+        if context not in contexts and len(contexts) == MAXIMUM_CONTEXTS:
+            yield part
+            part, contexts = [], set()
+        contexts.add(context)
+        part.append((delivery, instance))
+    yield part
+
+
+def _context(instance: SpooledInstance) -> tuple[str, str]:
+    return instance.facts.sop_class_uid, instance.facts.transfer_syntax
+
+
+def _calling(instance: SpooledInstance, way: Way) -> str:
+    match way.destination.calling:
+        case "broker":
+            return way.own_title
+        case "device":
+            return instance.facts.calling_ae_title
+    return way.destination.calling
+
+
+def _peer(way: Way, calling: str) -> Peer:
+    destination = way.destination
+    if destination.ae_title is None:
+        raise Misconfigured(f"destination {destination.name!r} has no ae_title")
+    return Peer(destination.host, destination.port, destination.ae_title, calling)

@@ -1,0 +1,41 @@
+"""Sends into a folder: one Part 10 file an instance, whole or not there at all, under a name of ours."""
+
+from pathlib import Path
+
+from broker import durable
+from broker.delivery.senders.outcome import Answered, Batch, Outcome, Outcomes, Way, checked
+from broker.errors import Misconfigured, Unavailable
+from broker.spool.files import SUFFIX
+from broker.spool.model import SpooledInstance
+
+_PIECE = 1024 * 1024
+_KEPT = Answered(0x0000)
+
+
+def send(batch: Batch, way: Way) -> Outcomes:
+    """Copy each file; the same instance again replaces its copy. A folder that fails is the destination's state."""
+    folder = way.destination.path
+    if folder is None:
+        raise Misconfigured(f"destination {way.destination.name!r} has no path")
+    for delivery, instance in batch:
+        yield delivery, checked(lambda i: _copy(i, way, folder), instance, way.spool)
+
+
+def _copy(instance: SpooledInstance, way: Way, folder: Path) -> Outcome:
+    target = folder / f"{instance.id}{SUFFIX}"
+    try:
+        _make_last(folder)
+        durable.discard_leftover(target)
+        with way.spool.path_of(instance).open("rb") as source, durable.DurableFile(target, "folder") as file:
+            while piece := source.read(_PIECE):
+                file.write(piece)
+            file.commit()
+    except OSError as error:
+        raise Unavailable(f"the folder does not take the file: {error.strerror or type(error).__name__}") from error
+    return _KEPT
+
+
+def _make_last(folder: Path) -> None:
+    # Its parents are not made: below a share that is not mounted, files would seem to be delivered.
+    if folder.parent.is_dir():
+        durable.make_directory(folder)

@@ -1,0 +1,88 @@
+"""What a sender may say of one instance, and what it needs to know. Senders decide nothing; `state.py` does."""
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from broker.delivery.model import Delivery
+from broker.dimse.service import Requestor
+from broker.environments.model import Destination
+from broker.errors import BrokerError, Unavailable
+from broker.identifiers import AETitle
+from broker.spool.errors import DamagedInstance
+from broker.spool.files import FileSpool
+from broker.spool.model import SpooledInstance
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The destination answered about this instance with a DIMSE status; 0x0000 is kept."""
+
+    status: int
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoContext:
+    """The destination negotiated, and takes no such instance. `result` is absent where it took no context at all."""
+
+    result: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """The instance was sent, wholly or partly, and no answer came: the destination may or may not hold it."""
+
+    error: BrokerError
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The destination did not let us in under the title that this instance asks for."""
+
+    error: Unavailable
+
+
+@dataclass(frozen=True, slots=True)
+class Damaged:
+    """The spool file is not what was received; nothing was sent."""
+
+    error: DamagedInstance
+
+
+Outcome = Answered | NoContext | Unanswered | NotSent | Damaged
+
+Batch = Sequence[tuple[Delivery, SpooledInstance]]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What a sender works with."""
+
+    destination: Destination
+    own_title: AETitle
+    requestor: Requestor
+    spool: FileSpool
+
+
+Outcomes = Generator[tuple[Delivery, Outcome], None, None]
+
+
+class Sender(Protocol):
+    """Sends a batch in order and yields each outcome as soon as it is known.
+
+    It may end early: what it did not speak of was not sent. Raises Unavailable when the destination cannot be reached.
+    """
+
+    def __call__(self, batch: Batch, way: Way) -> Outcomes:
+        """Send."""
+        ...
+
+
+def checked(send: Callable[[SpooledInstance], Outcome], instance: SpooledInstance, spool: FileSpool) -> Outcome:
+    """Send an instance whose file has just been found to be what was received."""
+    try:
+        spool.verify(instance)
+    except DamagedInstance as error:
+        return Damaged(error)
+    return send(instance)

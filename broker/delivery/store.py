@@ -1,0 +1,312 @@
+"""The delivery and destination_state tables. Every change is guarded by the state, or by the token, that it expects."""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Index, Row, Text, func, insert, select, update
+from sqlmodel import Field, SQLModel, UniqueConstraint
+
+from broker.database import Transaction, UtcDateTime, table_of
+from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState, DestinationState
+from broker.delivery.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event, Park, well
+from broker.spool import store as spool_store
+from broker.spool.model import SpooledInstance
+
+NO_ROUTE_REASON = "no route took this instance: add a route for it, then retry"
+
+
+class DeliveryRow(SQLModel, table=True):
+    """One instance owed to one destination."""
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("instance_id", "destination"),
+        Index(None, "destination", "state", "tries", "id"),
+        Index(None, "state", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    instance_id: str = Field(max_length=26)
+    destination: str
+    state: str
+    tries: int
+    due: datetime = Field(sa_type=UtcDateTime)
+    created: datetime = Field(sa_type=UtcDateTime)
+    reason: str = Field(sa_type=Text)
+    status: int | None = Field(default=None)
+    lease: str
+    lease_ends: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class DestinationStateRow(SQLModel, table=True):
+    """How a destination stands."""
+
+    __tablename__ = "destination_state"
+
+    name: str = Field(primary_key=True)
+    failures: int
+    due: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    reason: str = Field(sa_type=Text)
+    since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+_TABLE = table_of(DeliveryRow)
+_DESTINATIONS = table_of(DestinationStateRow)
+
+
+def owe(tx: Transaction, instance_id: str, destinations: Sequence[str], now: datetime) -> None:
+    """Owe the instance to each destination; without any it is parked as no-route, so that it is never lost."""
+    rows = [_owed(instance_id, name, now) for name in destinations] or [_without_route(instance_id, now)]
+    tx.execute(insert(_TABLE), rows)
+
+
+def reroute(tx: Transaction, delivery_id: int, destinations: Sequence[str], now: datetime) -> bool:
+    """Owe an instance that was parked as no-route to what its routes name now; tell whether that was done."""
+    delivery = find(tx, delivery_id)
+    if delivery is None or delivery.destination != NO_ROUTE or not destinations:
+        return False
+    tx.execute(_TABLE.delete().where(_TABLE.c.id == delivery_id))
+    owe(tx, delivery.instance_id, destinations, now)
+    return True
+
+
+def has_due(tx: Transaction, destination: str, now: datetime) -> bool:
+    """Tell whether a lease would find something; the destination's own state is looked at too."""
+    state = destination_state(tx, destination)
+    if state.due is not None and state.due > now:
+        return False
+    return any(tx.execute(query.limit(1)).first() for query in (_due(destination, now), _overdue(destination, now)))
+
+
+def lease(
+    tx: Transaction, destination: str, now: datetime, limit: int, *, token: str, lease_seconds: float
+) -> list[tuple[Delivery, SpooledInstance]]:
+    """Lease up to `limit` due deliveries, oldest first; those whose lease has ended are due again.
+
+    What has been tried before comes after what has not: an instance that breaks each association blocks no other.
+    """
+    _end_overdue(tx, destination, now)
+    ids = tx.execute(_due(destination, now).limit(limit)).scalars().all()
+    guard = (_TABLE.c.id.in_(ids), _TABLE.c.state == DeliveryState.WAITING.value)
+    ends = now + timedelta(seconds=lease_seconds)
+    tx.execute(
+        update(_TABLE)
+        .where(*guard)
+        .values(state=_next(DeliveryState.WAITING, Event.LEASED), lease=token, lease_ends=ends)
+    )
+    query = select(_TABLE).where(_TABLE.c.lease == token, _TABLE.c.id.in_(ids)).order_by(_TABLE.c.tries, _TABLE.c.id)
+    deliveries = [_value(row) for row in tx.execute(query)]
+    instances = spool_store.find_all(tx, [d.instance_id for d in deliveries])
+    return [(d, instances[d.instance_id]) for d in deliveries]
+
+
+def finish(
+    tx: Transaction,
+    delivery_id: int,
+    token: str,
+    decision: Decision,
+    *,
+    status: int | None,
+    now: datetime,
+    comment: str = "",
+) -> bool:
+    """Record what became of a leased delivery; tell False, and change nothing, when the lease is another's by now.
+
+    The peer's `comment` is kept behind the reason, here and nowhere else.
+    """
+    said = f"; it says: {comment}" if comment else ""
+    values: dict[str, object] = {
+        "state": _next(DeliveryState.SENDING, EVENT_OF[type(decision)]),
+        "tries": _TABLE.c.tries + 1,
+        "status": status,
+        "lease": "",
+        "lease_ends": None,
+    }
+    match decision:
+        case Delivered(warning):
+            values |= {"reason": f"{warning}{said}".removeprefix("; "), "finished": now}
+        case Again(due, reason):
+            values |= {"reason": f"{reason}{said}", "due": due}
+        case Park(reason):
+            values |= {"reason": f"{reason}{said}"}
+    statement = update(_TABLE).where(_TABLE.c.id == delivery_id, *_held_by(token)).values(values)
+    return tx.execute(statement).rowcount == 1
+
+
+def renew(tx: Transaction, token: str, until: datetime) -> None:
+    """Extend the lease on all that is still to be sent under this token."""
+    tx.execute(update(_TABLE).where(*_held_by(token)).values(lease_ends=until))
+
+
+def release(tx: Transaction, delivery_ids: Collection[int], token: str, due: datetime | None = None) -> None:
+    """Give back what was not sent; no try is counted. With `due` it is not leased again before."""
+    later = {} if due is None else {"due": due}
+    tx.execute(_released().values(later).where(_TABLE.c.id.in_(delivery_ids), *_held_by(token)))
+
+
+def release_all(tx: Transaction) -> int:
+    """Give back every lease, as the only process that delivers does at its start; return how many there were."""
+    return tx.execute(_released().where(_TABLE.c.state == DeliveryState.SENDING.value)).rowcount
+
+
+def settled(tx: Transaction, instance_id: str) -> bool:
+    """Tell whether every destination that is owed the instance has it."""
+    return not open_for_instance(tx, instance_id)
+
+
+def open_for_instance(tx: Transaction, instance_id: str) -> list[Delivery]:
+    """Return the deliveries of an instance that are not done."""
+    unfinished = _TABLE.c.state != DeliveryState.DELIVERED.value
+    query = select(_TABLE).where(_TABLE.c.instance_id == instance_id, unfinished).order_by(_TABLE.c.id)
+    return [_value(row) for row in tx.execute(query)]
+
+
+def of_instance(tx: Transaction, instance_id: str) -> list[Delivery]:
+    """Return every delivery of an instance."""
+    query = select(_TABLE).where(_TABLE.c.instance_id == instance_id).order_by(_TABLE.c.id)
+    return [_value(row) for row in tx.execute(query)]
+
+
+def deliveries(tx: Transaction, state: DeliveryState | None = None, limit: int = 1000) -> list[Delivery]:
+    """Return deliveries, newest first, of one state or of all."""
+    query = select(_TABLE).order_by(_TABLE.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(_TABLE.c.state == state.value)
+    return [_value(row) for row in tx.execute(query)]
+
+
+def find(tx: Transaction, delivery_id: int) -> Delivery | None:
+    """Return one delivery."""
+    row = tx.execute(select(_TABLE).where(_TABLE.c.id == delivery_id)).first()
+    return None if row is None else _value(row)
+
+
+def retry(tx: Transaction, delivery_ids: Collection[int], now: datetime) -> list[int]:
+    """Make deliveries due at once, with their tries forgotten, and let their destinations be asked again now.
+
+    Returns the ids that changed: what is delivered, being sent or without a route is left as it is.
+    """
+    before = [state.value for state, event in NEXT if event is Event.RETRIED]
+    query = select(_TABLE.c.id, _TABLE.c.destination).where(
+        _TABLE.c.id.in_(delivery_ids), _TABLE.c.state.in_(before), _TABLE.c.destination != NO_ROUTE
+    )
+    rows = tx.execute(query.order_by(_TABLE.c.id)).all()
+    ids = [row.id for row in rows]
+    tx.execute(
+        update(_TABLE)
+        .where(_TABLE.c.id.in_(ids), _TABLE.c.state.in_(before))
+        .values(state=DeliveryState.WAITING.value, due=now, tries=0)
+    )
+    names = {row.destination for row in rows}
+    tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name.in_(names)).values(due=None))
+    return ids
+
+
+def destination_state(tx: Transaction, name: str) -> DestinationState:
+    """Return how a destination stands; one of which nothing is known is well."""
+    row = tx.execute(select(_DESTINATIONS).where(_DESTINATIONS.c.name == name)).first()
+    return well(name) if row is None else _destination(row)
+
+
+def destination_states(tx: Transaction) -> dict[str, DestinationState]:
+    """Return how every destination stands of which something is known."""
+    return {row.name: _destination(row) for row in tx.execute(select(_DESTINATIONS))}
+
+
+def set_destination_state(tx: Transaction, state: DestinationState) -> None:
+    """Record how a destination stands."""
+    values = {"failures": state.failures, "due": state.due, "reason": state.reason, "since": state.since}
+    changed = tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name == state.name).values(values))
+    if changed.rowcount == 0:
+        tx.execute(insert(_DESTINATIONS).values(name=state.name, **values))
+
+
+def owed_destinations(tx: Transaction) -> set[str]:
+    """Return the names to which something waits to be sent."""
+    waiting = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
+    return set(tx.execute(select(_TABLE.c.destination).where(_TABLE.c.state.in_(waiting)).distinct()).scalars())
+
+
+def counts(tx: Transaction) -> dict[tuple[str, DeliveryState], int]:
+    """Return how many deliveries there are by destination and state."""
+    query = select(_TABLE.c.destination, _TABLE.c.state, func.count()).group_by(_TABLE.c.destination, _TABLE.c.state)
+    return {(name, DeliveryState(state)): int(count) for name, state, count in tx.execute(query)}
+
+
+def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
+    """Return by destination since when the oldest unfinished delivery that the machine owes has been waiting."""
+    waiting = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
+    query = select(_TABLE.c.destination, func.min(_TABLE.c.created)).where(_TABLE.c.state.in_(waiting))
+    return dict(tx.execute(query.group_by(_TABLE.c.destination)).tuples().all())
+
+
+def _owed(instance_id: str, destination: str, now: datetime) -> dict[str, object]:
+    return {
+        "instance_id": instance_id,
+        "destination": destination,
+        "state": DeliveryState.WAITING.value,
+        "tries": 0,
+        "due": now,
+        "created": now,
+        "reason": "",
+        "lease": "",
+    }
+
+
+def _without_route(instance_id: str, now: datetime) -> dict[str, object]:
+    return _owed(instance_id, NO_ROUTE, now) | {"state": DeliveryState.PARKED.value, "reason": NO_ROUTE_REASON}
+
+
+def _due(destination: str, now: datetime) -> Any:
+    waiting = (_TABLE.c.destination == destination, _TABLE.c.state == DeliveryState.WAITING.value, _TABLE.c.due <= now)
+    return select(_TABLE.c.id).where(*waiting).order_by(_TABLE.c.tries, _TABLE.c.id)
+
+
+def _overdue(destination: str, now: datetime) -> Any:
+    return select(_TABLE.c.id).where(*_lease_ended(destination, now))
+
+
+def _end_overdue(tx: Transaction, destination: str, now: datetime) -> None:
+    tx.execute(_released().where(*_lease_ended(destination, now)))
+
+
+def _lease_ended(destination: str, now: datetime) -> tuple[Any, ...]:
+    sending = _TABLE.c.state == DeliveryState.SENDING.value
+    return (_TABLE.c.destination == destination, sending, _TABLE.c.lease_ends <= now)
+
+
+def _released() -> Any:
+    state = _next(DeliveryState.SENDING, Event.RELEASED)
+    return update(_TABLE).values(state=state, lease="", lease_ends=None)
+
+
+def _held_by(token: str) -> tuple[Any, ...]:
+    # The fencing token: whoever lost the lease no longer holds the row.
+    return (_TABLE.c.lease == token, _TABLE.c.state == DeliveryState.SENDING.value)
+
+
+def _next(state: DeliveryState, event: Event) -> str:
+    return NEXT[state, event].value
+
+
+def _destination(row: Row[Any]) -> DestinationState:
+    return DestinationState(row.name, row.failures, row.due, row.reason, row.since)
+
+
+def _value(row: Row[Any]) -> Delivery:
+    return Delivery(
+        id=row.id,
+        instance_id=row.instance_id,
+        destination=row.destination,
+        state=DeliveryState(row.state),
+        tries=row.tries,
+        due=row.due,
+        created=row.created,
+        reason=row.reason,
+        status=row.status,
+        lease=row.lease,
+        lease_ends=row.lease_ends,
+        finished=row.finished,
+    )
