@@ -20,12 +20,13 @@ def cluster() -> Iterator[str]:
     port = _free_port()
     as_postgres = _as_unprivileged(folder)
     _run([*as_postgres, binaries / "initdb", "-D", data, "-U", "broker", "-A", "trust", "-E", "UTF8", "--no-sync"])
-    server = subprocess.Popen(
-        [str(part) for part in [*as_postgres, binaries / "postgres", "-D", data, "-p", port, "-k", folder]]
-        + ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"],
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "log").open("wb"),
-    )
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(
+            [str(part) for part in [*as_postgres, binaries / "postgres", "-D", data, "-p", port, "-k", folder]]
+            + ["-c", "listen_addresses=127.0.0.1", "-c", "fsync=off", "-c", "max_connections=200"],
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+        )
     try:
         _run([binaries / "pg_isready", "-h", "127.0.0.1", "-p", port, "-t", "20"], tries=100)
         yield f"postgresql+psycopg://broker@127.0.0.1:{port}"
