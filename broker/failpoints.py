@@ -78,12 +78,17 @@ def around(place: str) -> Iterator[None]:
     hit(f"{place}.after")
 
 
+def hooks_allowed() -> bool:
+    """Tell whether the tests' hooks (failpoints, a shifted clock) are switched on for this process."""
+    return os.environ.get("BROKER_TEST_HOOKS") == "1"
+
+
 def arm_from_environment() -> None:
     """Read `BROKER_FAIL` (and `BROKER_FAIL_TRACE`, a file to which each passed name is appended)."""
     global _trace  # noqa: PLW0603 - the one switch of this module, set once at start
     _armed.clear()
     _trace = None
-    if os.environ.get("BROKER_TEST_HOOKS") != "1":
+    if not hooks_allowed():
         return
     _trace = os.environ.get("BROKER_FAIL_TRACE")
     for item in filter(None, os.environ.get("BROKER_FAIL", "").split(",")):

@@ -1,0 +1,155 @@
+"""The composition root: the only place that builds engines, sockets, threads, processes and schedulers."""
+
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+
+from broker import clock as clocks
+from broker import durable, failpoints, journal, migrations
+from broker.clock import Clock
+from broker.database import Database
+from broker.delivery import store as deliveries
+from broker.dimse.contexts import SUPPORTED
+from broker.dimse.plain import PlainRequestor, PlainServer
+from broker.dimse.service import Requestor
+from broker.environments.model import Profile, World
+from broker.errors import Misconfigured, Unavailable
+from broker.journal import log
+from broker.listeners import mllp
+from broker.listeners.dicom import Services
+from broker.listeners.health import HealthServer
+from broker.pipeline import Flows
+from broker.registry.cache import RegistryCache
+from broker.schedule import Metronome
+from broker.spool import store as spool_index
+from broker.spool.files import FileSpool
+from broker.supervisor import Ports, Supervisor
+
+_SWITCH_SECONDS = 0.0005  # a thread that computes must not starve the ones that answer (measured: 60 s against 0.15 s)
+_DELIVERY_BEAT = 0.25
+_CHORE_BEAT = 60.0
+_GRACE_SECONDS = 10.0
+_LOCK_TRIES = 50
+
+
+def open_database(profile: Profile) -> Database:
+    """Open the environment's database, made and migrated where needed. Raises Unavailable when it does not answer."""
+    try:
+        durable.make_directory(profile.state)
+    except OSError as error:
+        raise Unavailable(f"{profile.file.name}: state: cannot make {profile.state}: {error.strerror}") from error
+    database = Database(profile.database_url)
+    migrations.upgrade(database)
+    return database
+
+
+def requestor() -> Requestor:
+    """Return what opens associations for us."""
+    return PlainRequestor()
+
+
+def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
+    """Run one environment until SIGTERM or SIGINT; `announce` gets the bound ports once every listener accepts.
+
+    Returns the exit code. Raises Misconfigured or Unavailable when it cannot start.
+    """
+    journal.configure(profile.name, profile.colour)
+    _guard_test_hooks(profile)
+    failpoints.arm_from_environment()
+    open_database(profile).close()
+    held = _take_state(profile)
+    log.info("serve.starting", kind=profile.kind.value, lock=held)
+    parts = {"ports": partial(_ports, profile), "deliveries": partial(_deliveries, profile)}
+    code = Supervisor(parts, announce).run()
+    log.info("serve.stopped", code=code)
+    return code
+
+
+def _guard_test_hooks(profile: Profile) -> None:
+    """Refuse failpoints and a shifted clock where patients are, unless the state is thrown away anyway."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    if not failpoints.hooks_allowed() or profile.kind is not World.PRODUCTION:
+        return
+    if temporary not in profile.state.resolve().parents:
+        raise Misconfigured(f"{profile.file.name}: BROKER_TEST_HOOKS=1 is refused for a production environment")
+
+
+def _take_state(profile: Profile) -> int:
+    """Hold the state for the life of this process: two of us on one spool would send everything twice."""
+    pause = threading.Event()
+    for _ in range(_LOCK_TRIES):
+        held = durable.lock(profile.state / "serve.lock")
+        if held is not None:
+            return held
+        pause.wait(0.1)  # a predecessor that was killed may still be ending
+    raise Unavailable(f"another `broker serve` runs on {profile.state}: stop it first")
+
+
+def _flows(profile: Profile, clock: Clock) -> tuple[Flows, Database, FileSpool]:
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    database = Database(profile.database_url)
+    spool = FileSpool(profile.spool)
+    return Flows(profile, database, RegistryCache(database), spool, clock), database, spool
+
+
+def _ports(profile: Profile, bound: Ports, ready: Callable[[Ports], None], stop: threading.Event) -> None:
+    """Be the process of all listeners. After a restart it binds the ports that it had."""
+    clock = clocks.from_environment()
+    flows, database, _ = _flows(profile, clock)
+    recovered = flows.recover_spool()
+    if recovered:
+        log.warning("spool.recovered", instances=recovered)
+    hl7, dicom, http = profile.hl7, profile.dicom, profile.http
+    dicom_server = PlainServer(dicom.host, bound.get("dicom", dicom.port), Services(flows), clock, SUPPORTED)
+    hl7_server = mllp.listen(hl7.host, bound.get("hl7", hl7.port), flows.take_message, clock)
+    health = HealthServer(
+        http.host, bound.get("http", http.port), partial(_readiness, database), partial(_metrics, database)
+    )
+    ports = {"hl7": hl7_server.start(), "dicom": dicom_server.start(), "http": health.start()}
+    log.info("ports.ready", **ports)
+    ready(ports)
+    stop.wait()
+    hl7_server.stop(_GRACE_SECONDS)
+    dicom_server.stop(_GRACE_SECONDS)
+    health.stop()
+    database.close()
+
+
+def _deliveries(profile: Profile, _bound: Ports, ready: Callable[[Ports], None], stop: threading.Event) -> None:
+    """Be the process of all senders and chores."""
+    flows, database, _ = _flows(profile, clocks.from_environment())
+    flows.release_leases()
+    caller = requestor()
+    chores = {
+        f"deliver:{destination.name}": (_DELIVERY_BEAT, partial(flows.deliver, destination, caller))
+        for destination in profile.destinations
+    }
+    chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)
+    metronome = Metronome(chores)
+    metronome.start()
+    log.info("deliveries.ready", destinations=len(profile.destinations))
+    ready({})
+    stop.wait()
+    metronome.stop()
+    database.close()
+
+
+def _readiness(database: Database) -> Mapping[str, object]:
+    with database.read() as tx:
+        return {"instances": spool_index.counts(tx).instances}
+
+
+def _metrics(database: Database) -> Mapping[str, float]:
+    with database.read() as tx:
+        spooled = spool_index.counts(tx)
+        states = deliveries.counts(tx)
+    values: dict[str, float] = {
+        "broker_spool_instances": spooled.instances,
+        "broker_spool_bytes": spooled.octets,
+    }
+    for (destination, state), count in states.items():
+        values[f'broker_deliveries{{destination="{destination}",state="{state.value}"}}'] = count
+    return values

@@ -1,0 +1,86 @@
+"""The associations that are open now: their rows are written with the first fact that refers to them, or at the end.
+
+Writing at once would cost a sync before every first answer; an association that did nothing has its row at its end.
+"""
+
+import threading
+from dataclasses import replace
+from datetime import datetime
+
+from broker import __version__
+from broker.associations import store
+from broker.associations.model import Association, Context, Result
+from broker.database import Transaction
+from broker.dimse.service import AcceptedAssociation, AssociationRequest
+
+
+class OpenAssociations:
+    """Thread-safe. `write` and `written` come in pairs around a commit."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._open: dict[str, Association] = {}
+        self._written: set[str] = set()
+
+    def add(self, association: Association) -> None:
+        """Remember an association that was just accepted."""
+        with self._lock:
+            self._open[association.id] = association
+
+    def get(self, association_id: str) -> Association:
+        """Return what is known of an open association."""
+        with self._lock:
+            return self._open[association_id]
+
+    def write(self, tx: Transaction, association_id: str) -> None:
+        """Add its row in the caller's transaction, unless an earlier committed one did."""
+        with self._lock:
+            association = None if association_id in self._written else self._open[association_id]
+        if association:
+            store.add(tx, association)
+
+    def written(self, association_id: str) -> None:
+        """Take note that the transaction given to `write` is committed."""
+        with self._lock:
+            self._written.add(association_id)
+
+    def end(self, tx: Transaction, association_id: str, result: Result, reason: str, at: datetime) -> None:
+        """Write its end, with the whole row where none was written; forget it."""
+        with self._lock:
+            association = self._open.pop(association_id)
+            was_written = association_id in self._written
+            self._written.discard(association_id)
+        if was_written:
+            store.end(tx, association_id, result, reason, at)
+        else:
+            store.add(tx, replace(association, result=result, reason=reason, ended=at))
+
+
+def accepted(association: AcceptedAssociation, device: str, revision: str, now: datetime) -> Association:
+    """Return the row's value of an association that was accepted."""
+    contexts = tuple(Context(c.abstract_syntax, c.transfer_syntax) for c in association.contexts)
+    return replace(
+        _facts(association.id, association.request, now), contexts=contexts, device=device, revision=revision
+    )
+
+
+def rejected(association_id: str, request: AssociationRequest, reason: str, nearest: str, now: datetime) -> Association:
+    """Return the row's value of an association that was refused; the proposed contexts stay out, they may be many."""
+    facts = _facts(association_id, request, now)
+    return replace(facts, result=Result.REJECTED, reason=reason, nearest=nearest, ended=now)
+
+
+def _facts(association_id: str, request: AssociationRequest, now: datetime) -> Association:
+    return Association(
+        id=association_id,
+        started=now,
+        calling_ae_title=request.calling_ae_title,
+        called_ae_title=request.called_ae_title,
+        address=request.address,
+        implementation_class_uid=request.implementation_class_uid,
+        implementation_version_name=request.implementation_version_name,
+        contexts=(),
+        device="",
+        revision="",
+        software=__version__,
+    )

@@ -1,0 +1,83 @@
+"""/healthz, /readyz and /metrics of one environment. Numbers and names of ours only, never patient data."""
+
+import json
+import threading
+from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from broker.errors import BrokerError
+
+Readiness = Callable[[], Mapping[str, object]]
+"""Returns facts when all is well; raises a BrokerError that says what is not."""
+Metrics = Callable[[], Mapping[str, float]]
+"""Returns each metric's value by its name, labels included (`broker_deliveries{state="parked"}`)."""
+
+_SECONDS_PER_REQUEST = 10
+
+
+class HealthServer:
+    """A small HTTP server on its own thread."""
+
+    def __init__(self, host: str, port: int, readiness: Readiness, metrics: Metrics) -> None:
+        self._server = ThreadingHTTPServer((host, port), _handler(readiness, metrics))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="http", daemon=True)
+
+    def start(self) -> int:
+        """Listen; return the bound port."""
+        self._thread.start()
+        return int(self._server.server_address[1])
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+def _handler(readiness: Readiness, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        timeout = _SECONDS_PER_REQUEST
+        server_version = "broker"
+        sys_version = ""
+
+        def do_GET(self) -> None:
+            match self.path:
+                case "/healthz":
+                    self._answer(200, "text/plain; charset=utf-8", "ok\n")
+                case "/readyz":
+                    self._ready()
+                case "/metrics":
+                    self._metrics()
+                case _:
+                    self._answer(404, "text/plain; charset=utf-8", "there are /healthz, /readyz and /metrics\n")
+
+        def _ready(self) -> None:
+            try:
+                facts = {"ready": True, **readiness()}
+            except BrokerError as error:
+                self._answer(503, "application/json", json.dumps({"ready": False, "why": str(error)}) + "\n")
+                return
+            self._answer(200, "application/json", json.dumps(facts) + "\n")
+
+        def _metrics(self) -> None:
+            try:
+                lines = [f"{name} {value}" for name, value in metrics().items()]
+            except BrokerError as error:
+                self._answer(503, "text/plain; charset=utf-8", f"{error}\n")
+                return
+            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", "\n".join(lines) + "\n")
+
+        def _answer(self, status: int, content_type: str, text: str) -> None:
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.send_header("X-Content-Type-Options", "nosniff")
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+            """Probes are not worth a line."""
+
+    return Handler

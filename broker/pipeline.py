@@ -1,0 +1,279 @@
+"""The flows, one short function each: READ FIRST. Owns every commit; decides nothing itself.
+
+Each has one rhythm: capture raw, translate, decide (pure), store, answer.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+
+from broker.alerts.model import Severity
+from broker.alerts.store import raise_alert
+from broker.associations import open as associations
+from broker.associations import store as association_rows
+from broker.associations.model import Result
+from broker.clock import Clock
+from broker.database import Database, Transaction
+from broker.delivery import routing, worker
+from broker.delivery import store as deliveries
+from broker.dimse.service import (
+    CALLED_NOT_RECOGNIZED,
+    CALLING_NOT_RECOGNIZED,
+    AcceptedAssociation,
+    AssociationRequest,
+    FindAnswer,
+    FindRequest,
+    Rejection,
+    Requestor,
+    StoreRequest,
+)
+from broker.environments.model import Destination, Profile, UnknownCallers
+from broker.identifiers import new_id
+from broker.inbox import store as inbox
+from broker.inbox.model import ACCEPTED, NO_ANSWER, Arrival, EntryState, HeaderFacts, Outcome
+from broker.journal import log
+from broker.orders import messages
+from broker.orders import store as orders
+from broker.orders.messages.context import Context
+from broker.orders.model import OrderChange, Refusal
+from broker.registry.cache import RegistryCache
+from broker.registry.model import Modality
+from broker.registry.nearest import advice
+from broker.spool import store as spool_index
+from broker.spool.files import FileSpool, Known
+from broker.spool.model import ReceiptFacts, SpooledInstance
+from broker.worklist import find, plan
+from broker.worklist import store as worklist
+from broker.worklist.viewer import registry_stations, viewer_of
+
+_NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
+_CONFLICT = "an instance came again under the same SOP Instance UID with other content: both are kept and forwarded"
+
+
+class Flows:
+    """The flows of one environment. Every method may be called from many threads at once."""
+
+    def __init__(
+        self, profile: Profile, database: Database, registry: RegistryCache, spool: FileSpool, clock: Clock
+    ) -> None:
+        self._profile = profile
+        self._database = database
+        self._registry = registry
+        self._spool = spool
+        self._clock = clock
+        self._open = associations.OpenAssociations()
+
+    # --- RIS -> worklist -----------------------------------------------------------------------------------------
+
+    def take_message(self, raw: bytes, arrival: Arrival) -> Outcome:
+        """HL7 message -> inbox -> orders -> worklist -> how to acknowledge it.
+
+        Raises Unavailable when nothing could be made durable: then nothing may be acknowledged.
+        """
+        facts = messages.header_facts(raw)
+        with self._database.write("inbox") as tx:
+            if inbox.applied_before(tx, facts, raw):
+                return ACCEPTED  # sent again because our answer was lost (A.4)
+            entry_id = inbox.keep(tx, arrival, raw, facts)
+        try:
+            changes = messages.translate(raw, self._translation())
+            self._apply(changes, entry_id)
+            outcome = ACCEPTED
+        except Refusal as refusal:
+            outcome = self._refuse(entry_id, facts, refusal)
+        log.info(
+            "message.answered",
+            entry=entry_id,
+            type=facts.message_type,
+            address=arrival.address,
+            code=outcome.code,
+            location=outcome.location,
+            why=outcome.text,
+        )
+        return outcome
+
+    def _translation(self) -> Context:
+        profile = self._profile
+        return Context(profile.name, profile.timezone, profile.hl7.processing_ids, self._clock.now())
+
+    def _apply(self, changes: tuple[OrderChange, ...], entry_id: int) -> None:
+        """All changes of one message, and what they do to the worklist, or none."""
+        with self._database.write("orders") as tx:
+            for change in changes:
+                applied = orders.apply(tx, change, self._clock.now(), entry_id)
+                if applied.canceled:
+                    worklist.cancel(tx, applied.order_id)
+                elif applied.order:
+                    worklist.replace(tx, applied.order_id, plan.plan(applied.order, applied.order_id))
+            inbox.finish(tx, entry_id, EntryState.APPLIED, ACCEPTED)
+
+    def _refuse(self, entry_id: int, facts: HeaderFacts, refusal: Refusal) -> Outcome:
+        state, outcome = _refused(facts, refusal)
+        with self._database.write("inbox") as tx:
+            inbox.finish(tx, entry_id, state, outcome)
+        return outcome
+
+    # --- associations --------------------------------------------------------------------------------------------
+
+    def admit(self, request: AssociationRequest) -> Rejection | None:
+        """A-ASSOCIATE-RQ -> accept, or reject with the reason recorded and the nearest known title named."""
+        rejection, reason, nearest = self._judge(request)
+        if rejection is None:
+            return None
+        now = self._clock.now()
+        row = associations.rejected(new_id(now), request, reason, nearest, now)
+        with self._database.write("associations") as tx:
+            association_rows.add(tx, row)
+        log.warning(
+            "association.rejected",
+            calling=request.calling_ae_title,
+            called=request.called_ae_title,
+            address=request.address,
+            why=reason,
+        )
+        return rejection
+
+    def _judge(self, request: AssociationRequest) -> tuple[Rejection | None, str, str]:
+        dicom = self._profile.dicom
+        if request.called_ae_title not in (dicom.ae_title, *dicom.aliases):
+            why = f'called AE title "{request.called_ae_title}" is not ours: this is "{dicom.ae_title}"'
+            return CALLED_NOT_RECOGNIZED, why, dicom.ae_title
+        registry = self._registry.current()
+        if registry.by_calling(request.calling_ae_title) or self._profile.unknown_callers is UnknownCallers.ACCEPT:
+            return None, "", ""
+        nearest = advice(request.calling_ae_title, request.address, registry)
+        return CALLING_NOT_RECOGNIZED, nearest.why, nearest.title
+
+    def begin(self, association: AcceptedAssociation) -> None:
+        """Remember who it is; the row is written with the first fact that refers to it."""
+        modality = self._modality(association)
+        device, revision = (modality.name, modality.revision) if modality else ("", "")
+        self._open.add(associations.accepted(association, device, revision, self._clock.now()))
+
+    def end(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
+        """Write how it ended."""
+        result = Result.RELEASED if released else Result.ABORTED
+        with self._database.write("associations") as tx:
+            self._open.end(tx, association.id, result, "" if released else reason, self._clock.now())
+        log.info("association.ended", association=association.id, result=result.value, why=reason)
+
+    def _modality(self, association: AcceptedAssociation) -> Modality | None:
+        return self._registry.current().by_calling(association.request.calling_ae_title)
+
+    # --- worklist -> ultrasound ----------------------------------------------------------------------------------
+
+    def answer_query(self, association: AcceptedAssociation, request: FindRequest) -> Iterator[FindAnswer]:
+        """C-FIND -> matching items -> answers; what was answered is recorded after the last of them has left."""
+        registry = self._registry.current()
+        modality = registry.by_calling(association.request.calling_ae_title)
+        result = yield from find.answers(
+            self._database, request, viewer_of(modality), registry_stations(registry), self._clock
+        )
+        with self._database.write("associations") as tx:
+            self._open.write(tx, association.id)
+            worklist.record_query(tx, association.id, self._clock.now(), result)
+        self._open.written(association.id)
+        log.info("query.answered", association=association.id, **result.facts())
+
+    # --- ultrasound -> spool -> deliveries -----------------------------------------------------------------------
+
+    def receive_instance(self, association: AcceptedAssociation, request: StoreRequest) -> None:
+        """C-STORE -> spool -> routing -> deliveries. When this returns, the instance survives a power cut.
+
+        Raises BadInstance for a data set at fault, Unavailable when it could not be made durable.
+        """
+        instance = self._spool.keep(request.data, self._receipt(association, request))
+        with self._database.write("spool-index") as tx:
+            self._open.write(tx, association.id)
+            repeated = spool_index.same(tx, instance.facts, instance.sha256)
+            if not repeated:
+                self._owe(tx, instance)
+        self._open.written(association.id)
+        if repeated:
+            self._spool.forget(instance)
+        log.info(
+            "instance.received",
+            association=association.id,
+            instance=repeated.id if repeated else instance.id,
+            sop_class_uid=request.sop_class_uid,
+            bytes=instance.length,
+            repeated=bool(repeated),
+        )
+
+    def recover_spool(self) -> int:
+        """Files that the index does not know (a stop between the two) are owed like any other; return how many."""
+        count = 0
+        for instance in self._spool.recover(self._known, self._report_damaged):
+            with self._database.write("spool-index") as tx:
+                self._owe(tx, instance)
+            count += 1
+        return count
+
+    def _receipt(self, association: AcceptedAssociation, request: StoreRequest) -> ReceiptFacts:
+        return ReceiptFacts(
+            association_id=association.id,
+            calling_ae_title=association.request.calling_ae_title,
+            called_ae_title=association.request.called_ae_title,
+            device=self._open.get(association.id).device,
+            sop_class_uid=request.sop_class_uid,
+            sop_instance_uid=request.sop_instance_uid,
+            transfer_syntax=request.transfer_syntax,
+            received=self._clock.now(),
+        )
+
+    def _owe(self, tx: Transaction, instance: SpooledInstance) -> None:
+        """Index the instance, and one delivery for each destination; without any, park it where a person sees it."""
+        destinations = self._destinations(tx, instance)
+        conflict = spool_index.conflicting(tx, instance.facts, instance.sha256)
+        spool_index.add(tx, instance)
+        deliveries.owe(tx, instance.id, destinations, self._clock.now())
+        sender = instance.facts.device or instance.facts.calling_ae_title
+        if not destinations:
+            self._alert(tx, "delivery.no-route", sender, _NO_ROUTE)
+        if conflict:
+            self._alert(tx, "instance.conflict", sender, _CONFLICT)
+
+    def _destinations(self, tx: Transaction, instance: SpooledInstance) -> tuple[str, ...]:
+        modality = self._registry.within(tx).by_name(instance.facts.device)
+        document_routes = modality.document.routes if modality else ()
+        return routing.destinations(instance, document_routes, self._profile.routes)
+
+    def _known(self, instance_ids: Sequence[str]) -> Known:
+        with self._database.read() as tx:
+            return spool_index.known(tx, instance_ids)
+
+    def _report_damaged(self, instance_id: str, reason: str) -> None:
+        with self._database.write("alerts") as tx:
+            self._alert(tx, worker.DAMAGED, instance_id, reason)
+
+    # --- deliveries -> PACS --------------------------------------------------------------------------------------
+
+    def deliver(self, destination: Destination, requestor: Requestor) -> None:
+        """What is due to one destination -> its sender, until nothing is due or it needs time; outcomes recorded."""
+        own_title = self._profile.dicom.ae_title
+        while worker.deliver_batch(
+            self._database, self._spool, destination, own_title, requestor, self._clock, random.random, self._alert
+        ):
+            pass
+
+    def release_leases(self) -> int:
+        """What was being sent when the last process ended is due at once; return how many that were."""
+        with self._database.write("delivery-lease") as tx:
+            return deliveries.release_all(tx)
+
+    def note_absent_destinations(self) -> None:
+        """Say what waits for a destination that the profile does not have."""
+        names = [d.name for d in self._profile.destinations]
+        worker.note_absent(self._database, names, self._clock, self._alert)
+
+    def _alert(self, tx: Transaction, event: str, subject: str, text: str) -> None:
+        raise_alert(tx, event, subject, Severity.URGENT, text, self._clock.now())
+        log.error("alert.raised", alert=event, subject=subject)
+
+
+def _refused(facts: HeaderFacts, refusal: Refusal) -> tuple[EntryState, Outcome]:
+    """Decide what becomes of a message that changes nothing: an acknowledgement and noise get no answer (A.3)."""
+    if not facts.readable:
+        return EntryState.UNREADABLE, NO_ANSWER
+    if facts.acknowledgement:
+        return EntryState.IGNORED, NO_ANSWER
+    return EntryState.REFUSED, Outcome(refusal.answer, refusal.location, refusal.code, refusal.text)

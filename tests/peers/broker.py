@@ -1,0 +1,165 @@
+"""The product as an operator runs it: `broker` as a process, with a profile of the test's own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.peers.dcmtk import Node
+from tests.peers.processes import run
+
+COMMAND = [str(Path(sys.executable).with_name("broker"))]
+
+MODALITY = """\
+name = "us-room-2"
+description = "Ultrasound, room 2"
+modality = "US"
+ae_titles = ["US_ROOM2"]
+stations = ["US_ROOM2"]
+station_name = "USROOM2"
+location = "RADIOLOGY US2"
+"""
+
+
+@dataclass
+class Environment:
+    """One environment in a folder of its own: writes the profile, runs commands against it, serves it."""
+
+    folder: Path
+    name: str = "test"
+    kind: str = "test"
+    ae_title: str = "BROKER_TEST"
+    destinations: str = ""  # TOML, [[destinations]] and [[routes]]
+    policy: str = 'unknown_callers = "reject"'
+    database_url: str = ""
+    ports: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def profile(self) -> Path:
+        return self.folder / f"{self.name}.toml"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def dicom(self) -> Node:
+        return Node(self.ports["dicom"], self.ae_title)
+
+    def write(self) -> "Environment":
+        """Write the profile; the ports stay as they were bound before."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        database = f'[database]\nurl = "{self.database_url}"\n' if self.database_url else ""
+        port = {noun: self.ports.get(noun, 0) for noun in ("hl7", "dicom", "http")}
+        self.profile.write_text(
+            f'name = "{self.name}"\nkind = "{self.kind}"\nsite = "General Hospital"\ntimezone = "Europe/Berlin"\n'
+            f'state = "state-{self.name}"\n{database}'
+            f'[hl7]\nhost = "127.0.0.1"\nport = {port["hl7"]}\n'
+            f'[dicom]\nhost = "127.0.0.1"\nport = {port["dicom"]}\nae_title = "{self.ae_title}"\n'
+            f'[http]\nhost = "127.0.0.1"\nport = {port["http"]}\n'
+            f"[policy]\n{self.policy}\n{self.destinations}\n"
+        )
+        return self
+
+    def command(self, *arguments: str | Path, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+        """Run `broker ARGUMENTS --env <this>`."""
+        return run([*COMMAND, *arguments, "--env", self.profile], seconds)
+
+    def ask(self, *arguments: str | Path) -> Any:
+        """Run a listing with --json and return what it printed."""
+        result = self.command(*arguments, "--json")
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    def register(self, document: str = MODALITY) -> None:
+        """Apply a modality document."""
+        file = self.folder / "modality.toml"
+        file.write_text(document)
+        options = ["--break-glass", "--why", "test of the product"] if self.kind == "production" else []
+        result = self.command("modality", "apply", file, *options)
+        assert result.returncode == 0, result.stderr
+
+    @contextmanager
+    def serving(self, seconds: float = 20.0, **environment: str) -> Iterator["Serving"]:
+        """Run `broker serve` for the block; at its end it is told to stop and must do so with exit code 0."""
+        serving = self.start(seconds, **environment)
+        try:
+            yield serving
+        except BaseException:
+            serving.kill()
+            raise
+        else:
+            serving.stop()
+
+    def start(self, seconds: float = 20.0, **environment: str) -> "Serving":
+        """Start `broker serve` and wait until it says that it is ready."""
+        serving = Serving(self, environment)
+        self.ports = serving.wait_ready(seconds)
+        return serving
+
+
+def destination(name: str, port: int, ae_title: str = "PACS") -> str:
+    """Return the TOML of a DIMSE destination to which everything is routed."""
+    return (
+        f'[[destinations]]\nname = "{name}"\nprotocol = "dimse"\nhost = "127.0.0.1"\nport = {port}\n'
+        f'ae_title = "{ae_title}"\n[[routes]]\nto = ["{name}"]\n'
+    )
+
+
+class Serving:
+    """A `broker serve` that runs."""
+
+    def __init__(self, environment: Environment, variables: Mapping[str, str]) -> None:
+        self._log = environment.log.open("ab")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(
+            [*COMMAND, "serve", "--env", str(environment.profile)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self._log,
+            env={**os.environ, **variables},
+            start_new_session=True,
+        )
+        self._environment = environment
+
+    def wait_ready(self, seconds: float) -> dict[str, int]:
+        """Return the ports of the ready line."""
+        watchdog = threading.Timer(seconds, self.process.kill)
+        watchdog.start()
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline().decode()
+        watchdog.cancel()
+        self.ready_seconds = time.monotonic() - self.started
+        if not line.startswith("ready "):
+            self.kill()
+            raise AssertionError(f"not ready: {line!r}; {self._environment.log.read_text()[-3000:]}")
+        ports: dict[str, int] = json.loads(line.removeprefix("ready "))
+        return ports
+
+    def stop(self, seconds: float = 40.0) -> None:
+        """SIGTERM; it must end by itself with exit code 0."""
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            code = self.process.wait(seconds)
+        finally:
+            self.kill()
+        assert code == 0, f"exit code {code}: {self._environment.log.read_text()[-3000:]}"
+
+    def kill(self) -> None:
+        """SIGKILL to all of it, as a power cut would."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+        if self.process.stdout:
+            self.process.stdout.close()
+        self._log.close()

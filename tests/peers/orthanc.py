@@ -1,0 +1,67 @@
+"""Orthanc as a PACS, with its DICOMweb plugin where Debian's package is there."""
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.peers.processes import accepts, free_port, program, running, wait_for
+
+PLUGIN = Path("/usr/share/orthanc/plugins/libOrthancDicomWeb.so")
+
+
+@dataclass(frozen=True)
+class Orthanc:
+    """A running Orthanc."""
+
+    port: int
+    http_port: int
+    ae_title: str
+
+    def get(self, path: str) -> Any:
+        """Ask its REST API."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=20) as answer:
+            return json.load(answer)
+
+    def statistics(self) -> dict[str, Any]:
+        """Return its counts."""
+        found: dict[str, Any] = self.get("/statistics")
+        return found
+
+
+@contextmanager
+def orthanc(folder: Path, port: int = 0, ae_title: str = "ORTHANC") -> Iterator[Orthanc]:
+    """Run Orthanc on free loopback ports with its storage in `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    assert PLUGIN.exists(), "the DICOMweb plugin is missing: apt-get install orthanc-dicomweb"
+    server = Orthanc(port or free_port(), free_port(), ae_title)
+    settings = {
+        "Name": "test",
+        "DicomAet": ae_title,
+        "DicomPort": server.port,
+        "DicomCheckCalledAet": True,
+        "HttpPort": server.http_port,
+        "HttpServerEnabled": True,
+        "RemoteAccessAllowed": False,
+        "AuthenticationEnabled": False,
+        "StorageDirectory": str(folder / "storage"),
+        "IndexDirectory": str(folder / "index"),
+        "Plugins": [str(PLUGIN)],
+        "DicomWeb": {"Enable": True},
+        "UnknownSopClassAccepted": True,
+        "OverwriteInstances": False,
+        "DicomAlwaysAllowEcho": True,
+        "DicomAlwaysAllowStore": True,
+    }
+    file = folder / "orthanc.json"
+    file.write_text(json.dumps(settings))
+    with running([program("Orthanc", "orthanc"), file], folder / "orthanc.log") as process:
+        wait_for(
+            "Orthanc listens",
+            lambda: process.poll() is None and accepts(server.http_port) and accepts(server.port),
+            40,
+        )
+        yield server
