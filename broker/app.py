@@ -105,9 +105,8 @@ def _ports(profile: Profile, bound: Ports, ready: Callable[[Ports], None], stop:
     hl7, dicom, http = profile.hl7, profile.dicom, profile.http
     dicom_server = PlainServer(dicom.host, bound.get("dicom", dicom.port), Services(flows), clock, SUPPORTED)
     hl7_server = mllp.listen(hl7.host, bound.get("hl7", hl7.port), flows.take_message, clock)
-    health = HealthServer(
-        http.host, bound.get("http", http.port), partial(_readiness, database), partial(_metrics, database)
-    )
+    http_port = bound.get("http", http.port)
+    health = HealthServer(http.host, http_port, partial(_readiness, database), partial(_metrics, database))
     ports = {"hl7": hl7_server.start(), "dicom": dicom_server.start(), "http": health.start()}
     log.info("ports.ready", **ports)
     ready(ports)
@@ -123,7 +122,7 @@ def _deliveries(profile: Profile, _bound: Ports, ready: Callable[[Ports], None],
     flows, database, _ = _flows(profile, clocks.from_environment())
     flows.release_leases()
     caller = requestor()
-    chores = {
+    chores: dict[str, tuple[float, Callable[[], None]]] = {
         f"deliver:{destination.name}": (_DELIVERY_BEAT, partial(flows.deliver, destination, caller))
         for destination in profile.destinations
     }

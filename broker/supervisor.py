@@ -20,7 +20,7 @@ from broker.journal import log
 
 Ports = dict[str, int]
 Part = Callable[[Ports, Callable[[Ports], None], threading.Event], None]
-"""One process's work: (the ports bound before a restart, tell that all is ready, when to stop) -> returns at the end."""
+"""One process's work: (ports bound before a restart, tell that all is ready, when to stop) -> returns at the end."""
 
 STOP_SECONDS = 30.0
 _RESTART_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)

@@ -58,10 +58,9 @@ class OpenAssociations:
 
 def accepted(association: AcceptedAssociation, device: str, revision: str, now: datetime) -> Association:
     """Return the row's value of an association that was accepted."""
+    facts = _facts(association.id, association.request, now)
     contexts = tuple(Context(c.abstract_syntax, c.transfer_syntax) for c in association.contexts)
-    return replace(
-        _facts(association.id, association.request, now), contexts=contexts, device=device, revision=revision
-    )
+    return replace(facts, contexts=contexts, device=device, revision=revision)
 
 
 def rejected(association_id: str, request: AssociationRequest, reason: str, nearest: str, now: datetime) -> Association:

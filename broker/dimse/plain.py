@@ -1,9 +1,9 @@
 """The upper layer on pynetdicom's own reactor, behind the seam of `service.py`. Knows no stage."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from io import BytesIO
-from typing import Any
+from typing import Any, cast
 
 from pydicom import Dataset
 from pydicom.uid import UID
@@ -13,6 +13,7 @@ from pynetdicom.presentation import build_context
 
 from broker import failpoints
 from broker.clock import Clock
+from broker.dimse.contexts import Supported
 from broker.dimse.service import (
     AcceptedAssociation,
     AcceptedContext,
@@ -48,7 +49,7 @@ class PlainServer:
         port: int,
         provider: Provider,
         clock: Clock,
-        supported: Iterable[tuple[str, tuple[str, ...]]],
+        supported: Mapping[str, Supported],
     ) -> None:
         self._address = (host, port)
         self._provider = provider
@@ -59,8 +60,8 @@ class PlainServer:
         self._ae.implementation_version_name = IMPLEMENTATION_VERSION_NAME
         self._ae.maximum_associations = 200
         self._ae.maximum_pdu_size = 131072
-        for abstract_syntax, transfer_syntaxes in supported:
-            self._ae.add_supported_context(abstract_syntax, list(transfer_syntaxes))
+        for abstract_syntax, support in supported.items():
+            self._ae.add_supported_context(abstract_syntax, list(support.transfer_syntaxes))
 
     def start(self) -> int:
         """Listen; return the bound port."""
@@ -232,7 +233,8 @@ def _status(answer: Answer | FindAnswer) -> Dataset:
 def _identifier(answer: FindAnswer, syntax: UID) -> Dataset | None:
     if answer.identifier is None:
         return None
-    return decode(BytesIO(answer.identifier), syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated)
+    data = BytesIO(answer.identifier)
+    return cast(Dataset, decode(data, syntax.is_implicit_VR, syntax.is_little_endian, syntax.is_deflated))
 
 
 def _failure(association: Any, peer: Peer) -> Unavailable:
