@@ -92,7 +92,7 @@ def _routed(tx: Transaction, here: Opened, delivery: Delivery) -> tuple[str, ...
 
 
 def _document_routes(tx: Transaction, instance: SpooledInstance) -> tuple[Route, ...]:
-    modality = registry.snapshot(tx).by_name(instance.facts.device)
+    modality = registry.load(tx).by_name(instance.facts.device)
     return modality.document.routes if modality else ()
 
 

@@ -239,7 +239,7 @@ def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
     """Return by destination since when the oldest unfinished delivery that the machine owes has been waiting."""
     waiting = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
     query = select(_TABLE.c.destination, func.min(_TABLE.c.created)).where(_TABLE.c.state.in_(waiting))
-    return dict(tx.execute(query.group_by(_TABLE.c.destination)).tuples().all())
+    return {row.destination: row[1] for row in tx.execute(query.group_by(_TABLE.c.destination))}
 
 
 def _owed(instance_id: str, destination: str, now: datetime) -> dict[str, object]:
