@@ -42,3 +42,29 @@ class InboxEntry:
     error_code: str = ""  # table 0357
     error_text: str = ""
     reply: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderFacts:
+    """What MSH says, read without decoding the rest; every field is empty where there is no usable MSH."""
+
+    readable: bool  # an MSH with its separators was found
+    acknowledgement: bool  # MSH-9.1 is ACK, or MSA is the second segment: never answered
+    sending_application: str = ""  # MSH-3
+    sending_facility: str = ""  # MSH-4
+    message_type: str = ""  # MSH-9
+    control_id: str = ""  # MSH-10
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a message is answered: `code` AA, AE or AR; empty for no answer at all. The rest says why not."""
+
+    code: str
+    location: str = ""  # e.g. "PID^1^3"
+    error_code: str = ""  # table 0357
+    text: str = ""
+
+
+ACCEPTED = Outcome("AA")
+NO_ANSWER = Outcome("")

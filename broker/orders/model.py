@@ -3,6 +3,23 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from broker.errors import Rejected
+
+
+class Refusal(Rejected):
+    """A message that is answered AE (its content) or AR (its kind), with the place and table 0357's code.
+
+    `text` goes to the sender and into logs: field names and rules, never a patient's data. An empty `location` is
+    allowed where no field is at fault.
+    """
+
+    def __init__(self, answer: str, location: str, code: str, text: str) -> None:
+        super().__init__(text)
+        self.answer = answer
+        self.location = location
+        self.code = code
+        self.text = text
+
 
 class OrderControl(StrEnum):
     """What one ORC-1 asks for (HL7 table 0119), as far as it is understood."""
@@ -79,19 +96,44 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class OrderKeys:
-    """What names an order in a later message; at least one is set."""
+    """What names an order in a later message, as stated there; at least one is set.
+
+    A number of two systems is the same only where their issuers (EI.2, else EI.3) do not differ.
+    """
 
     study_instance_uid: str = ""
     filler_order_number: str = ""
     placer_order_number: str = ""
     accession_number: str = ""
+    requested_procedure_id: str = ""  # tells the procedures of one order apart; names none by itself
+    filler_issuer: str = ""
+    placer_issuer: str = ""
+
+
+Place = tuple[str, str]
+"""A value of an order: the step's ID (empty for patient and order) and the field's or attribute's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What a message lacks to create an order; it may still change one."""
+
+    location: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class OrderChange:
-    """What one ORC/OBR group says about one order. `order` is absent for a cancel."""
+    """What one order's ORC/OBR groups say. `order` is absent for a cancel.
+
+    An empty value is no statement. `derived` values are ours, not the message's: they fill a new order and never
+    overwrite a stored one. `cleared` values were sent as explicit null (`""`).
+    """
 
     control: OrderControl
     keys: OrderKeys
     order: Order | None
     location: str  # of the ORC in the message, e.g. "ORC^2", for errors
+    derived: frozenset[Place] = frozenset()
+    cleared: frozenset[Place] = frozenset()
+    missing: Missing | None = None
