@@ -4,7 +4,7 @@ import contextlib
 import socket
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
@@ -57,6 +57,7 @@ class Connection:
         self._framer = Framer(limits.maximum_frame)
         self._frame_began: float | None = None
         self._handled = 0
+        self._finishing = threading.Event()
         self._abandoned = threading.Event()
 
     def run(self) -> None:
@@ -67,7 +68,7 @@ class Connection:
             self._prepare()
             while True:
                 self._step()
-        except (_Closing, CloseConnection, OSError) as reason:
+        except (_Closing, CloseConnection) as reason:
             why = str(reason) or type(reason).__name__
         except Exception as failure:  # noqa: BLE001 - the outermost loop of this thread: others must go on serving
             why = "the handler failed"
@@ -78,6 +79,7 @@ class Connection:
 
     def finish(self) -> None:
         """Take no further bytes: what has been received whole is still handled and answered."""
+        self._finishing.set()
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RD)
 
@@ -88,18 +90,19 @@ class Connection:
             self._socket.shutdown(socket.SHUT_RDWR)
 
     def _prepare(self) -> None:
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
-            if hasattr(socket, name):
-                self._socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        with _on_the_wire("timed out"):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 6)):
+                if hasattr(socket, name):
+                    self._socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def _step(self) -> None:
         """Read once and answer every message that this completes."""
         data = self._receive()
         if not data:
             self._report(self._framer.end())
-            raise _Closing("the peer closed")
+            raise _Closing("stopped" if self._finishing.is_set() else "the peer closed")
         try:
             events = self._framer.feed(data)
         except TooLong as error:
@@ -112,14 +115,12 @@ class Connection:
         allowed, why = self._allowance()
         if allowed <= 0:
             raise _Closing(why)
-        self._socket.settimeout(allowed)
-        try:
+        with _on_the_wire(why):
+            self._socket.settimeout(allowed)
             data = self._socket.recv(_CHUNK)
-        except TimeoutError as error:
-            raise _Closing(why) from error
-        # A sender that waits for our TCP acknowledgement before its next piece (Nagle) must not wait 40 ms for it.
-        if hasattr(socket, "TCP_QUICKACK"):
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            # A sender that waits for our TCP acknowledgement before its next piece (Nagle) must not wait 40 ms for it.
+            if hasattr(socket, "TCP_QUICKACK"):
+                self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
         return data
 
     def _allowance(self) -> tuple[float, str]:
@@ -152,8 +153,9 @@ class Connection:
         self._handled += 1
         if answer is not None:
             # Written whole before the next message is handled, so that answers keep their order.
-            self._socket.settimeout(self._limits.write)
-            self._socket.sendall(frame(answer))
+            with _on_the_wire("the peer takes no answer"):
+                self._socket.settimeout(self._limits.write)
+                self._socket.sendall(frame(answer))
 
     def _report(self, events: list[Event]) -> None:
         for event in events:
@@ -172,6 +174,17 @@ class Connection:
                 if not self._socket.recv(_CHUNK):
                     break
         self._socket.close()
+
+
+@contextlib.contextmanager
+def _on_the_wire(when_late: str) -> Iterator[None]:
+    """Tell the socket's failures from the handler's: they end the connection, and are nobody's fault here."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise _Closing(when_late) from error
+    except OSError as error:
+        raise _Closing(error.strerror or type(error).__name__) from error
 
 
 def _place(failure: Exception) -> str:

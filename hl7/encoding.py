@@ -122,9 +122,8 @@ def decode(payload: bytes, codecs: tuple[str, ...], escape: str) -> tuple[str, s
 def _decode(payload: bytes, codec: str, escape: str) -> str:
     if not codec.startswith("iso2022"):
         return payload.decode(codec)
-    # Every segment starts in the default set again; Python's codecs of ISO 2022 do so after a line feed only.
-    lines = _switched(payload, escape).replace(b"\r", b"\n")
-    return lines.decode(codec).replace("\n", "\r")
+    # Every segment starts in the default set again, also where the sender forgot to switch back.
+    return _switched(payload, escape).replace(b"\r", b"\x1b(B\r").decode(codec)
 
 
 def _switched(payload: bytes, escape: str) -> bytes:
