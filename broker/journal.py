@@ -12,6 +12,7 @@ from typing import Any, Protocol, cast
 import structlog
 from sqlalchemy import Text, insert
 from sqlmodel import Field, SQLModel
+from structlog.tracebacks import ExceptionDictTransformer
 
 from broker.database import Transaction, UtcDateTime, table_of
 
@@ -43,7 +44,8 @@ def configure(environment: str, colour: str = "", level: int = logging.INFO) -> 
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             _name_the_world(environment, colour),
-            structlog.processors.dict_tracebacks,
+            # Local variables hold patients: a trace names places only.
+            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
             structlog.processors.JSONRenderer(ensure_ascii=True, default=str),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -44,11 +44,12 @@ def offline(profile: Profile) -> Iterator[Finding]:
 
 
 def online(profile: Profile) -> Iterator[Finding]:
-    """Call every destination that is called: connect, then C-ECHO where this version has a requestor."""
-    requestor = _requestor()
+    """Call every destination that is called: connect, then C-ECHO."""
+    from broker.app import requestor  # noqa: PLC0415 - a broken engine must not stop the offline checks
+
     for destination in profile.destinations:
         if destination.protocol is Protocol.DIMSE:
-            yield _answers(destination, profile, requestor)
+            yield _answers(destination, profile, requestor())
 
 
 # --- offline -----------------------------------------------------------------------------------------------------
@@ -116,22 +117,12 @@ def _neighbours(profile: Profile) -> Iterator[Finding]:
 # --- online ------------------------------------------------------------------------------------------------------
 
 
-def _requestor() -> Requestor | None:
-    try:
-        from broker.app import requestor  # noqa: PLC0415 - a broken engine must not stop the offline checks
-    except ImportError:
-        return None
-    return requestor()
-
-
-def _answers(destination: Destination, profile: Profile, requestor: Requestor | None) -> Finding:
+def _answers(destination: Destination, profile: Profile, requestor: Requestor) -> Finding:
     check = f"destination {destination.name}"
     where = f"{destination.host}:{destination.port}"
     cause = _why_unreachable(destination)
     if cause:
         return Finding(check, False, f"{where}: {cause}")
-    if requestor is None:
-        return Finding(check, True, f"{where} accepts connections")
     return _echo(check, destination, profile, requestor)
 
 

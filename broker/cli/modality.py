@@ -6,7 +6,10 @@ from typing import Any, TypeVar
 
 import click
 
+from broker.alerts.model import Severity
+from broker.alerts.store import raise_alert
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.database import Transaction
 from broker.environments.model import Profile, World
 from broker.errors import Refused
 from broker.identifiers import AETitle
@@ -54,6 +57,7 @@ def apply(file: Path, env: str, as_json: bool, break_glass: bool, why: str) -> N
                 own_titles=_own_titles(environment.profile),
                 why=why,
             )
+            _alert(tx, environment, document.name, "applied")
             device = store.modality(tx, document.name)
     _say(device, environment, as_json)
 
@@ -88,6 +92,7 @@ def bind(
             actor, now = environment.actor, environment.clock.now()
             own_titles = _own_titles(environment.profile)
             device = store.bind(tx, name, binding, actor, now, own_titles=own_titles, why=why)
+            _alert(tx, environment, name, "bound")
     _say(device, environment, as_json)
 
 
@@ -102,6 +107,7 @@ def retire(name: str, env: str, as_json: bool, break_glass: bool, why: str) -> N
         _allow(environment.profile, break_glass, why)
         with environment.database.write("registry") as tx:
             store.retire(tx, name, environment.actor, environment.clock.now(), why=why)
+            _alert(tx, environment, name, "retired")
             device = store.modality(tx, name)
     _say(device, environment, as_json)
 
@@ -155,6 +161,13 @@ def _allow(profile: Profile, break_glass: bool, why: str) -> None:
         f"{profile.name} is a production environment: its modalities change by promotion; "
         "in an emergency add --break-glass --why TEXT"
     )
+
+
+def _alert(tx: Transaction, environment: Opened, name: str, what: str) -> None:
+    """Where the glass was broken, everybody sees it; the reason is in the audit."""
+    if environment.profile.kind is World.PRODUCTION:
+        text = f"{name} was {what} in production by {environment.actor.name} without a promotion: see the audit"
+        raise_alert(tx, "modality.break-glass", name, Severity.URGENT, text, environment.clock.now())
 
 
 def _refuse_unknown_destinations(document: Document, profile: Profile) -> None:

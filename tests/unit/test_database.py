@@ -1,0 +1,136 @@
+import threading
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select, text, update
+from sqlalchemy.exc import IntegrityError, InternalError, StatementError
+
+from broker.database import Database, UtcDateTime, sqlite_url
+from broker.errors import Unavailable
+
+_SCRATCH = Table(
+    "scratch", MetaData(), Column("id", Integer, primary_key=True), Column("at", UtcDateTime), Column("n", Integer)
+)
+
+
+@pytest.fixture
+def scratch(database: Database) -> Database:
+    _SCRATCH.create(database.engine)
+    return database
+
+
+def count(database: Database) -> int:
+    with database.read() as tx:
+        return int(tx.execute(select(func.count()).select_from(_SCRATCH)).scalar_one())
+
+
+def test_committed_row_is_there_and_rolled_back_row_is_not(scratch: Database) -> None:
+    with scratch.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(id=1))
+    with pytest.raises(RuntimeError), scratch.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(id=2))
+        raise RuntimeError
+    assert count(scratch) == 1
+
+
+def test_reader_sees_one_state_while_a_writer_commits(scratch: Database) -> None:
+    query = select(func.count()).select_from(_SCRATCH)
+    with scratch.read() as reader:
+        assert reader.execute(query).scalar_one() == 0
+        with scratch.write("orders") as writer:
+            writer.execute(insert(_SCRATCH).values(id=1))
+        assert reader.execute(query).scalar_one() == 0
+    assert count(scratch) == 1
+
+
+def test_reader_cannot_change_anything_that_stays(scratch: Database) -> None:
+    # PostgreSQL says so at once, SQLite forgets it.
+    with suppress(InternalError), scratch.read() as tx:
+        tx.execute(insert(_SCRATCH).values(id=1))
+    assert count(scratch) == 0
+
+
+def test_no_update_is_lost_between_writers_of_one_kind(scratch: Database) -> None:
+    with scratch.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(id=1, n=0))
+
+    def raise_ten_times() -> None:
+        for _ in range(10):
+            with scratch.write("orders") as tx:
+                n = tx.execute(select(_SCRATCH.c.n).where(_SCRATCH.c.id == 1)).scalar_one()
+                tx.execute(update(_SCRATCH).where(_SCRATCH.c.id == 1).values(n=n + 1))
+
+    threads = [threading.Thread(target=raise_ten_times) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    with scratch.read() as tx:
+        assert tx.execute(select(_SCRATCH.c.n)).scalar_one() == 40
+
+
+def test_instant_comes_back_in_utc_whatever_its_zone_was(scratch: Database) -> None:
+    instant = datetime(2026, 2, 1, 9, 0, 0, 123456, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    with scratch.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(id=1, at=instant))
+        tx.execute(insert(_SCRATCH).values(id=2, at=None))
+    with scratch.read() as tx:
+        found = tx.execute(select(_SCRATCH.c.at).order_by(_SCRATCH.c.id)).scalars().all()
+        earlier = (
+            tx.execute(select(_SCRATCH.c.id).where(_SCRATCH.c.at < instant + timedelta(seconds=1))).scalars().all()
+        )
+    assert found == [instant, None]
+    assert found[0].tzinfo is UTC
+    assert earlier == [1]
+
+
+def test_instant_without_a_zone_is_refused(scratch: Database) -> None:
+    with pytest.raises(StatementError, match="an instant needs a zone"), scratch.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(id=1, at=datetime(2026, 2, 1)))
+
+
+def test_broken_rule_of_the_schema_is_not_called_unavailable(scratch: Database) -> None:
+    with pytest.raises(IntegrityError), scratch.write("orders") as tx:
+        tx.execute(insert(_SCRATCH), [{"id": 1}, {"id": 1}])
+    assert count(scratch) == 0
+
+
+def test_sqlite_is_opened_so_that_a_power_cut_loses_nothing(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "broker.db"))
+    with database.read() as tx:
+        found = [
+            tx.execute(text(f"PRAGMA {name}")).scalar_one()
+            for name in ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+        ]
+    database.close()
+    assert found == ["wal", 2, 5000, 1]
+
+
+def test_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "nowhere" / "broker.db"))
+    with pytest.raises(Unavailable, match="the database does not answer"), database.read():
+        pass
+    database.close()
+
+
+def test_server_that_does_not_listen_is_unavailable() -> None:
+    database = Database("postgresql+psycopg://nobody@127.0.0.1:1/none")
+    with pytest.raises(Unavailable, match="the database does not answer"), database.read():
+        pass
+    database.close()
+
+
+def test_failed_commit_leaves_nothing(scratch: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    from broker import failpoints
+
+    monkeypatch.setenv("BROKER_TEST_HOOKS", "1")
+    monkeypatch.setenv("BROKER_FAIL", "orders.commit.before:1:eio")
+    failpoints.arm_from_environment()
+    try:
+        with pytest.raises(OSError, match="Input/output"), scratch.write("orders") as tx:
+            tx.execute(insert(_SCRATCH).values(id=1))
+    finally:
+        failpoints.disarm()
+    assert count(scratch) == 0
