@@ -1,8 +1,8 @@
 """Named places where the world may end: before and after every write, sync, rename, commit and network answer.
 
 Armed only with `BROKER_TEST_HOOKS=1` by `BROKER_FAIL=name:nth:action[,…]`; otherwise each is one comparison.
-Actions: `kill` (SIGKILL of this process, and with it of the whole `serve`), `enospc`, `eio` (an OSError),
-`cut` (ConnectionError), `delay=SECONDS`.
+Actions: `kill` (SIGKILL of this process), `killall` (of its whole process group, as a power cut would), `enospc`,
+`eio` (an OSError), `cut` (ConnectionError), `delay=SECONDS`.
 """
 
 import errno
@@ -108,6 +108,8 @@ def _action(text: str) -> Callable[[], None]:
     match verb:
         case "kill":
             return lambda: os.kill(os.getpid(), signal.SIGKILL)
+        case "killall":
+            return lambda: os.killpg(os.getpgrp(), signal.SIGKILL)
         case "enospc":
             return lambda: _raise(OSError(errno.ENOSPC, "No space left on device (failpoint)"))
         case "eio":

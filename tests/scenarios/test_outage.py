@@ -1,0 +1,103 @@
+"""A PACS that is down, and a broker that is killed: everything arrives, nothing twice."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.peers import dcmtk
+from tests.peers.broker import Environment, destination
+from tests.peers.orthanc import orthanc
+from tests.peers.processes import free_port, wait_for
+from tests.peers.raw_sender import read_part10, send
+from tests.scenarios.test_main_job import delivered, images
+
+pytestmark = pytest.mark.foreign
+
+
+def test_orthanc_shows_what_was_stored_while_it_was_down_and_nothing_twice(tmp_path: Path) -> None:
+    port = free_port()
+    environment = Environment(tmp_path, destinations=destination("main-pacs", port, "ORTHANC")).write()
+    items = [read_part10(file) for file in images()]
+    with environment.serving():
+        environment.register()
+        for item in items:
+            assert send(environment.dicom, "US_ROOM2", item) == 0
+        wait_for("the outage is seen", lambda: "refused" in environment.command("delivery", "list").stdout)
+        assert {row["state"] for row in environment.ask("delivery", "list")} == {"waiting"}
+        with orthanc(tmp_path / "orthanc", port) as pacs:
+            wait_for("all delivered", lambda: delivered(environment, len(items)), 60)
+            statistics = pacs.statistics()
+            assert statistics["CountInstances"] == len(items)
+            changes = pacs.get("/changes?limit=1000")["Changes"]
+            received = [change for change in changes if change["ChangeType"] == "NewInstance"]
+            assert len(received) == len(items)
+            assert {instance["MainDicomTags"]["SOPInstanceUID"] for instance in pacs.get("/instances?expand")} == {
+                item.sop_instance_uid for item in items
+            }
+
+
+POINTS = [
+    *(f"spool.{verb}.{side}" for verb in ("write", "sync", "rename", "syncdir") for side in ("before", "after")),
+    *(f"spool-index.commit.{side}" for side in ("before", "after")),
+    *(f"store.answer.{side}" for side in ("before", "after")),
+    *(f"delivery-lease.commit.{side}" for side in ("before", "after")),
+    *(f"store.send.{side}" for side in ("before", "after")),
+    *(f"delivery-outcome.commit.{side}" for side in ("before", "after")),
+    *(f"spool.unlink.{side}" for side in ("before", "after")),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_between_receipt_and_forwarding_and_started_again_all_is_delivered(tmp_path: Path, point: str) -> None:
+    with dcmtk.storescp(tmp_path / "pacs") as pacs:
+        environment = Environment(tmp_path, destinations=destination("main-pacs", pacs.port)).write()
+        first = environment.start(BROKER_TEST_HOOKS="1", BROKER_FAIL=f"{point}:1:killall")
+        environment.register()
+        items = [read_part10(file) for file in images()]
+        unanswered = [item for item in items if not _answered(environment, item)]
+        wait_for("the failpoint was passed", lambda: first.process.poll() is not None, 20)
+        first.kill()
+        with environment.serving():
+            for item in unanswered:  # as every modality does
+                assert send(environment.dicom, "US_ROOM2", item) == 0
+            wait_for("all delivered", lambda: _all_delivered(environment), 30)
+        spooled = list((tmp_path / f"state-{environment.name}" / "spool").rglob("*.dcm"))
+    received = [read_part10(file).data for file in (tmp_path / "pacs").iterdir()]
+    assert sorted(received) == sorted(item.data for item in items)
+    assert spooled == []
+
+
+def _answered(environment: Environment, item: object) -> bool:
+    try:
+        return send(environment.dicom, "US_ROOM2", item, timeout=5.0) == 0  # type: ignore[arg-type]
+    except (OSError, AssertionError):
+        return False
+
+
+def _all_delivered(environment: Environment) -> bool:
+    rows = environment.ask("delivery", "list")
+    return len(rows) >= len(images()) and all(row["state"] == "delivered" for row in rows)
+
+
+def test_a_part_that_dies_is_started_again_on_the_same_ports(tmp_path: Path) -> None:
+    environment = Environment(tmp_path).write()
+    item = read_part10(images()[0])
+    with environment.serving(BROKER_TEST_HOOKS="1", BROKER_FAIL="spool.rename.before:1:kill"):
+        environment.register()
+        assert not _answered(environment, item)
+        wait_for("it answers again", lambda: dcmtk.echoscu(environment.dicom, "US_ROOM2").returncode == 0)
+        assert send(environment.dicom, "US_ROOM2", item) == 0
+
+
+def test_an_instance_without_a_route_is_parked_and_told_and_kept(tmp_path: Path) -> None:
+    environment = Environment(tmp_path).write()
+    item = read_part10(images()[0])
+    with environment.serving():
+        environment.register()
+        assert send(environment.dicom, "US_ROOM2", item) == 0
+        (row,) = environment.ask("delivery", "list")
+        (alert,) = environment.ask("alert", "list")
+    assert (row["state"], row["destination"]) == ("parked", "no-route")
+    assert alert["event"] == "delivery.no-route"
+    assert len(list((tmp_path / "state-test" / "spool").rglob("*.dcm"))) == 1
