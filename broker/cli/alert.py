@@ -5,7 +5,7 @@ import click
 from broker.alerts import store
 from broker.audit import store as audit
 from broker.audit.model import AuditEntry
-from broker.cli.context import env_option, json_option, listing, opened
+from broker.cli.context import env_option, json_option, listing, opened, titled
 from broker.errors import NotFound
 
 _COLUMNS = (
@@ -44,7 +44,7 @@ def list_(env: str, as_json: bool) -> None:
         }
         for alert in alerts
     ]
-    listing(rows, _COLUMNS, as_json)
+    listing(rows, _COLUMNS, as_json, titled(here.profile, "open alerts"))
 
 
 @group.command("ack")

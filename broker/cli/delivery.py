@@ -6,7 +6,7 @@ import click
 
 from broker.audit import store as audit
 from broker.audit.model import AuditEntry
-from broker.cli.context import Opened, detail, env_option, json_option, listing, opened
+from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.database import Transaction
 from broker.delivery import routing, store
 from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState, DestinationState
@@ -44,7 +44,12 @@ def list_(env: str, state: str | None, as_json: bool) -> None:
         found = store.deliveries(tx, DeliveryState(state) if state else None)
         instances = spool.find_all(tx, [d.instance_id for d in found])
         destinations = store.destination_states(tx)
-    listing([_row(d, instances[d.instance_id], destinations) for d in found], _COLUMNS, as_json)
+    listing(
+        [_row(d, instances[d.instance_id], destinations) for d in found],
+        _COLUMNS,
+        as_json,
+        titled(here.profile, "deliveries"),
+    )
 
 
 @group.command("show")
@@ -57,7 +62,9 @@ def show(env: str, delivery_id: int, as_json: bool) -> None:
         delivery = _found(tx, delivery_id)
         instance = spool.find_all(tx, [delivery.instance_id])[delivery.instance_id]
         destinations = store.destination_states(tx)
-    detail(_row(delivery, instance, destinations) | _more(delivery, instance), as_json)
+    detail(
+        _row(delivery, instance, destinations) | _more(delivery, instance), as_json, titled(here.profile, "delivery")
+    )
 
 
 @group.command("retry")
