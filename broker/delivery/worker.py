@@ -6,7 +6,7 @@ loses at most the answer to one instance, which is then sent once more.
 
 import secrets
 from collections.abc import Callable, Collection
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -95,9 +95,13 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
         return 0
     left = {delivery.id: instance for delivery, instance in batch}
     turn = _Round(database, spool, destination, clock, jitter, on_event, token, lease_seconds, before, left)
-    with closing(_send(batch, Way(destination, own_title, requestor, spool))) as outcomes:
+    outcomes = _send(batch, Way(destination, own_title, requestor, spool))
+    try:
         while (item := _next(turn, outcomes)) is not None:
             _take(turn, *item)
+    finally:
+        with suppress(BrokerError):  # what was answered stays answered, however the association ends
+            outcomes.close()
     _conclude(turn)
     return len(batch)
 

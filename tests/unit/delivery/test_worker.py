@@ -43,6 +43,7 @@ class Pacs:
     refusals: dict[str, Exception] = field(default_factory=dict)  # by calling title; "" for all
     associations: list[tuple[Peer, list[tuple[str, str]]]] = field(default_factory=list)
     stored: list[tuple[str, bytes]] = field(default_factory=list)
+    goodbye: Exception | None = None  # when the association ends
 
     @contextmanager
     def associate(self, peer: Peer, contexts: Iterable[tuple[str, str]]) -> Iterator[RequestedAssociation]:
@@ -50,7 +51,11 @@ class Pacs:
         refusal = self.refusals.get(peer.calling_ae_title) or self.refusals.get("")
         if refusal:
             raise refusal
-        yield self
+        try:
+            yield self
+        finally:
+            if self.goodbye:
+                raise self.goodbye
 
     def echo(self) -> int:
         return 0
@@ -238,6 +243,18 @@ def test_a_full_destination_is_left_in_peace(desk: Desk) -> None:
     assert [d.state for d in desk.by_uid().values()] == [DeliveryState.WAITING] * 2
     assert desk.failures() == 1
     assert desk.deliver() == 0
+
+
+@pytest.mark.parametrize("reply", [Answer(0), Answer(0xA700)])
+def test_an_association_that_ends_badly_changes_no_outcome(desk: Desk, reply: Answer) -> None:
+    desk.receive("1.1")
+    desk.receive("1.2")
+    desk.pacs.replies = {"1.1": reply}
+    desk.pacs.goodbye = Unavailable("no answer to the release")
+    desk.deliver()
+    assert desk.by_uid()["1.1"].status == reply.status
+    assert DeliveryState.SENDING not in {d.state for d in desk.by_uid().values()}
+    assert desk.failures() == (1 if reply.status else 0)
 
 
 @pytest.mark.parametrize("damage", ["flip", "delete"])
