@@ -1,0 +1,52 @@
+"""The schema: an upgraded database equals a fresh one, on both databases."""
+
+from typing import Any
+
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect
+
+from broker import migrations
+from broker.database import METADATA, Database
+
+
+def _shape(database: Database) -> dict[str, Any]:
+    """Everything of the schema that the database itself tells."""
+    inspector = inspect(database.engine)
+    return {
+        table: {
+            "columns": [
+                (c["name"], str(c["type"]), c["nullable"], c.get("default")) for c in inspector.get_columns(table)
+            ],
+            "primary key": inspector.get_pk_constraint(table),
+            "foreign keys": sorted(map(str, inspector.get_foreign_keys(table))),
+            "indexes": sorted(map(str, inspector.get_indexes(table))),
+            "unique": sorted(map(str, inspector.get_unique_constraints(table))),
+        }
+        for table in inspector.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def test_an_upgraded_schema_equals_a_fresh_one(database: Database, database_url: str) -> None:
+    fresh = _shape(database)
+    METADATA.drop_all(database.engine)
+    migrations.upgrade(database)
+    assert _shape(database) == fresh
+
+
+def test_the_models_have_nothing_that_the_migrations_lack(database_url: str) -> None:
+    database = Database(database_url)
+    migrations.upgrade(database)
+    with database.read() as tx:
+        assert compare_metadata(MigrationContext.configure(tx), METADATA) == []
+    database.close()
+
+
+def test_an_upgrade_of_the_newest_schema_changes_nothing(database_url: str) -> None:
+    database = Database(database_url)
+    migrations.upgrade(database)
+    before = _shape(database)
+    migrations.upgrade(database)
+    assert _shape(database) == before
+    database.close()
