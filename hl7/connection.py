@@ -154,8 +154,10 @@ class Connection:
         if answer is not None:
             # Written whole before the next message is handled, so that answers keep their order.
             with _on_the_wire("the peer takes no answer"):
+                self._tell("mllp.answering")
                 self._socket.settimeout(self._limits.write)
                 self._socket.sendall(frame(answer))
+                self._tell("mllp.answered")
 
     def _report(self, events: list[Event]) -> None:
         for event in events:

@@ -19,8 +19,8 @@ class MllpServer:
 
     `handle` returning None sends nothing, raising CloseConnection closes without an answer; any other error closes
     the connection too, and is reported. At the limit of connections no more are accepted until one ends: callers
-    wait, none is refused. `on_event(name, facts)` is told of what happens (mllp.opened, mllp.closed, mllp.discarded,
-    mllp.handler_failed, mllp.accept_failed); facts hold no payload.
+    wait, none is refused. `on_event(name, facts)` is told of what happens (mllp.opened, mllp.answering, mllp.answered,
+    mllp.closed, mllp.discarded, mllp.handler_failed, mllp.accept_failed); facts hold no payload.
     """
 
     def __init__(self, host: str, port: int, handle: Handler, limits: Limits, on_event: OnEvent) -> None:

@@ -131,12 +131,13 @@ def _create(tx: Transaction, change: OrderChange, now: datetime, entry_id: int) 
 
 def _change(tx: Transaction, stored: StoredOrder, change: OrderChange, now: datetime, entry_id: int) -> Applied:
     order = merged(stored.order, change)
-    if change.control is OrderControl.NEW:
-        _keep_patient(tx, order.patient, now)
+    is_new = change.control is OrderControl.NEW
+    whose = {"patient": _keep_patient(tx, order.patient, now)} if is_new else {}
     if order == stored.order:
         return Applied(stored.id, order, canceled=False, created=False, changed=False)
     columns = {key: value for key, value in _columns(order, change.keys).items() if value != ""}
-    tx.execute(update(_ORDER).where(_ORDER.c.id == stored.id).values(**columns, updated=now, entry=entry_id))
+    stated = update(_ORDER).where(_ORDER.c.id == stored.id).values(**columns, **whose)
+    tx.execute(stated.values(updated=now, entry=entry_id))
     return Applied(stored.id, order, canceled=False, created=False, changed=True)
 
 

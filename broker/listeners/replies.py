@@ -1,0 +1,18 @@
+"""How an outcome or an error is said on each wire: the only such tables. Decides no outcome."""
+
+# --- HL7 ---------------------------------------------------------------------------------------------------------
+
+# The same outcome at accept level (HL7 2.9.3), for senders that ask for that.
+_ACCEPT_LEVEL = {"AA": "CA", "AE": "CE", "AR": "CR"}
+# Table 0155: on which outcomes MSH-15 asks for an accept acknowledgement.
+_ASKED_ON = {"AL": ("AA", "AE", "AR"), "ER": ("AE", "AR"), "SU": ("AA",)}
+
+
+def acknowledgement_code(code: str, accept_acknowledgement: str) -> str:
+    """Return MSA-1 for an outcome (AA, AE, AR) and the sender's MSH-15.
+
+    Every message gets one answer, whatever MSH-15 and MSH-16 say: at accept level where MSH-15 asks for one on this
+    outcome, else at application level. A sender on MLLP waits for an answer even when it wrote NE.
+    """
+    asked = _ASKED_ON.get(accept_acknowledgement.strip().upper(), ())
+    return _ACCEPT_LEVEL[code] if code in asked else code
