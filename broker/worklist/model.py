@@ -44,3 +44,30 @@ class Viewer:
     station_name: str = ""
     location: str = ""
     character_sets: tuple[str, ...] = ("ISO_IR 100", "ISO_IR 192")
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """What became of one query. Holds no value of a key and no patient data."""
+
+    status: int  # of the final answer
+    keys: tuple[str, ...] = ()  # keywords that narrowed it
+    matched: int = 0
+    items: tuple[int, ...] = ()  # ids of the items answered, in order
+    truncated: bool = False  # more matched than may be answered
+    all_supported: bool = True  # whether every requested attribute was known
+    transliterated: int = 0  # answers whose text no allowed character set holds
+    comment: str = ""  # why it failed
+
+    def facts(self) -> dict[str, object]:
+        """Return the fields of the log line."""
+        return {
+            "status": f"{self.status:04X}",
+            "keys": list(self.keys),
+            "matched": self.matched,
+            "answered": len(self.items),
+            "truncated": self.truncated,
+            "all_supported": self.all_supported,
+            "transliterated": self.transliterated,
+            "why": self.comment,
+        }

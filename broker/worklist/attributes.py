@@ -1,0 +1,258 @@
+"""What an item answers, attribute by attribute (PS3.4 table K.6-1). Encodes nothing and matches nothing.
+
+A further attribute of an item is text by DICOM keyword: several values are divided by a backslash, a sequence is a
+JSON array of objects of the same kind, e.g. `[{"LocalNamespaceEntityID": "HOSP"}]`.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict, tag_for_keyword
+
+from broker.orders.model import Code
+from broker.worklist.model import Viewer, WorklistItem
+
+STEP_SEQUENCE = "ScheduledProcedureStepSequence"
+
+_CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
+_DESIGNATOR = ("LocalNamespaceEntityID", "UniversalEntityID", "UniversalEntityIDType")
+
+# Scheduled Procedure Step: type 1 and 2 first, which a step asked for as a whole always shows.
+_STEP_ALWAYS = (
+    "ScheduledStationAETitle",
+    "ScheduledProcedureStepStartDate",
+    "ScheduledProcedureStepStartTime",
+    "Modality",
+    "ScheduledPerformingPhysicianName",
+    "ScheduledProcedureStepDescription",
+    "ScheduledStationName",
+    "ScheduledProcedureStepLocation",
+    "ScheduledProcedureStepID",
+)
+_STEP_FURTHER = (
+    "ScheduledProtocolCodeSequence",
+    "PreMedication",
+    "RequestedContrastAgent",
+    "ScheduledProcedureStepStatus",
+    "CommentsOnTheScheduledProcedureStep",
+    "ScheduledProcedureStepEndDate",
+    "ScheduledProcedureStepEndTime",
+)
+STEP_KEYWORDS = frozenset(_STEP_ALWAYS + _STEP_FURTHER)
+
+TOP_KEYWORDS = frozenset(
+    {
+        "PatientName",
+        "PatientID",
+        "IssuerOfPatientID",
+        "IssuerOfPatientIDQualifiersSequence",
+        "OtherPatientIDs",
+        "OtherPatientIDsSequence",
+        "PatientBirthDate",
+        "PatientSex",
+        "PatientAddress",
+        "PatientTelephoneNumbers",
+        "PatientWeight",
+        "PatientSize",
+        "PatientComments",
+        "ConfidentialityConstraintOnPatientDataDescription",
+        "PatientState",
+        "PregnancyStatus",
+        "MedicalAlerts",
+        "Allergies",
+        "SpecialNeeds",
+        "PatientPrimaryLanguageCodeSequence",
+        "AdmissionID",
+        "IssuerOfAdmissionIDSequence",
+        "CurrentPatientLocation",
+        "ReferencedPatientSequence",
+        "RouteOfAdmissions",
+        "AdmittingDate",
+        "AdmittingTime",
+        "AccessionNumber",
+        "IssuerOfAccessionNumberSequence",
+        "ReferringPhysicianName",
+        "RequestingPhysician",
+        "RequestingService",
+        "PlacerOrderNumberImagingServiceRequest",
+        "FillerOrderNumberImagingServiceRequest",
+        "OrderPlacerIdentifierSequence",
+        "OrderFillerIdentifierSequence",
+        "OrderEnteredBy",
+        "OrderEntererLocation",
+        "OrderCallbackPhoneNumber",
+        "IssueDateOfImagingServiceRequest",
+        "IssueTimeOfImagingServiceRequest",
+        "InstitutionName",
+        "RequestedProcedureID",
+        "RequestedProcedureDescription",
+        "RequestedProcedureCodeSequence",
+        "StudyInstanceUID",
+        "ReferencedStudySequence",
+        "StudyDate",
+        "StudyTime",
+        "RequestedProcedurePriority",
+        "PatientTransportArrangements",
+        "ReasonForTheRequestedProcedure",
+        "ReasonForRequestedProcedureCodeSequence",
+        "ConfidentialityCode",
+        "RequestedProcedureComments",
+        "NamesOfIntendedRecipientsOfResults",
+        "ScheduledProcedureStepSequence",
+    }
+)
+
+# The attributes inside each sequence that are known even where an item has no value for them.
+_MEMBERS: Mapping[str, tuple[str, ...]] = {
+    STEP_SEQUENCE: _STEP_ALWAYS + _STEP_FURTHER,
+    **dict.fromkeys((k for k in TOP_KEYWORDS | STEP_KEYWORDS if k.endswith("CodeSequence")), _CODE),
+    **dict.fromkeys(
+        (
+            "IssuerOfAccessionNumberSequence",
+            "IssuerOfAdmissionIDSequence",
+            "OrderPlacerIdentifierSequence",
+            "OrderFillerIdentifierSequence",
+        ),
+        _DESIGNATOR,
+    ),
+    "IssuerOfPatientIDQualifiersSequence": ("UniversalEntityID", "UniversalEntityIDType"),
+    "OtherPatientIDsSequence": ("PatientID", "IssuerOfPatientID", "TypeOfPatientID"),
+    "ReferencedStudySequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
+    "ReferencedPatientSequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
+}
+
+# VRs whose text may hold a backslash, and so is one value whatever it says (PS3.5 6.2).
+_ONE_TEXT = frozenset({"LT", "ST", "UT"})
+
+_FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
+    "PatientName": lambda item: item.patient_name,
+    "PatientID": lambda item: item.patient_id,
+    "IssuerOfPatientID": lambda item: item.issuer_of_patient_id,
+    "PatientBirthDate": lambda item: item.patient_birth_date,
+    "PatientSex": lambda item: item.patient_sex,
+    "AccessionNumber": lambda item: item.accession_number,
+    "RequestedProcedureID": lambda item: item.requested_procedure_id,
+    "RequestedProcedureDescription": lambda item: item.requested_procedure_description,
+    "StudyInstanceUID": lambda item: item.study_instance_uid,
+}
+_STEP_FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
+    "ScheduledStationAETitle": lambda item: "\\".join(item.scheduled_station_ae_titles),
+    "ScheduledProcedureStepStartDate": lambda item: item.scheduled_procedure_step_start_date,
+    "ScheduledProcedureStepStartTime": lambda item: item.scheduled_procedure_step_start_time,
+    "Modality": lambda item: item.modality,
+    "ScheduledPerformingPhysicianName": lambda item: item.scheduled_performing_physician_name,
+    "ScheduledProcedureStepDescription": lambda item: item.scheduled_procedure_step_description,
+    "ScheduledProcedureStepID": lambda item: item.scheduled_procedure_step_id,
+    "ScheduledProcedureStepStatus": lambda item: item.status.value,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Entity:
+    """An item of a sequence, or the whole answer: values by keyword, and the items of its sequences."""
+
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sequences: "dict[str, tuple[Entity, ...]]" = field(default_factory=dict)
+
+
+def entity(item: WorklistItem, viewer: Viewer) -> Entity:
+    """Return everything that an item has to say to a viewer."""
+    further = {k: v for k, v in item.attributes.items() if k in STEP_KEYWORDS}
+    station = {"ScheduledStationName": viewer.station_name, "ScheduledProcedureStepLocation": viewer.location}
+    step = _entity({**station, **further, **_values_of(_STEP_FIELDS, item)})
+    step.sequences["ScheduledProtocolCodeSequence"] = _codes(item.scheduled_protocol_codes)
+    answer = _entity({**_others(item), **_values_of(_FIELDS, item)})
+    answer.sequences["RequestedProcedureCodeSequence"] = _codes(filter(None, [item.requested_procedure_code]))
+    answer.sequences[STEP_SEQUENCE] = (step,)
+    return answer
+
+
+def members(sequence: str) -> tuple[str, ...]:
+    """Return the attributes known inside the items of a sequence; none where the sequence itself is unknown."""
+    return _MEMBERS.get(sequence, ())
+
+
+def always(sequence: str) -> tuple[str, ...]:
+    """Return the attributes that an item asked for as a whole shows even when they are empty."""
+    return _STEP_ALWAYS if sequence == STEP_SEQUENCE else ()
+
+
+def is_code_sequence(sequence: str) -> bool:
+    """Tell whether the items are codes, which are only ever given whole: value, scheme and meaning."""
+    return _MEMBERS.get(sequence) == _CODE
+
+
+def values_of(keyword: str, text: str) -> tuple[str, ...]:
+    """Return the values of an attribute's text; none for empty text. A backslash divides only what may be several."""
+    if not text:
+        return ()
+    if _vr(keyword) in _ONE_TEXT:
+        return (text,)
+    if _vm(keyword) == "1":
+        return (text.replace("\\", "/"),)
+    return tuple(text.split("\\"))
+
+
+def _values_of(fields: Mapping[str, Callable[[WorklistItem], str]], item: WorklistItem) -> dict[str, str]:
+    return {keyword: read(item) for keyword, read in fields.items()}
+
+
+def _others(item: WorklistItem) -> dict[str, str]:
+    others = {k: v for k, v in item.attributes.items() if k not in STEP_KEYWORDS}
+    identifiers = others.get("OtherPatientIDs", "")
+    if identifiers and "OtherPatientIDsSequence" not in others:
+        others["OtherPatientIDsSequence"] = json.dumps([{"PatientID": text} for text in identifiers.split("\\")])
+    return others
+
+
+def _entity(texts: Mapping[str, str]) -> Entity:
+    known = {keyword: text for keyword, text in texts.items() if keyword in keyword_dict}
+    return Entity(
+        values={keyword: values_of(keyword, text) for keyword, text in known.items() if _vr(keyword) != "SQ"},
+        sequences={keyword: _items(text) for keyword, text in known.items() if _vr(keyword) == "SQ"},
+    )
+
+
+def _items(text: str) -> tuple[Entity, ...]:
+    try:
+        items = json.loads(text)
+    except ValueError:
+        return ()  # no sequence: better an answer without it than none
+    if not isinstance(items, list):
+        return ()
+    return tuple(_entity({k: _text(v) for k, v in item.items()}) for item in items if isinstance(item, dict))
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _codes(codes: Iterable[Code]) -> tuple[Entity, ...]:
+    # A code is never sent with an empty value, nor cut: the description stands alone then (PS3.3 8.8).
+    usable = (code for code in codes if 0 < len(code.value) <= 16)
+    return tuple(
+        Entity({
+            "CodeValue": values_of("CodeValue", code.value),
+            "CodingSchemeDesignator": values_of("CodingSchemeDesignator", code.scheme),
+            "CodeMeaning": values_of("CodeMeaning", code.meaning),
+        })
+        for code in usable
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _vr(keyword: str) -> str:
+    return dictionary_VR(_tag(keyword))
+
+
+@lru_cache(maxsize=1024)
+def _vm(keyword: str) -> str:
+    return dictionary_VM(_tag(keyword))
+
+
+def _tag(keyword: str) -> int:
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword
+    return tag

@@ -1,0 +1,52 @@
+"""From an order to what modalities see of it: one item a Scheduled Procedure Step. Pure."""
+
+from broker.orders.model import Order, ScheduledStep, StepStatus
+from broker.worklist.model import WorklistItem
+
+
+def plan(order: Order, order_id: int) -> tuple[WorklistItem, ...]:
+    """Return the items of an order, not yet stored. Of equal attributes the step's go before the order's."""
+    return tuple(_item(order, order_id, step) for step in order.steps)
+
+
+def _item(order: Order, order_id: int, step: ScheduledStep) -> WorklistItem:
+    patient = order.patient
+    return WorklistItem(
+        id=0,
+        order_id=order_id,
+        status=_status(step),
+        patient_name=patient.patient_name,
+        patient_id=patient.patient_id,
+        issuer_of_patient_id=patient.issuer_of_patient_id,
+        patient_birth_date=patient.patient_birth_date,
+        patient_sex=patient.patient_sex,
+        accession_number=order.accession_number,
+        requested_procedure_id=order.requested_procedure_id,
+        requested_procedure_description=order.requested_procedure_description,
+        requested_procedure_code=order.requested_procedure_code,
+        study_instance_uid=order.study_instance_uid,
+        scheduled_procedure_step_id=step.scheduled_procedure_step_id,
+        scheduled_procedure_step_description=step.scheduled_procedure_step_description,
+        scheduled_protocol_codes=step.scheduled_protocol_codes,
+        scheduled_procedure_step_start_date=step.scheduled_procedure_step_start_date,
+        scheduled_procedure_step_start_time=step.scheduled_procedure_step_start_time,
+        timezone=order.timezone,
+        modality=step.modality,
+        scheduled_station_ae_titles=step.scheduled_station_ae_titles,
+        scheduled_performing_physician_name=step.scheduled_performing_physician_name,
+        attributes=_attributes(order, step),
+    )
+
+
+def _status(step: ScheduledStep) -> StepStatus:
+    stated = step.attributes.get("ScheduledProcedureStepStatus", "")
+    return StepStatus.__members__.get(stated, StepStatus.SCHEDULED)
+
+
+def _attributes(order: Order, step: ScheduledStep) -> dict[str, str]:
+    numbers = {
+        "PlacerOrderNumberImagingServiceRequest": order.placer_order_number,
+        "FillerOrderNumberImagingServiceRequest": order.filler_order_number,
+    }
+    stated = {**numbers, **order.patient.attributes, **order.attributes, **step.attributes}
+    return {keyword: value for keyword, value in stated.items() if value}

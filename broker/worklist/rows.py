@@ -1,0 +1,46 @@
+"""An item as a row's columns and back. Knows no statement."""
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+from broker.orders.model import Code, StepStatus
+from broker.worklist.model import WorklistItem
+
+# Column by field where they are matched or sorted by; every other field is in `rest`.
+_COLUMNS = {
+    "scheduled_procedure_step_start_date": "start_date",
+    "scheduled_procedure_step_start_time": "start_time",
+    "modality": "modality",
+    "patient_id": "patient_id",
+    "patient_name": "patient_name",
+    "accession_number": "accession_number",
+    "requested_procedure_id": "requested_procedure_id",
+    "study_instance_uid": "study_instance_uid",
+    "scheduled_procedure_step_id": "scheduled_procedure_step_id",
+}
+_OWN = frozenset({"id", "order_id", "status"})
+
+
+def columns_of(item: WorklistItem) -> dict[str, object]:
+    """Return what an item itself puts into its row."""
+    fields = asdict(item)
+    rest = {name: value for name, value in fields.items() if name not in _COLUMNS and name not in _OWN}
+    columns = {column: fields[name] for name, column in _COLUMNS.items()}
+    return {**columns, "rest": json.dumps(rest, ensure_ascii=False, sort_keys=True)}
+
+
+def item_of(row: Any) -> WorklistItem:
+    """Return the item of a row."""
+    rest = json.loads(row.rest)
+    code = rest.pop("requested_procedure_code")
+    return WorklistItem(
+        id=row.id,
+        order_id=row.order_id,
+        status=StepStatus(row.status),
+        requested_procedure_code=Code(**code) if code else None,
+        scheduled_protocol_codes=tuple(Code(**each) for each in rest.pop("scheduled_protocol_codes")),
+        scheduled_station_ae_titles=tuple(rest.pop("scheduled_station_ae_titles")),
+        **{name: getattr(row, column) for name, column in _COLUMNS.items()},
+        **rest,
+    )

@@ -1,0 +1,288 @@
+"""The worklist's tables: items as planned, and what finds them. Which items match is decided by `query`.
+
+`worklist_station` and `worklist_name` hold offered items only, so that what was done years ago costs nothing. Text is
+compared by code point on both databases, and prefixes as ranges: no pattern of a peer ever reaches SQL's LIKE.
+Write items under the label `orders`, which also keeps two messages from adding the same step.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Index,
+    Select,
+    String,
+    Text,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
+from sqlmodel import Field, SQLModel
+
+from broker.database import Transaction, UtcDateTime, table_of
+from broker.orders.model import StepStatus
+from broker.worklist import rows, wildcards
+from broker.worklist.model import QueryResult, Viewer, WorklistItem
+from broker.worklist.narrowing import Narrowing, narrow, pool
+from broker.worklist.query import Query
+from broker.worklist.stations import Stations, resolved
+
+OFFERED = frozenset({StepStatus.SCHEDULED, StepStatus.ARRIVED, StepStatus.READY, StepStatus.STARTED})
+# Set by what was performed: neither a change nor a cancel of the order sets them back.
+_PERFORMED = frozenset({StepStatus.STARTED, StepStatus.COMPLETED, StepStatus.DISCONTINUED})
+
+_BY_CODE_POINT = String().with_variant(String(collation="C"), "postgresql")
+_LAST = "\U0010ffff"  # sorts behind every character of a name or number
+_FETCH = 500
+
+
+def _text(**settings: Any) -> Any:
+    return Field(sa_type=_BY_CODE_POINT, **settings)
+
+
+class WorklistItemRow(SQLModel, table=True):
+    """One Scheduled Procedure Step: columns that are matched or sorted by, and the rest as JSON."""
+
+    __tablename__ = "worklist_item"
+    __table_args__ = (
+        UniqueConstraint("study_instance_uid", "scheduled_procedure_step_id", name="uq_worklist_item_step"),
+        Index("ix_worklist_item_start", "offered", "start_date", "start_time"),
+        Index("ix_worklist_item_modality", "offered", "modality", "start_date"),
+        Index("ix_worklist_item_patient_id", "offered", "patient_id"),
+        Index("ix_worklist_item_accession_number", "offered", "accession_number"),
+        Index("ix_worklist_item_requested_procedure_id", "offered", "requested_procedure_id"),
+        Index("ix_worklist_item_step_id", "offered", "scheduled_procedure_step_id"),
+        Index("ix_worklist_item_study", "offered", "study_instance_uid"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    order_id: int = Field(index=True)
+    status: str
+    offered: int  # 1 while its status is one that modalities are shown
+    start_date: str = _text()
+    start_time: str = _text()
+    modality: str = _text()
+    patient_id: str = _text()
+    patient_name: str = _text()
+    accession_number: str = _text()
+    requested_procedure_id: str = _text()
+    study_instance_uid: str = _text()
+    scheduled_procedure_step_id: str = _text()
+    rest: str = Field(sa_type=Text)
+
+
+class WorklistStationRow(SQLModel, table=True):
+    """An offered item and a station it is for, or (`narrowing.pool`) the modality whose devices may all have it."""
+
+    __tablename__ = "worklist_station"
+    __table_args__ = (Index("ix_worklist_station_offered_to", "offered_to", "start_date"),)
+
+    item_id: int = Field(primary_key=True, foreign_key="worklist_item.id")
+    offered_to: str = _text(primary_key=True)
+    start_date: str = _text()
+
+
+class WorklistNameRow(SQLModel, table=True):
+    """An offered item and one component group of its patient's name, folded."""
+
+    __tablename__ = "worklist_name"
+    __table_args__ = (Index("ix_worklist_name_folded", "folded"),)
+
+    item_id: int = Field(primary_key=True, foreign_key="worklist_item.id")
+    folded: str = _text(primary_key=True)
+
+
+class WorklistQueryRow(SQLModel, table=True):
+    """One query that was answered: who asked follows from its association."""
+
+    __tablename__ = "worklist_query"
+
+    id: int | None = Field(default=None, primary_key=True)
+    association_id: str = Field(foreign_key="association.id", index=True, max_length=26)
+    at: datetime = Field(sa_type=UtcDateTime, index=True)
+    status: int
+    items: str = Field(sa_type=Text)
+    facts: str = Field(sa_type=Text)
+
+
+_ITEM = table_of(WorklistItemRow)
+_STATION = table_of(WorklistStationRow)
+_NAME = table_of(WorklistNameRow)
+_QUERY = table_of(WorklistQueryRow)
+
+_COLUMNS = {
+    "AccessionNumber": _ITEM.c.accession_number,
+    "Modality": _ITEM.c.modality,
+    "PatientID": _ITEM.c.patient_id,
+    "RequestedProcedureID": _ITEM.c.requested_procedure_id,
+    "ScheduledProcedureStepID": _ITEM.c.scheduled_procedure_step_id,
+    "StudyInstanceUID": _ITEM.c.study_instance_uid,
+}
+
+
+# --- what orders do ----------------------------------------------------------------------------------------------
+
+
+def replace(tx: Transaction, order_id: int, items: Sequence[WorklistItem]) -> None:
+    """Make `items` the steps of an order: added or changed by study and step ID, those no longer in it canceled.
+
+    A step that was started, completed or discontinued keeps its status; its other values change.
+    """
+    wanted = {(item.study_instance_uid, item.scheduled_procedure_step_id): item for item in items}
+    stored = {(row.study_instance_uid, row.scheduled_procedure_step_id): row for row in _stored(tx, order_id, wanted)}
+    changed = [
+        {"row": stored[key].id, **_values(order_id, item, _status_after(StepStatus(stored[key].status), item.status))}
+        for key, item in wanted.items()
+        if key in stored
+    ]
+    added = [_values(order_id, item, item.status) for key, item in wanted.items() if key not in stored]
+    gone = [stored[key].id for key in stored if key not in wanted]
+    if changed:
+        columns: dict[str, Any] = {name: bindparam(name) for name in changed[0] if name != "row"}
+        tx.execute(update(_ITEM).where(_ITEM.c.id == bindparam("row")).values(columns), changed)
+    if added:
+        tx.execute(insert(_ITEM), added)
+    if gone:
+        _cancel(tx, _ITEM.c.id.in_(gone))
+    _offer(tx, order_id, wanted)
+
+
+def cancel(tx: Transaction, order_id: int) -> None:
+    """Cancel every step of an order that nobody has started."""
+    _cancel(tx, _ITEM.c.order_id == order_id)
+    _withdraw(tx, and_(_ITEM.c.order_id == order_id, _ITEM.c.offered == 0))
+
+
+def _stored(tx: Transaction, order_id: int, wanted: Iterable[tuple[str, str]]) -> Sequence[Any]:
+    studies = {study for study, _ in wanted}
+    c = _ITEM.c
+    query = select(c.id, c.order_id, c.status, c.study_instance_uid, c.scheduled_procedure_step_id).where(
+        or_(c.order_id == order_id, c.study_instance_uid.in_(studies))
+    )
+    keys = set(wanted)
+    found = tx.execute(query).all()
+    # Two orders may share a study; only their own steps, and those now claimed, are this order's matter.
+    return [
+        row
+        for row in found
+        if row.order_id == order_id or (row.study_instance_uid, row.scheduled_procedure_step_id) in keys
+    ]
+
+
+def _status_after(stored: StepStatus, planned: StepStatus) -> StepStatus:
+    return stored if stored in _PERFORMED else planned
+
+
+def _cancel(tx: Transaction, which: ColumnElement[bool]) -> None:
+    open_steps = _ITEM.c.status.not_in([status.value for status in _PERFORMED])
+    tx.execute(update(_ITEM).where(which, open_steps).values(status=StepStatus.CANCELED.value, offered=0))
+
+
+def _withdraw(tx: Transaction, which: ColumnElement[bool]) -> None:
+    ids = select(_ITEM.c.id).where(which)
+    tx.execute(delete(_STATION).where(_STATION.c.item_id.in_(ids)))
+    tx.execute(delete(_NAME).where(_NAME.c.item_id.in_(ids)))
+
+
+def _offer(tx: Transaction, order_id: int, wanted: dict[tuple[str, str], WorklistItem]) -> None:
+    """Write anew what finds the offered steps of an order."""
+    _withdraw(tx, _ITEM.c.order_id == order_id)
+    c = _ITEM.c
+    offered = select(c.id, c.study_instance_uid, c.scheduled_procedure_step_id, c.offered).where(c.order_id == order_id)
+    found = [
+        (row.id, wanted[row.study_instance_uid, row.scheduled_procedure_step_id])
+        for row in tx.execute(offered)
+        if row.offered and (row.study_instance_uid, row.scheduled_procedure_step_id) in wanted
+    ]
+    stations = [entry for item_id, item in found for entry in _station_entries(item_id, item)]
+    names = [entry for item_id, item in found for entry in _name_entries(item_id, item)]
+    if stations:
+        tx.execute(insert(_STATION), stations)
+    if names:
+        tx.execute(insert(_NAME), names)
+
+
+def _station_entries(item_id: int, item: WorklistItem) -> Iterator[dict[str, object]]:
+    for title in dict.fromkeys(item.scheduled_station_ae_titles or (pool(item.modality),)):
+        yield {"item_id": item_id, "offered_to": title, "start_date": item.scheduled_procedure_step_start_date}
+
+
+def _name_entries(item_id: int, item: WorklistItem) -> Iterator[dict[str, object]]:
+    for group in dict.fromkeys(filter(None, wildcards.folded_name(item.patient_name).split("="))):
+        yield {"item_id": item_id, "folded": group}
+
+
+def _values(order_id: int, item: WorklistItem, status: StepStatus) -> dict[str, object]:
+    return {
+        **rows.columns_of(item),
+        "order_id": order_id,
+        "status": status.value,
+        "offered": int(status in OFFERED),
+    }
+
+
+# --- what queries find -------------------------------------------------------------------------------------------
+
+
+def candidates(tx: Transaction, query: Query, viewer: Viewer, registry_stations: Stations) -> Iterator[WorklistItem]:
+    """Yield the offered items that may match, with their stations resolved, in the order of answers.
+
+    An index narrows by every key that can have one; `query.matches` decides.
+    """
+    last = 0
+    statement = statement_for(narrow(query, viewer, registry_stations)).execution_options(yield_per=_FETCH)
+    with tx.execute(statement) as result:
+        for row in result:
+            if row.id != last:  # found by two of its stations or names: the rows follow each other
+                last = row.id
+                yield resolved(rows.item_of(row), viewer, registry_stations)
+
+
+def statement_for(narrowing: Narrowing) -> Select[Any]:
+    """Return the statement that finds the candidates, soonest first (D.2.8)."""
+    found = select(_ITEM).where(_ITEM.c.offered == 1)
+    if narrowing.offered_to is not None:
+        found = found.join(_STATION, _STATION.c.item_id == _ITEM.c.id)
+        found = found.where(_STATION.c.offered_to.in_(sorted(narrowing.offered_to)))
+        found = found.where(*_days(_STATION.c.start_date, narrowing))
+    if narrowing.name_prefixes:
+        found = found.join(_NAME, _NAME.c.item_id == _ITEM.c.id)
+        found = found.where(_begins(_NAME.c.folded, narrowing.name_prefixes))
+    for keyword, values in narrowing.values.items():
+        found = found.where(_COLUMNS[keyword].in_(sorted(values)))
+    for keyword, prefixes in narrowing.prefixes.items():
+        found = found.where(_begins(_COLUMNS[keyword], prefixes))
+    found = found.where(*_days(_ITEM.c.start_date, narrowing))
+    return found.order_by(_ITEM.c.start_date, _ITEM.c.start_time, _ITEM.c.patient_name, _ITEM.c.id)
+
+
+def _days(column: ColumnElement[str], narrowing: Narrowing) -> Iterator[ColumnElement[bool]]:
+    if narrowing.first_day:
+        yield column >= narrowing.first_day
+    if narrowing.last_day:
+        yield column <= narrowing.last_day
+
+
+def _begins(column: ColumnElement[str], prefixes: Iterable[str]) -> ColumnElement[bool]:
+    return or_(*(and_(column >= prefix, column < prefix + _LAST) for prefix in sorted(prefixes)))
+
+
+def record_query(tx: Transaction, association_id: str, at: datetime, result: QueryResult) -> None:
+    """Keep that a query was answered, and with which items; its association has a row already."""
+    tx.execute(
+        insert(_QUERY).values(
+            association_id=association_id,
+            at=at,
+            status=result.status,
+            items=json.dumps(result.items),
+            facts=json.dumps(result.facts()),
+        )
+    )
