@@ -87,8 +87,7 @@ class Database:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
             try:
                 yield connection
-                failpoints.hit(f"{what}.commit.before")
-                connection.commit()
+                _commit(connection, what)
             except BaseException:
                 connection.rollback()
                 raise
@@ -120,6 +119,14 @@ def table_of(row: type[SQLModel]) -> Table:
 def sqlite_url(path: Path) -> str:
     """Return the URL of the embedded database at `path`."""
     return f"sqlite:///{path}"
+
+
+def _commit(connection: Connection, what: str) -> None:
+    try:
+        failpoints.hit(f"{what}.commit.before")
+        connection.commit()
+    except OSError as error:
+        raise Unavailable(f"the database cannot be written: {error.strerror}") from error
 
 
 @contextmanager

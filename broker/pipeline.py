@@ -204,7 +204,11 @@ class Flows:
         count = 0
         for instance in self._spool.recover(self._known, self._report_damaged):
             with self._database.write("spool-index") as tx:
-                self._owe(tx, instance)
+                repeated = spool_index.same(tx, instance.facts, instance.sha256)
+                if not repeated:
+                    self._owe(tx, instance)
+            if repeated:  # it was sent again meanwhile, since it had not been answered
+                self._spool.discard(instance.id)
             count += 1
         return count
 

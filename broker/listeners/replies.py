@@ -1,5 +1,23 @@
 """How an outcome or an error is said on each wire: the only such tables. Decides no outcome."""
 
+from broker.dimse.service import Answer
+from broker.errors import BrokerError, Unavailable
+from broker.spool.errors import CANNOT_UNDERSTAND, BadInstance
+
+# --- DICOM -------------------------------------------------------------------------------------------------------
+
+OUT_OF_RESOURCES = 0xA700  # PS3.4 table B.2-1: the sender keeps the instance and sends it again
+
+
+def store_status(error: BrokerError) -> Answer:
+    """Return the C-STORE answer for what stopped an instance: the sender's fault, or ours for now."""
+    if isinstance(error, BadInstance):
+        return Answer(error.status, error.comment)
+    if isinstance(error, Unavailable):
+        return Answer(OUT_OF_RESOURCES, "cannot be made durable now, send it again")
+    return Answer(CANNOT_UNDERSTAND, str(error)[:64])
+
+
 # --- HL7 ---------------------------------------------------------------------------------------------------------
 
 # The same outcome at accept level (HL7 2.9.3), for senders that ask for that.
