@@ -1,9 +1,11 @@
 """The schema: an upgraded database equals a fresh one, on both databases."""
 
+from pathlib import Path
 from typing import Any
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from broker import migrations
@@ -41,6 +43,11 @@ def test_the_models_have_nothing_that_the_migrations_lack(database_url: str) -> 
     with database.read() as tx:
         assert compare_metadata(MigrationContext.configure(tx), METADATA) == []
     database.close()
+
+
+def test_the_newest_file_is_the_head_of_the_history() -> None:
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
+    assert scripts.get_heads() == [migrations.newest()]
 
 
 def test_an_upgrade_of_the_newest_schema_changes_nothing(database_url: str) -> None:
