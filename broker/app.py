@@ -15,6 +15,7 @@ from broker.delivery import store as deliveries
 from broker.dimse.contexts import SUPPORTED
 from broker.dimse.plain import PlainRequestor, PlainServer
 from broker.dimse.service import Requestor
+from broker.environments import bound
 from broker.environments.model import Profile, World
 from broker.errors import Misconfigured, Unavailable
 from broker.journal import log
@@ -62,8 +63,14 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     open_database(profile).close()
     held = _take_state(profile)
     log.info("serve.starting", kind=profile.kind.value, lock=held)
+
+    def ready(ports: Ports) -> None:
+        bound.tell(profile, ports)
+        announce(ports)
+
     parts = {"ports": partial(_ports, profile), "deliveries": partial(_deliveries, profile)}
-    code = Supervisor(parts, announce).run()
+    code = Supervisor(parts, ready).run()
+    bound.forget(profile)
     log.info("serve.stopped", code=code)
     return code
 
@@ -95,7 +102,7 @@ def _flows(profile: Profile, clock: Clock) -> tuple[Flows, Database, FileSpool]:
     return Flows(profile, database, RegistryCache(database), spool, clock), database, spool
 
 
-def _ports(profile: Profile, bound: Ports, ready: Callable[[Ports], None], stop: threading.Event) -> None:
+def _ports(profile: Profile, before: Ports, ready: Callable[[Ports], None], stop: threading.Event) -> None:
     """Be the process of all listeners. After a restart it binds the ports that it had."""
     clock = clocks.from_environment()
     flows, database, _ = _flows(profile, clock)
@@ -103,9 +110,9 @@ def _ports(profile: Profile, bound: Ports, ready: Callable[[Ports], None], stop:
     if recovered:
         log.warning("spool.recovered", instances=recovered)
     hl7, dicom, http = profile.hl7, profile.dicom, profile.http
-    dicom_server = PlainServer(dicom.host, bound.get("dicom", dicom.port), Services(flows), clock, SUPPORTED)
-    hl7_server = mllp.listen(hl7.host, bound.get("hl7", hl7.port), flows.take_message, clock)
-    http_port = bound.get("http", http.port)
+    dicom_server = PlainServer(dicom.host, before.get("dicom", dicom.port), Services(flows), clock, SUPPORTED)
+    hl7_server = mllp.listen(hl7.host, before.get("hl7", hl7.port), flows.take_message, clock)
+    http_port = before.get("http", http.port)
     health = HealthServer(http.host, http_port, partial(_readiness, database), partial(_metrics, database))
     ports = {"hl7": hl7_server.start(), "dicom": dicom_server.start(), "http": health.start()}
     log.info("ports.ready", **ports)
@@ -117,7 +124,7 @@ def _ports(profile: Profile, bound: Ports, ready: Callable[[Ports], None], stop:
     database.close()
 
 
-def _deliveries(profile: Profile, _bound: Ports, ready: Callable[[Ports], None], stop: threading.Event) -> None:
+def _deliveries(profile: Profile, _before: Ports, ready: Callable[[Ports], None], stop: threading.Event) -> None:
     """Be the process of all senders and chores."""
     flows, database, _ = _flows(profile, clocks.from_environment())
     flows.release_leases()
