@@ -129,7 +129,7 @@ def test_failed_commit_leaves_nothing(scratch: Database, monkeypatch: pytest.Mon
     monkeypatch.setenv("BROKER_FAIL", "orders.commit.before:1:eio")
     failpoints.arm_from_environment()
     try:
-        with pytest.raises(OSError, match="Input/output"), scratch.write("orders") as tx:
+        with pytest.raises(Unavailable, match="Input/output"), scratch.write("orders") as tx:
             tx.execute(insert(_SCRATCH).values(id=1))
     finally:
         failpoints.disarm()
