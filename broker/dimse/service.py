@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from broker.errors import Rejected, Unavailable
 
@@ -39,6 +39,7 @@ class AssociationRequest:
     implementation_class_uid: str
     implementation_version_name: str
     contexts: tuple[ProposedContext, ...]
+    certificate_subject: str = ""  # of the peer's TLS certificate, where one was asked for and verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,42 @@ class Answer:
 
     status: int
     error_comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizedRequest:
+    """A DIMSE-N request, received or to be sent (PS3.7 10.3).
+
+    `command` is its Command Field; `type_id` the Action or Event Type ID; `attributes` those that N-GET asks for.
+    """
+
+    command: int
+    sop_class_uid: str
+    sop_instance_uid: str
+    transfer_syntax: str = ""  # of the data set, as negotiated; when sending, the context tells
+    message_id: int = 0  # chosen by us when sending
+    type_id: int | None = None
+    attributes: tuple[int, ...] = ()
+    data_set: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NormalizedAnswer:
+    """The response to a DIMSE-N request. `sop_instance_uid` only where it differs from the request's (N-CREATE)."""
+
+    status: int
+    data_set: bytes | None = None
+    sop_instance_uid: str = ""
+    error_comment: str = ""
+
+
+@runtime_checkable
+class NormalizedProvider(Protocol):
+    """A provider that also answers DIMSE-N requests."""
+
+    def normalized(self, association: AcceptedAssociation, request: NormalizedRequest) -> NormalizedAnswer:
+        """Answer N-CREATE, N-SET, N-GET, N-ACTION, N-DELETE or N-EVENT-REPORT."""
+        ...
 
 
 class Provider(Protocol):

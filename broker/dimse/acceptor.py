@@ -1,0 +1,182 @@
+"""The listening socket: who may connect, and a thread for each that speaks. What is said is in `session.py`."""
+
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Mapping
+
+import structlog
+
+from broker.clock import Clock
+from broker.dimse.contexts import SUPPORTED, Supported
+from broker.dimse.limits import Limits
+from broker.dimse.places import Places
+from broker.dimse.service import Provider
+from broker.dimse.session import House, Session, TlsContext
+from broker.dimse.silence import Silence
+
+log = structlog.get_logger()
+
+_BACKLOG = 512
+_LOOK_UP = 0.25  # seconds: how often deadlines and crowding are looked at
+_ACCEPTED_AT_ONCE = 64
+
+
+class Server:
+    """Accepts associations and answers them through a Provider, one thread for each."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        provider: Provider,
+        clock: Clock,
+        supported: Mapping[str, Supported] = SUPPORTED,
+        *,
+        limits: Limits | None = None,
+        tls: TlsContext | None = None,
+    ) -> None:
+        self._address = (host, port)
+        self._limits = limits or Limits()
+        self._stopping = threading.Event()
+        self._places = Places(self._limits)
+        self._house = House(provider, supported, self._limits, clock, self._places, tls, self._stopping)
+        self._silence = Silence(self._limits)
+        self._sessions: dict[threading.Thread, Session] = {}
+        self._lock = threading.Lock()
+
+    def start(self) -> int:
+        """Bind, listen, and return the port; raise OSError when the address cannot be had."""
+        family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
+        self._listening = socket.create_server(self._address, family=family, backlog=_BACKLOG)
+        self._listening.setblocking(False)
+        self._waking, self._wake = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._waking, selectors.EVENT_READ)
+        self._selector.register(self._listening, selectors.EVENT_READ)
+        self._is_listening = True
+        self._thread = threading.Thread(target=self._run, name="dicom-listener", daemon=True)
+        self._thread.start()
+        port: int = self._listening.getsockname()[1]
+        return port
+
+    def stop(self, grace: float) -> None:
+        """Stop listening; messages in flight have `grace` seconds to end, then every connection is cut."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        self._wake.send(b"\0")
+        self._thread.join()
+        deadline = time.monotonic() + grace
+        for thread in self._threads():
+            thread.join(max(0.0, deadline - time.monotonic()))
+        for session in self._left():
+            session.drop()
+        for thread in self._threads():
+            thread.join(5.0)
+
+    def adopt(self, sock: socket.socket) -> None:
+        """Serve a connection that somebody else has accepted."""
+        host, port = sock.getpeername()[:2]
+        self._begin(sock, host, port)
+
+    def _threads(self) -> list[threading.Thread]:
+        with self._lock:
+            return list(self._sessions)
+
+    def _left(self) -> list[Session]:
+        with self._lock:
+            return list(self._sessions.values())
+
+    # --- the listener's thread -----------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                self._look()
+        finally:
+            self._silence.close()
+            self._selector.close()
+            for sock in (self._listening, self._waking, self._wake):
+                sock.close()
+
+    def _look(self) -> None:
+        """Hand over who has spoken, then let in who has come, then drop who was silent for too long."""
+        ready = [key.fileobj for key, _ in self._selector.select(_LOOK_UP)]
+        for sock in ready:
+            if sock is not self._listening and sock is not self._waking:
+                self._spoken(sock)  # type: ignore[arg-type]
+        if self._listening in ready:
+            self._accept()
+        for sock in self._silence.expired(time.monotonic()):
+            self._dismiss(sock)
+        self._listen(not self._places.is_crowded)
+
+    def _listen(self, wanted: bool) -> None:
+        if wanted == self._is_listening:
+            return
+        self._is_listening = wanted
+        if wanted:
+            self._selector.register(self._listening, selectors.EVENT_READ)
+        else:
+            self._selector.unregister(self._listening)
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                sock, address = self._listening.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # Out of descriptors, or the peer has gone again: the next look may do better.
+                log.warning("association.not-accepted", errno=error.errno)
+                time.sleep(0.05)
+                return
+            for dropped in self._silence.add(sock, address[0], address[1], time.monotonic()):
+                self._dismiss(dropped)
+            self._selector.register(sock, selectors.EVENT_READ)
+
+    def _spoken(self, sock: socket.socket) -> None:
+        self._selector.unregister(sock)
+        address, port = self._silence.remove(sock)
+        try:
+            has_spoken = bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
+        except OSError:
+            has_spoken = False
+        if has_spoken:
+            self._begin(sock, address, port)
+        else:
+            sock.close()
+
+    def _dismiss(self, sock: socket.socket) -> None:
+        # Sta2, ARTIM expired: the connection is closed without a word (PS3.8 table 9-10, AA-2).
+        self._selector.unregister(sock)
+        self._silence.remove(sock)
+        sock.close()
+
+    def _begin(self, sock: socket.socket, address: str, port: int) -> None:
+        session = Session(sock, address, port, self._house)
+        leaving = self._places.enter(session)
+        if isinstance(leaving, Session):
+            leaving.drop()
+        thread = threading.Thread(target=self._serve, args=(session,), name="dicom-association", daemon=True)
+        with self._lock:
+            self._sessions[thread] = session
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread left for us
+            log.error("association.no-thread")
+            self._forget(thread, session)
+            sock.close()
+
+    def _serve(self, session: Session) -> None:
+        try:
+            session.run()
+        finally:
+            self._forget(threading.current_thread(), session)
+
+    def _forget(self, thread: threading.Thread, session: Session) -> None:
+        self._places.leave(session)
+        with self._lock:
+            self._sessions.pop(thread, None)

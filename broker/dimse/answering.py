@@ -1,0 +1,351 @@
+"""The services of one accepted association: a command in, the provider asked, responses out. Knows no socket."""
+
+import re
+import time
+from collections.abc import Callable, Iterator
+
+from broker import failpoints
+from broker.dimse import contexts, message
+from broker.dimse.items import InvalidPdu
+from broker.dimse.limits import Limits
+from broker.dimse.link import Link, Received, TooLarge
+from broker.dimse.message import Command, CommandField, Element
+from broker.dimse.pdu import AbortReason
+from broker.dimse.service import (
+    AcceptedAssociation,
+    AcceptedContext,
+    Answer,
+    FindAnswer,
+    FindRequest,
+    NormalizedAnswer,
+    NormalizedProvider,
+    NormalizedRequest,
+    Provider,
+    StoreRequest,
+)
+from broker.errors import Rejected, Unavailable
+
+SUCCESS = 0x0000
+PROCESSING_FAILURE = 0x0110
+INVALID_INSTANCE = 0x0117
+SOP_CLASS_NOT_SUPPORTED = 0x0122
+UNRECOGNIZED_OPERATION = 0x0211
+RESOURCE_LIMITATION = 0x0213
+OUT_OF_RESOURCES = 0xA700
+SOP_CLASS_MISMATCH = 0xA900
+UNABLE_TO_PROCESS = 0xC000
+CANCEL = 0xFE00
+PENDING = frozenset({0xFF00, 0xFF01})
+
+_BATCH_BYTES = 64 * 1024
+_BATCH_SECONDS = 0.05
+
+# Not the grammar of PS3.5 9.1: consoles in use send components with leading zeros, and their images count.
+_UID_LIKE = re.compile(r"[0-9]+(\.[0-9]+)*")
+
+
+class DataStream:
+    """The data set of a C-STORE-RQ, read once, by the provider and then to its end by us."""
+
+    def __init__(self, pieces: Iterator[memoryview]) -> None:
+        self._pieces = pieces
+        self.error: Exception | None = None  # what the peer did wrong, whatever the provider made of it
+        self._guarded = self._guard()
+
+    def __iter__(self) -> Iterator[memoryview]:
+        return self._guarded
+
+    def drain(self) -> None:
+        """Read and forget what the provider has left; raise what went wrong with the peer at any time."""
+        if self.error is None:
+            for _ in self._guarded:
+                pass
+        if self.error is not None:
+            raise self.error
+
+    def _guard(self) -> Iterator[memoryview]:
+        try:
+            yield from self._pieces
+        except (Unavailable, InvalidPdu) as error:
+            self.error = error
+            raise Unavailable("the data set did not arrive whole") from error
+
+
+class Answering:
+    """Answers the commands of one association."""
+
+    def __init__(self, link: Link, provider: Provider, association: AcceptedAssociation, limits: Limits) -> None:
+        self._link = link
+        self._provider = provider
+        self._association = association
+        self._limits = limits
+        self._contexts = {context.id: context for context in association.contexts}
+        self._services: dict[int, Callable[[AcceptedContext, Command], None]] = {
+            CommandField.C_ECHO_RQ: self._echo,
+            CommandField.C_FIND_RQ: self._find,
+            CommandField.C_STORE_RQ: self._store,
+            CommandField.C_CANCEL_RQ: self._late_cancel,
+            **dict.fromkeys(message.NORMALIZED, self._normalized),
+        }
+
+    def answer(self, received: Received) -> None:
+        """Answer one command; raise what ends the association."""
+        context = self._contexts.get(received.context_id)
+        command = received.command
+        if context is None:
+            raise InvalidPdu("a message on a presentation context that was not accepted")
+        is_cancel = command.field == CommandField.C_CANCEL_RQ
+        if command.field & message.RESPONSE or (command.message_id is None and not is_cancel):
+            raise InvalidPdu(
+                "a response without a request, or a request without Message ID", AbortReason.UNEXPECTED_PDU
+            )
+        self._services.get(command.field, self._unrecognized)(context, command)
+
+    # --- C-ECHO, C-CANCEL, unknown -------------------------------------------------------------------------------
+
+    def _echo(self, context: AcceptedContext, command: Command) -> None:
+        self._forget_data(context, command)
+        answer = self._asked(lambda: self._provider.echo(self._association))
+        self._respond("echo.answer", context, command, answer)
+
+    def _late_cancel(self, context: AcceptedContext, command: Command) -> None:
+        # The request it means has been answered in full already; C-CANCEL has no response (PS3.7 9.3.2.3).
+        self._forget_data(context, command)
+
+    def _unrecognized(self, context: AcceptedContext, command: Command) -> None:
+        self._forget_data(context, command)
+        self._send(context, message.response(command, UNRECOGNIZED_OPERATION))
+
+    # --- C-FIND --------------------------------------------------------------------------------------------------
+
+    def _find(self, context: AcceptedContext, command: Command) -> None:
+        identifier = self._held_data(context, command)
+        refusal = self._find_refusal(context, command, identifier)
+        if refusal is not None or identifier is None:
+            self._finish_find(context, command, refusal or FindAnswer(UNABLE_TO_PROCESS), [])
+            return
+        message_id = command.message_id or 0
+        watch = _CancelWatch(self._link, message_id)
+        request = FindRequest(
+            message_id, context.abstract_syntax, context.transfer_syntax, identifier, watch.is_cancelled
+        )
+        self._answer_find(context, command, self._provider.find(self._association, request), watch)
+
+    def _find_refusal(self, context: AcceptedContext, command: Command, identifier: bytes | None) -> FindAnswer | None:
+        if context.abstract_syntax not in contexts.FIND:
+            return FindAnswer(SOP_CLASS_NOT_SUPPORTED)
+        if command.sop_class_uid != context.abstract_syntax:
+            return FindAnswer(SOP_CLASS_MISMATCH, error_comment="SOP class differs from its context's")
+        if identifier is None:
+            return FindAnswer(UNABLE_TO_PROCESS, error_comment="identifier is missing")
+        return None
+
+    def _answer_find(
+        self, context: AcceptedContext, command: Command, answers: Iterator[FindAnswer], watch: "_CancelWatch"
+    ) -> None:
+        """Send pending answers in batches until a final one, the end, or C-CANCEL."""
+        batch = _Batch(self._link, context.id, command)
+        final: FindAnswer | None = None
+        try:
+            for answer in answers:
+                if answer.status not in PENDING:
+                    final = answer
+                    break
+                if watch.seen:
+                    # The provider did not stop of itself.
+                    break
+                if batch.add(answer):
+                    watch.is_cancelled()
+        except Rejected as error:
+            final = FindAnswer(UNABLE_TO_PROCESS, error_comment=str(error))
+        except Unavailable as error:
+            if watch.error is not None:
+                raise watch.error from error
+            final = FindAnswer(OUT_OF_RESOURCES, error_comment=str(error))
+        finally:
+            _close(answers)
+        self._finish_find(context, command, final or FindAnswer(CANCEL if watch.seen else SUCCESS), batch.rest())
+
+    def _finish_find(self, context: AcceptedContext, command: Command, answer: FindAnswer, before: list[bytes]) -> None:
+        content = message.response(
+            command,
+            answer.status,
+            error_comment=answer.error_comment,
+            offending_element=answer.offending_element,
+        )
+        with failpoints.around("find.answer"):
+            self._link.send_data(b"".join((*before, *message.pdus(context.id, content, True, self._link.fragment))))
+
+    # --- C-STORE -------------------------------------------------------------------------------------------------
+
+    def _store(self, context: AcceptedContext, command: Command) -> None:
+        if not command.has_data_set:
+            self._respond("store.answer", context, command, Answer(UNABLE_TO_PROCESS, "data set is missing"))
+            return
+        stream = DataStream(self._link.data(context.id, self._limits.instance))
+        answer = self._store_refusal(context, command) or self._asked(
+            lambda: self._provider.store(self._association, _store_request(context, command, stream))
+        )
+        try:
+            stream.drain()
+        except TooLarge:
+            self._send(context, message.response(command, OUT_OF_RESOURCES, error_comment="data set too large"))
+            raise
+        self._respond("store.answer", context, command, answer)
+
+    def _store_refusal(self, context: AcceptedContext, command: Command) -> Answer | None:
+        if context.abstract_syntax not in contexts.STORAGE:
+            return Answer(SOP_CLASS_NOT_SUPPORTED)
+        if command.sop_class_uid != context.abstract_syntax:
+            return Answer(SOP_CLASS_MISMATCH, "SOP class differs from its context's")
+        uid = command.sop_instance_uid
+        if len(uid) > 64 or not _UID_LIKE.fullmatch(uid):
+            return Answer(INVALID_INSTANCE, "AffectedSOPInstanceUID is not a UID")
+        return None
+
+    # --- DIMSE-N -------------------------------------------------------------------------------------------------
+
+    def _normalized(self, context: AcceptedContext, command: Command) -> None:
+        data_set = self._held_data(context, command)
+        answer = self._asked_normalized(context, command, data_set)
+        more: dict[Element, message.Value] = {}
+        if answer.sop_instance_uid:
+            more[Element.AFFECTED_SOP_INSTANCE_UID] = answer.sop_instance_uid
+        for element in (Element.EVENT_TYPE_ID, Element.ACTION_TYPE_ID):
+            if (number := command.number(element)) is not None:
+                more[element] = number
+        content = message.response(
+            command,
+            answer.status,
+            has_data_set=answer.data_set is not None,
+            error_comment=answer.error_comment,
+            more=more,
+        )
+        self._link.send_message(context.id, content, answer.data_set)
+
+    def _asked_normalized(self, context: AcceptedContext, command: Command, data_set: bytes | None) -> NormalizedAnswer:
+        provider = self._provider
+        if not isinstance(provider, NormalizedProvider):
+            return NormalizedAnswer(UNRECOGNIZED_OPERATION)
+        try:
+            return provider.normalized(self._association, normalized_request(context, command, data_set))
+        except Rejected as error:
+            return NormalizedAnswer(PROCESSING_FAILURE, error_comment=str(error))
+        except Unavailable as error:
+            return NormalizedAnswer(RESOURCE_LIMITATION, error_comment=str(error))
+
+    # --- pieces of all of them -----------------------------------------------------------------------------------
+
+    def _asked(self, ask: Callable[[], Answer]) -> Answer:
+        """Return what the provider answers, its errors as statuses; other exceptions end the association."""
+        try:
+            return ask()
+        except Rejected as error:
+            return Answer(UNABLE_TO_PROCESS, str(error))
+        except Unavailable as error:
+            return Answer(OUT_OF_RESOURCES, str(error))
+
+    def _held_data(self, context: AcceptedContext, command: Command) -> bytes | None:
+        if not command.has_data_set:
+            return None
+        return b"".join(piece.tobytes() for piece in self._link.data(context.id, self._limits.identifier))
+
+    def _forget_data(self, context: AcceptedContext, command: Command) -> None:
+        if command.has_data_set:
+            for _ in self._link.data(context.id, self._limits.identifier):
+                pass
+
+    def _respond(self, place: str, context: AcceptedContext, command: Command, answer: Answer) -> None:
+        content = message.response(command, answer.status, error_comment=answer.error_comment)
+        with failpoints.around(place):
+            self._send(context, content)
+
+    def _send(self, context: AcceptedContext, content: bytes) -> None:
+        self._link.send_message(context.id, content)
+
+
+class _CancelWatch:
+    """Whether C-CANCEL for one C-FIND has come; once seen, it stays seen."""
+
+    def __init__(self, link: Link, message_id: int) -> None:
+        self._link = link
+        self._message_id = message_id
+        self.seen = False
+        self.error: Exception | None = None
+
+    def is_cancelled(self) -> bool:
+        """Look, without waiting; raise Unavailable when the peer has gone."""
+        if not self.seen:
+            try:
+                self.seen = self._link.cancelled(self._message_id)
+            except (Unavailable, InvalidPdu) as error:
+                self.error = error
+                raise Unavailable("the peer has gone") from error
+        return self.seen
+
+
+class _Batch:
+    """Pending answers that leave together: the command set before each identifier is always the same."""
+
+    def __init__(self, link: Link, context_id: int, command: Command) -> None:
+        self._link = link
+        self._context_id = context_id
+        self._command = command
+        self._heads: dict[int, bytes] = {}
+        self._parts: list[bytes] = []
+        self._size = 0
+        self._begun = time.monotonic()
+
+    def add(self, answer: FindAnswer) -> bool:
+        """Take one pending answer; tell whether the batch has been sent with it."""
+        identifier = answer.identifier or b""
+        self._parts.append(self._heads.get(answer.status) or self._head(answer.status))
+        self._parts.extend(message.pdus(self._context_id, identifier, False, self._link.fragment))
+        self._size += len(identifier)
+        if self._size < _BATCH_BYTES and time.monotonic() - self._begun < _BATCH_SECONDS:
+            return False
+        with failpoints.around("find.answer"):
+            self._link.send_data(b"".join(self._parts))
+        self._parts, self._size, self._begun = [], 0, time.monotonic()
+        return True
+
+    def rest(self) -> list[bytes]:
+        """Return what has not been sent, to leave with the final answer."""
+        return self._parts
+
+    def _head(self, status: int) -> bytes:
+        content = message.response(self._command, status, has_data_set=True)
+        head = b"".join(message.pdus(self._context_id, content, True, self._link.fragment))
+        return self._heads.setdefault(status, head)
+
+
+def normalized_request(context: AcceptedContext, command: Command, data_set: bytes | None) -> NormalizedRequest:
+    """Return a received DIMSE-N command as the value that services know."""
+    action = command.number(Element.ACTION_TYPE_ID)
+    return NormalizedRequest(
+        command=command.field,
+        sop_class_uid=command.sop_class_uid,
+        sop_instance_uid=command.sop_instance_uid,
+        transfer_syntax=context.transfer_syntax,
+        message_id=command.message_id or 0,
+        type_id=command.number(Element.EVENT_TYPE_ID) if action is None else action,
+        attributes=command.tags(Element.ATTRIBUTE_IDENTIFIER_LIST),
+        data_set=data_set,
+    )
+
+
+def _store_request(context: AcceptedContext, command: Command, stream: DataStream) -> StoreRequest:
+    return StoreRequest(
+        message_id=command.message_id or 0,
+        sop_class_uid=command.sop_class_uid,
+        sop_instance_uid=command.sop_instance_uid,
+        transfer_syntax=context.transfer_syntax,
+        move_originator=command.text(Element.MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE),
+        data=stream,
+    )
+
+
+def _close(answers: Iterator[FindAnswer]) -> None:
+    close = getattr(answers, "close", None)
+    if close is not None:
+        close()  # a generator then lets go of its transaction at once

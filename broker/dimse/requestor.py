@@ -1,0 +1,219 @@
+"""Associations that we open: one thread, one request at a time (`service.Requestor`). Retrying is not decided here."""
+
+import os
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+
+from broker import failpoints
+from broker.dimse import causes, message, negotiation
+from broker.dimse.connection import Connection
+from broker.dimse.contexts import VERIFICATION
+from broker.dimse.items import InvalidPdu, Role
+from broker.dimse.limits import Limits
+from broker.dimse.link import Link, Received
+from broker.dimse.message import CommandField, Element
+from broker.dimse.outgoing import FilePdus
+from broker.dimse.pdu import AssociateAc, AssociateRq, encode_associate_rq
+from broker.dimse.service import (
+    Answer,
+    AssociationRefused,
+    ContextRefused,
+    FindAnswer,
+    NormalizedAnswer,
+    NormalizedRequest,
+    OutgoingInstance,
+    Peer,
+    Rejection,
+)
+from broker.dimse.session import TlsContext
+from broker.dimse.state import Event, State
+from broker.errors import Unavailable
+
+_PENDING = frozenset({0xFF00, 0xFF01})
+
+
+class EngineRequestor:
+    """Opens associations by our own upper layer."""
+
+    def __init__(self, limits: Limits | None = None, tls: TlsContext | None = None) -> None:
+        self._limits = limits or Limits()
+        self._tls = tls
+
+    @contextmanager
+    def associate(
+        self, peer: Peer, contexts: Iterable[tuple[str, str]], roles: Iterable[Role] = ()
+    ) -> Iterator["OpenAssociation"]:
+        """Open an association that proposes each (SOP class, transfer syntax), and release it at the end.
+
+        Raises AssociationRefused, or Unavailable with the plain cause; Rejected for more than 128 contexts.
+        When the block raises, the association is aborted instead of released.
+        """
+        request = negotiation.propose(peer, contexts, roles, self._limits.maximum_length)
+        link = Link(Connection(self._connect(peer), self._limits), self._limits, requestor=True)
+        error: BaseException | None = None
+        try:
+            association = self._establish(link, request, peer)
+            yield association
+            if link.machine.state is State.STA6:
+                link.release()
+        except InvalidPdu as invalid:
+            error = invalid
+            raise Unavailable(f"{peer.called_ae_title} does not speak DICOM as it should: {invalid}") from invalid
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            link.end(error)
+
+    def _connect(self, peer: Peer) -> socket.socket:
+        try:
+            sock = socket.create_connection((peer.host, peer.port), self._limits.connect)
+            if self._tls is None:
+                return sock
+            return self._tls().wrap_socket(sock, server_hostname=peer.host)
+        except OSError as error:
+            raise Unavailable(causes.of_connection(error, peer)) from error
+
+    def _establish(self, link: Link, request: AssociateRq, peer: Peer) -> "OpenAssociation":
+        link.act(Event.ASSOCIATE_REQUEST)
+        try:
+            link.act(Event.CONNECTION_CONFIRMED, encode_associate_rq(request))
+            answer = link.await_answer()
+        except Unavailable as error:
+            text = f"{peer.host}:{peer.port} gave no DICOM answer to our association request: {error}"
+            raise Unavailable(text) from error
+        if isinstance(answer, Rejection):
+            raise AssociationRefused(causes.of_rejection(answer, peer), answer)
+        return self._agreed(link, request, answer, peer)
+
+    def _agreed(self, link: Link, request: AssociateRq, answer: AssociateAc, peer: Peer) -> "OpenAssociation":
+        accepted, refused = negotiation.outcome(request, answer)
+        if not accepted:
+            text = f"{peer.called_ae_title} accepted none of our presentation contexts"
+            raise AssociationRefused(text, None)
+        link.fragment = message.fragment_size(answer.user.maximum_length)
+        return OpenAssociation(link, accepted, refused, self._limits)
+
+
+class OpenAssociation:
+    """An association that we opened (`service.RequestedAssociation`)."""
+
+    def __init__(
+        self,
+        link: Link,
+        accepted: dict[tuple[str, str], int],
+        refused: dict[tuple[str, str], int],
+        limits: Limits,
+    ) -> None:
+        self._link = link
+        self._refused = refused
+        self._limits = limits
+        self._message_id = 0
+        self.accepted = accepted
+
+    def echo(self) -> int:
+        """Send C-ECHO and return the status. Raises Unavailable when no response comes."""
+        context_id = self._any_context(VERIFICATION)
+        self._link.send_message(context_id, message.echo_request(self._next_id(), VERIFICATION))
+        return self._status(self._response(CommandField.C_ECHO_RQ))
+
+    def store(self, instance: OutgoingInstance) -> Answer:
+        """Send C-STORE and return the peer's answer.
+
+        Raises ContextRefused when no context fits, Unavailable when no response comes (the outcome is unknown).
+        """
+        context_id = self._context(instance.sop_class_uid, instance.transfer_syntax)
+        command = message.store_request(self._next_id(), instance.sop_class_uid, instance.sop_instance_uid)
+        with failpoints.around("store.send"):
+            self._send_file(context_id, command, instance)
+        received = self._response(CommandField.C_STORE_RQ)
+        return Answer(self._status(received), received.command.text(Element.ERROR_COMMENT))
+
+    def find(self, sop_class_uid: str, transfer_syntax: str, identifier: bytes) -> Iterator[FindAnswer]:
+        """Send C-FIND and yield each pending answer and the final one; Unavailable when they stop coming."""
+        context_id = self._context(sop_class_uid, transfer_syntax)
+        self._link.send_message(context_id, message.find_request(self._next_id(), sop_class_uid), identifier)
+        while True:
+            received = self._response(CommandField.C_FIND_RQ)
+            status = self._status(received)
+            comment = received.command.text(Element.ERROR_COMMENT)
+            yield FindAnswer(status, self._data_set(received), comment)
+            if status not in _PENDING:
+                return
+
+    def cancel(self) -> None:
+        """Send C-CANCEL for the request sent last; its final answer is still to come."""
+        context_id = next(iter(self.accepted.values()))
+        self._link.send_message(context_id, message.cancel_request(self._message_id))
+
+    def request(self, request: NormalizedRequest) -> NormalizedAnswer:
+        """Send a DIMSE-N request and return the answer. Raises ContextRefused, Unavailable."""
+        context_id = self._any_context(request.sop_class_uid)
+        field = CommandField(request.command)
+        command = message.normalized_request(
+            field, self._next_id(), message.normalized_values(request), request.data_set is not None
+        )
+        self._link.send_message(context_id, command, request.data_set)
+        received = self._response(field)
+        return NormalizedAnswer(
+            self._status(received),
+            self._data_set(received),
+            received.command.text(Element.AFFECTED_SOP_INSTANCE_UID),
+            received.command.text(Element.ERROR_COMMENT),
+        )
+
+    def _send_file(self, context_id: int, command: bytes, instance: OutgoingInstance) -> None:
+        descriptor = os.open(instance.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            first = b"".join(message.pdus(context_id, command, True, self._link.fragment))
+            cut = FilePdus(descriptor, instance.offset, instance.length, context_id, self._link.fragment)
+            for ready in cut.rounds(first):
+                self._link.send_data(ready)
+        finally:
+            os.close(descriptor)
+
+    def _response(self, field: CommandField) -> Received:
+        """Wait for the response to the request sent last; raise Unavailable for anything else."""
+        try:
+            received = self._link.next_command(self._limits.response)
+        except InvalidPdu as error:
+            raise Unavailable(f"the peer's response cannot be read: {error}") from error
+        command = received.command
+        responded = command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)
+        if command.field != field | message.RESPONSE or responded != self._message_id:
+            raise Unavailable("the peer sent something else than the response to our request")
+        return received
+
+    def _status(self, received: Received) -> int:
+        status = received.command.number(Element.STATUS)
+        if status is None:
+            raise Unavailable("the peer's response has no status")
+        return status
+
+    def _data_set(self, received: Received) -> bytes | None:
+        if not received.command.has_data_set:
+            return None
+        pieces = self._link.data(received.context_id, self._limits.identifier)
+        try:
+            return b"".join(piece.tobytes() for piece in pieces)
+        except InvalidPdu as error:
+            raise Unavailable(f"the peer's data set cannot be read: {error}") from error
+
+    def _context(self, sop_class_uid: str, transfer_syntax: str) -> int:
+        pair = (sop_class_uid, transfer_syntax)
+        if pair in self.accepted:
+            return self.accepted[pair]
+        result = self._refused.get(pair, 2)
+        raise ContextRefused(f"the peer does not take {sop_class_uid} in {transfer_syntax} (result {result})", result)
+
+    def _any_context(self, sop_class_uid: str) -> int:
+        for (abstract_syntax, _), context_id in self.accepted.items():
+            if abstract_syntax == sop_class_uid:
+                return context_id
+        results = [result for (abstract, _), result in self._refused.items() if abstract == sop_class_uid]
+        raise ContextRefused(f"the peer does not take {sop_class_uid}", results[0] if results else 2)
+
+    def _next_id(self) -> int:
+        self._message_id = self._message_id % 0xFFFF + 1
+        return self._message_id

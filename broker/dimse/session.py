@@ -1,0 +1,198 @@
+"""One accepted connection from its first byte to its end, on its own thread. What is answered is in `answering.py`."""
+
+import socket
+import ssl
+import threading
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from broker.clock import Clock
+from broker.dimse import negotiation
+from broker.dimse.answering import Answering
+from broker.dimse.connection import Connection, Lost, Stopped
+from broker.dimse.contexts import Supported
+from broker.dimse.items import InvalidPdu
+from broker.dimse.limits import Limits
+from broker.dimse.link import Link, ReleaseAsked
+from broker.dimse.message import fragment_size
+from broker.dimse.pdu import AssociateRq, encode_associate_ac
+from broker.dimse.places import Places
+from broker.dimse.service import (
+    TEMPORARY_CONGESTION,
+    AcceptedAssociation,
+    AssociationRequest,
+    Provider,
+    Rejection,
+)
+from broker.dimse.state import Event
+from broker.errors import Unavailable
+from broker.identifiers import new_id
+
+log = structlog.get_logger()
+
+TlsContext = Callable[[], ssl.SSLContext]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What all sessions of one listener share."""
+
+    provider: Provider
+    supported: Mapping[str, Supported]
+    limits: Limits
+    clock: Clock
+    places: Places
+    tls: TlsContext | None
+    stopping: threading.Event
+
+
+class Session:
+    """One connection that has begun to speak."""
+
+    def __init__(self, sock: socket.socket, address: str, port: int, house: House) -> None:
+        self.address = address
+        self._port = port
+        self._socket = sock
+        self._house = house
+
+    def drop(self) -> None:
+        """Break the connection, from any thread."""
+        try:
+            self._socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            return  # it is gone already
+
+    def run(self) -> None:
+        """Serve until the end; raises nothing."""
+        try:
+            with self._socket:
+                if self._house.tls is None or self._handshake(self._house.tls):
+                    self._serve()
+        except Exception as error:  # noqa: BLE001 - outermost loop: one association ends, the others go on
+            _note_failure(self.address, error)
+        finally:
+            self._house.places.leave(self)
+
+    def _handshake(self, tls: TlsContext) -> bool:
+        try:
+            self._socket.settimeout(self._house.limits.associate)  # for the whole handshake, not for each read
+            self._socket = tls().wrap_socket(self._socket, server_side=True)
+        except OSError as error:
+            log.warning("association.tls-failed", address=self.address, why=getattr(error, "reason", None))
+            return False
+        return True
+
+    def _serve(self) -> None:
+        limits = self._house.limits
+        connection = Connection(self._socket, limits, self._house.stopping.is_set)
+        link = Link(connection, limits, requestor=False)
+        link.act(Event.CONNECTION_INDICATED)
+        error: BaseException | None = None
+        try:
+            self._negotiate(link, link.await_request(negotiation.objection))
+        except (Unavailable, InvalidPdu) as expected:
+            error = expected
+        except BaseException as unexpected:
+            error = unexpected
+            raise
+        finally:
+            link.end(error)
+
+    def _negotiate(self, link: Link, asked: AssociateRq) -> None:
+        request = self._request(asked)
+        rejection = self._admitted(request)
+        if rejection is not None:
+            link.refuse(rejection)
+            return
+        if not self._placed(link):
+            link.refuse(TEMPORARY_CONGESTION)
+            return
+        try:
+            self._associate(link, asked, request)
+        finally:
+            self._house.places.end()
+
+    def _admitted(self, request: AssociationRequest) -> Rejection | None:
+        try:
+            return self._house.provider.admit(request)
+        except Unavailable:
+            log.warning("association.not-admitted", address=self.address, why="unavailable")
+            return TEMPORARY_CONGESTION
+
+    def _placed(self, link: Link) -> bool:
+        """Wait for a free place: over the limit callers wait, they are not refused."""
+        deadline = self._house.clock.monotonic() + self._house.limits.congestion
+        while not self._house.places.wait(self, 0.5):
+            if link.connection.is_closed():
+                raise Lost("the peer did not wait for its place")
+            if self._house.stopping.is_set() or self._house.clock.monotonic() > deadline:
+                return False
+        return True
+
+    def _associate(self, link: Link, asked: AssociateRq, request: AssociationRequest) -> None:
+        house = self._house
+        agreement = negotiation.agree(asked, house.supported, house.limits.maximum_length)
+        link.fragment = fragment_size(agreement.maximum_length)
+        association = AcceptedAssociation(new_id(house.clock.now()), request, agreement.contexts)
+        try:
+            house.provider.established(association)
+        except Unavailable:
+            log.warning("association.not-established", address=self.address, why="unavailable")
+            link.refuse(TEMPORARY_CONGESTION)
+            return
+        released, reason = False, "an error of ours"
+        try:
+            link.act(Event.ACCEPT, encode_associate_ac(agreement.answer))
+            reason = self._answer(link, association)
+            released = not reason
+        except (Unavailable, InvalidPdu) as error:
+            reason = str(error)
+            raise
+        finally:
+            house.provider.ended(association, released, reason)
+
+    def _answer(self, link: Link, association: AcceptedAssociation) -> str:
+        """Answer messages until the peer releases; return the empty text then."""
+        answering = Answering(link, self._house.provider, association, self._house.limits)
+        idle, stopping = self._house.limits.idle, self._house.stopping
+        try:
+            while True:
+                answering.answer(link.next_command(idle))
+                if stopping.is_set():
+                    raise Stopped("we are stopping")
+        except ReleaseAsked:
+            link.answer_release()
+            return ""
+
+    def _request(self, asked: AssociateRq) -> AssociationRequest:
+        return AssociationRequest(
+            calling_ae_title=asked.calling_ae_title,
+            called_ae_title=asked.called_ae_title,
+            address=self.address,
+            port=self._port,
+            implementation_class_uid=asked.user.implementation_class_uid,
+            implementation_version_name=asked.user.implementation_version_name,
+            contexts=asked.contexts,
+            certificate_subject=_subject(self._socket),
+        )
+
+
+def _note_failure(address: str, error: Exception) -> None:
+    # Not the error's text nor its frames' values: they may name a patient.
+    frames = traceback.extract_tb(error.__traceback__)[-3:]
+    where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
+    log.error("association.failed", address=address, error=type(error).__name__, where=where)
+
+
+def _subject(sock: socket.socket) -> str:
+    """Return the subject of a verified certificate as `name=value` pairs."""
+    if not isinstance(sock, ssl.SSLSocket):
+        return ""
+    certificate: dict[str, Any] = sock.getpeercert() or {}
+    pairs = [pair for part in certificate.get("subject", ()) for pair in part]
+    return ", ".join(f"{name}={value}" for name, value in pairs)

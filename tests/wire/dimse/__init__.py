@@ -1,0 +1,1 @@
+"""The upper layer over real sockets, with scripted, foreign and our own peers."""
