@@ -9,6 +9,7 @@ import tempfile
 import time
 from contextlib import ExitStack
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -39,7 +40,7 @@ def main() -> int:
         screen.console.print("interrupted: every process was ended")
         code = 130
     finally:
-        if code != 1:
+        if code != 1:  # a failure keeps its logs
             shutil.rmtree(folder, ignore_errors=True)
     return code
 
@@ -65,6 +66,7 @@ def _run(screen: Screen, folder: Path) -> int:
     except Exception as error:  # noqa: BLE001 - the outermost loop: whatever it was, say where it was
         screen.failure(NotVerified("no error of the demo itself", f"{type(error).__name__}: {error}"), str(folder))
         return 1
+    shutil.rmtree(folder)
     screen.summary(time.monotonic() - began)
     return 0
 
@@ -81,46 +83,39 @@ def _worlds(folder: Path, stack: ExitStack) -> tuple[World, World]:
 
 def _show(screen: Screen, test: World, production: World) -> None:
     both = (test, production)
-    for world in both:
-        with screen.step(world.name, "started") as step:
-            steps.start(world, step)
+    for title, step in (
+        ("started", steps.start),
+        ("profile and PACS checked", steps.check),
+        ("ultrasound registered", steps.register),
+    ):
+        screen.run(title, *((world.name, partial(step, world)) for world in both))
     for world in both:
         _main_job(screen, world)
-    _apart(screen, test, production)
-    _apart(screen, production, test)
-    for world in both:
-        with screen.step(world.name, "stopped") as step:
-            steps.stop(world, step)
+    for title, apart in (
+        ("nothing of the other world is here", steps.only_its_own),
+        ("message for the other world refused", steps.refuse_the_other_kind),
+    ):
+        screen.run(
+            title, (test.name, partial(apart, test, production)), (production.name, partial(apart, production, test))
+        )
+    for title, step in (
+        ("unregistered device refused, told why", steps.refuse_unregistered),
+        ("stopped", steps.stop),
+    ):
+        screen.run(title, *((world.name, partial(step, world)) for world in both))
 
 
 def _main_job(screen: Screen, world: World) -> None:
-    """From an empty world to the exam at the PACS."""
-    with screen.step(world.name, "profile and PACS checked") as step:
-        steps.check(world, step)
-    with screen.step(world.name, "ultrasound registered") as step:
-        steps.register(world, step)
-    with screen.step(world.name, "worklist empty before its own order") as step:
-        steps.nothing_yet(world, step)
-    with screen.step(world.name, "order sent and acknowledged") as step:
-        steps.order(world, step)
-    with screen.step(world.name, "worklist as the ultrasound sees it") as step:
-        steps.worklist(world, step, screen)
-    with screen.step(world.name, "image, cine loop, report stored") as step:
-        steps.store(world, step)
-    with screen.step(world.name, "forwarded to the PACS") as step:
-        steps.forwarded(world, step)
-    with screen.step(world.name, "compared byte for byte at the PACS") as step:
-        steps.compare(world, step, screen)
-
-
-def _apart(screen: Screen, world: World, other: World) -> None:
-    """What must not happen."""
-    with screen.step(world.name, "nothing of the other world is here") as step:
-        steps.only_its_own(world, other, step)
-    with screen.step(world.name, "message for the other world refused") as step:
-        steps.refuse_the_other_kind(world, other, step)
-    with screen.step(world.name, "unregistered device refused, told why") as step:
-        steps.refuse_unregistered(world, step)
+    """From an empty worklist to the exam at the PACS."""
+    for title, step in (
+        ("worklist empty before its own order", steps.nothing_yet),
+        ("order sent and acknowledged", steps.order),
+        ("worklist as the ultrasound sees it", partial(steps.worklist, screen)),
+        ("image, cine loop, report stored", steps.store),
+        ("forwarded to the PACS", steps.forwarded),
+        ("compared byte for byte at the PACS", partial(steps.compare, screen)),
+    ):
+        screen.run(title, (world.name, partial(step, world)))
 
 
 if __name__ == "__main__":

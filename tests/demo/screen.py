@@ -1,8 +1,8 @@
 """What a person sees of the demo: a line a step while it runs, tables, the summary. Verifies nothing."""
 
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -33,6 +33,10 @@ class Step:
     seconds: float = 0.0
 
 
+Act = tuple[str, Callable[[Step], None]]
+"""The name of a world, and what a step does in it."""
+
+
 @dataclass
 class Screen:
     """The screen. `colours` of the worlds by name."""
@@ -50,17 +54,17 @@ class Screen:
         """Say what will be shown."""
         self.console.print(Panel("\n".join(lines), title="modality-broker demo", title_align="left", padding=(0, 1)))
 
-    @contextmanager
-    def step(self, world: str, title: str) -> Iterator[Step]:
-        """Run the block as one step; its line is written when it was verified."""
-        step = self.current = Step(world, title)
-        began = time.monotonic()
-        with self.console.status(Text.assemble(self._name(world), f" {title} …")):
-            yield step
-        step.seconds = time.monotonic() - began
-        self.steps.append(step)
+    def run(self, title: str, *acts: Act) -> None:
+        """Run one step in each of the given worlds at once; a line is written for each when it was verified."""
+        steps = [Step(world, title) for world, _ in acts]
+        with self.console.status(f"{title} …"), ThreadPoolExecutor(len(acts)) as threads:
+            running = [threads.submit(_timed, step, act) for step, (_, act) in zip(steps, acts, strict=True)]
+            for step, future in zip(steps, running, strict=True):
+                self.current = step
+                future.result()
+                self.steps.append(step)
+                self.console.print(self._line(step))
         self.current = None
-        self.console.print(self._line(step))
 
     def table(self, title: str, world: str, headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
         """Write a table of that world."""
@@ -111,8 +115,8 @@ class Screen:
 
     def _line(self, step: Step) -> Table:
         line = Table.grid(padding=(0, 1))
-        for width in (1, 10, 41, 7, None):
-            line.add_column(width=width, justify="right" if width == 7 else "left", overflow="fold")
+        for width in (1, 10, 37, 6, None):
+            line.add_column(width=width, justify="right" if width == 6 else "left", overflow="fold")
         line.add_row(
             Text("✓", "bold"),
             self._name(step.world),
@@ -128,3 +132,9 @@ class Screen:
     @staticmethod
     def _cell(seconds: float | None) -> Text:
         return Text("") if seconds is None else Text(f"✓ {seconds:5.2f} s")
+
+
+def _timed(step: Step, act: Callable[[Step], None]) -> None:
+    began = time.monotonic()
+    act(step)
+    step.seconds = time.monotonic() - began

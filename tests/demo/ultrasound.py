@@ -169,7 +169,7 @@ def _sent(association: Association, one: Exposed) -> dict[str, Any]:
     # Without an association nothing can be sent any more: no status, then.
     status = association.send_c_store(one.file).get("Status") if association.is_established else None
     return {
-        "name": one.sop_class.name,
+        "name": f"{one.sop_class.name}{' (retired)' if one.sop_class.is_retired else ''}",
         "sop_instance_uid": one.sop_instance,
         "transfer_syntax": one.transfer_syntax.name,
         "octets": len(one.data),

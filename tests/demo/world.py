@@ -91,7 +91,9 @@ class World:
         """Start the PACS, and write the profile with it as the destination `main-pacs`."""
         command = [sys.executable, "-m", "tests.demo.pacs", "--ae-title", self.pacs_title]
         process = self.stack.enter_context(running(command, self.pacs_log, {"PYTHONPATH": str(ROOT)}))
-        wait_for("the PACS listens", lambda: self.pacs_said() or _ended(process, self.pacs_log))
+        wait_for("the PACS listens", lambda: process.poll() is not None or self.pacs_said())
+        if process.poll() is not None:
+            raise NotVerified("the PACS listens", f"it ended with exit code {process.returncode}: see its log")
         port = self.pacs_said()[0]["port"]
         self.environment = Environment(
             self.folder, self.name, self.name, self.broker_title, destination("main-pacs", port, self.pacs_title)
@@ -145,8 +147,3 @@ class World:
             raise NotVerified(f"the {program} does its work", f"it ended with exit code {result.returncode}: {last}")
         found: dict[str, Any] = json.loads(result.stdout)
         return found
-
-
-def _ended(process: Any, log: Path) -> None:
-    if process.poll() is not None:
-        raise NotVerified("the PACS listens", f"it ended with exit code {process.returncode}: {log.read_text()[-500:]}")
