@@ -107,10 +107,10 @@ def orders(tx: Transaction, limit: int = 100) -> list[StoredOrder]:
 
 
 def order_detail(tx: Transaction, key: str) -> list[StoredOrder]:
-    """Return the orders that a key names: accession, placer or filler number, Study Instance UID, or our id."""
-    by_id = select(_ORDER).where(_ORDER.c.id == int(key)) if key.isdecimal() and len(key) < 10 else None
-    wanted = [select(_ORDER).where(_ORDER.c[name] == key).limit(100) for name in KEYS]
-    found = _rows(tx, [*wanted, *([] if by_id is None else [by_id])])
+    """Return the orders that a key names: Study Instance UID, filler, placer or accession number, else our id."""
+    found = _rows(tx, [select(_ORDER).where(_ORDER.c[name] == key).limit(100) for name in KEYS])
+    if not found and key.isdecimal() and len(key) < 10:
+        found = _rows(tx, [select(_ORDER).where(_ORDER.c.id == int(key))])
     return [_value(row) for row in found]
 
 

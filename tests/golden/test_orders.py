@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+
 from tests.golden.orders import CASES, outcome
 
 FILES = sorted(CASES.glob("*.hl7"))

@@ -1,0 +1,99 @@
+"""The HL7 port on real sockets: what each outcome looks like on the wire."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from broker.errors import Unavailable
+from broker.inbox.model import ACCEPTED, NO_ANSWER, Arrival, Outcome
+from broker.listeners import mllp
+from hl7 import client
+from hl7.reply import Acknowledgement, read_acknowledgement
+from tests.conftest import FakeClock
+
+
+def message(accept: str = "", application: str = "", kind: str = "ORM^O01") -> bytes:
+    return f"MSH|^~\\&|RIS|HOSP|B|R|20260131||{kind}|C&1\\|P|2.3.1|||{accept}|{application}\r".encode()
+
+
+@contextmanager
+def listening(take: mllp.Take, clock: FakeClock) -> Iterator[int]:
+    server = mllp.listen("127.0.0.1", 0, take, clock)
+    port = server.start()
+    try:
+        yield port
+    finally:
+        assert server.stop(5)
+
+
+def answer_to(raw: bytes, outcome: Outcome, clock: FakeClock) -> Acknowledgement:
+    with listening(lambda _raw, _arrival: outcome, clock) as port:
+        return read_acknowledgement(next(client.send("127.0.0.1", port, [raw], 5)))
+
+
+def test_acceptance_names_the_message(clock: FakeClock) -> None:
+    answer = answer_to(message(), ACCEPTED, clock)
+    assert (answer.code, answer.control_id, answer.errors) == ("AA", "C&1\\", ())
+
+
+def test_refusal_names_the_place(clock: FakeClock) -> None:
+    answer = answer_to(message(), Outcome("AE", "PID^1^3", "101", "PatientID is missing"), clock)
+    assert (answer.code, answer.text) == ("AE", "PatientID is missing")
+    assert [(error.location, error.code) for error in answer.errors] == [("PID^1^3", "101")]
+
+
+@pytest.mark.parametrize(
+    ("accept", "application", "code", "expected"),
+    [
+        ("", "", "AA", "AA"),
+        ("AL", "NE", "AA", "CA"),
+        ("AL", "", "AE", "CE"),
+        ("AL", "NE", "AR", "CR"),
+        ("NE", "AL", "AA", "AA"),
+        ("NE", "NE", "AE", "AE"),
+        ("ER", "NE", "AE", "CE"),
+        ("SU", "NE", "AA", "CA"),
+        ("ER", "AL", "AA", "AA"),
+    ],
+)
+def test_level_of_the_answer_is_the_one_asked_for(
+    accept: str, application: str, code: str, expected: str, clock: FakeClock
+) -> None:
+    assert answer_to(message(accept, application), Outcome(code), clock).code == expected
+
+
+def test_taken_message_has_its_arrival(clock: FakeClock) -> None:
+    seen: list[tuple[bytes, Arrival]] = []
+
+    def take(raw: bytes, arrival: Arrival) -> Outcome:
+        seen.append((raw, arrival))
+        return ACCEPTED
+
+    with listening(take, clock) as port:
+        list(client.send("127.0.0.1", port, [message()], 5))
+    assert seen[0][0] == message()
+    assert (seen[0][1].received, seen[0][1].address) == (clock.now(), "127.0.0.1")
+
+
+def test_nothing_durable_means_no_answer(clock: FakeClock) -> None:
+    def take(_raw: bytes, _arrival: Arrival) -> Outcome:
+        raise Unavailable("the disk is full")
+
+    with listening(take, clock) as port, pytest.raises(ConnectionError):
+        list(client.send("127.0.0.1", port, [message()], 5))
+
+
+@pytest.mark.parametrize(
+    ("raw", "outcome"),
+    [(message(kind="ACK"), ACCEPTED), (message(), NO_ANSWER), (b"hello", Outcome("AR", "", "100", ""))],
+)
+def test_some_messages_get_no_answer(raw: bytes, outcome: Outcome, clock: FakeClock) -> None:
+    assert mllp.acknowledgement(raw, outcome, clock) is None
+
+
+def test_batch_is_answered_by_its_own_header(clock: FakeClock) -> None:
+    batch = b"FHS|^~\\&|RIS|HOSP|B|R|20260131||||F1\rMSH|^~\\&|RIS|HOSP|B|R|2026||ORM^O01|M1|P|2.3.1\r"
+    answer = mllp.acknowledgement(batch, Outcome("AR", "", "200", "batches are not supported"), clock)
+    assert answer is not None
+    assert read_acknowledgement(answer).code == "AR"
