@@ -12,8 +12,8 @@ from broker import durable, failpoints, journal, migrations
 from broker.clock import Clock
 from broker.database import Database
 from broker.delivery import store as deliveries
-from broker.dimse.contexts import SUPPORTED
-from broker.dimse.plain import PlainRequestor, PlainServer
+from broker.dimse.acceptor import Server
+from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import Requestor
 from broker.environments import bound
 from broker.environments.model import Profile, World
@@ -49,7 +49,7 @@ def open_database(profile: Profile) -> Database:
 
 def requestor() -> Requestor:
     """Return what opens associations for us."""
-    return PlainRequestor()
+    return EngineRequestor()
 
 
 def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
@@ -110,7 +110,7 @@ def _ports(profile: Profile, before: Ports, ready: Callable[[Ports], None], stop
     if recovered:
         log.warning("spool.recovered", instances=recovered)
     hl7, dicom, http = profile.hl7, profile.dicom, profile.http
-    dicom_server = PlainServer(dicom.host, before.get("dicom", dicom.port), Services(flows), clock, SUPPORTED)
+    dicom_server = Server(dicom.host, before.get("dicom", dicom.port), Services(flows), clock)
     hl7_server = mllp.listen(hl7.host, before.get("hl7", hl7.port), flows.take_message, clock)
     http_port = before.get("http", http.port)
     health = HealthServer(http.host, http_port, partial(_readiness, database), partial(_metrics, database))
