@@ -6,6 +6,7 @@ A set is the attribute's whole value, such as `ISO_IR 100` or `\\ISO 2022 IR 87`
 import re
 import unicodedata
 from functools import lru_cache
+from itertools import groupby
 
 from pydicom import charset as repertoires
 
@@ -14,6 +15,8 @@ UNICODE = "ISO_IR 192"
 
 _ESCAPES = {code: encoding for code, encoding in repertoires.CODES_TO_ENCODINGS.items() if encoding != "iso8859"}
 _ASCII_ESCAPE = b"\x1b(B"
+_JIS_ROMAN_ESCAPE = b"\x1b(J"
+_IN_G0 = frozenset(repertoires.need_tail_escape_sequence_encodings)  # the others are designated in G1
 _CARRIES_ITS_ESCAPES = frozenset(repertoires.handled_encodings)
 # Where code extensions fall back to the first set (PS3.5 6.1.2.5.3).
 _DELIMITERS = re.compile(r"([\\^=\r\n\f\t])")
@@ -62,11 +65,33 @@ def encode(text: str, character_set: str) -> bytes:
     encodings = _encodings(character_set)
     if len(encodings) == 1 and encodings[0] != "shift_jis":
         return text.encode(encodings[0], "replace")
-    return b"".join(_encode_extended(part, list(encodings)) for part in _DELIMITERS.split(text) if part)
+    return b"".join(_encode_extended(part, encodings) for part in _DELIMITERS.split(text) if part)
 
 
-def _encode_extended(part: str, encodings: list[str]) -> bytes:
-    return part.encode("ascii") if part.isascii() else repertoires.encode_string(part, encodings)
+def _encode_extended(part: str, encodings: tuple[str, ...]) -> bytes:
+    """Encode what stands between two delimiters, where every designation starts anew.
+
+    pydicom's encoder is not used: after JIS X 0208 it does not always return to ASCII, as PS3.5 6.1.2.5.3 demands.
+    """
+    written = bytearray()
+    designated = encodings[0]  # in G1
+    for encoding, run in groupby(part, key=lambda c: _encoding_for(c, encodings)):
+        text = "".join(run)
+        if encoding in _IN_G0:
+            back = _JIS_ROMAN_ESCAPE if encodings[0] == "shift_jis" else _ASCII_ESCAPE
+            written += text.encode(encoding).removesuffix(_ASCII_ESCAPE) + back
+            continue
+        if encoding not in ("ascii", designated):
+            written += repertoires.ENCODINGS_TO_CODES[encoding]
+            designated = encoding
+        written += text.encode(encoding, "replace")
+    return bytes(written)
+
+
+def _encoding_for(character: str, encodings: tuple[str, ...]) -> str:
+    if character.isascii():
+        return "ascii"
+    return next((encoding for encoding in encodings if _encodes(encoding, character)), "ascii")
 
 
 def _decode_escaped(part: bytes, first: str) -> str:
@@ -112,6 +137,8 @@ def _encodes(encoding: str, character: str) -> bool:
         encoded = character.encode(encoding)
     except UnicodeEncodeError:
         return False
+    if encoding in _IN_G0:  # Python's codecs hold further sets
+        return encoded.startswith(repertoires.ENCODINGS_TO_CODES[encoding])
     # ISO_IR 13 is the one-byte half of what Python calls Shift JIS.
     return encoding != "shift_jis" or len(encoded) == 1
 

@@ -32,6 +32,21 @@ class Narrowing:
     prefixes: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by keyword: begins with one of these
     name_prefixes: frozenset[str] = frozenset()  # of a folded component group of PatientName
 
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing but days bounds what is found."""
+        return not (self.joins or self.values or self.prefixes)
+
+    @property
+    def joins(self) -> bool:
+        """Whether a station or a name leads to the items."""
+        return self.offered_to is not None or bool(self.name_prefixes)
+
+    @property
+    def identifies(self) -> bool:
+        """Whether a number names few items, fewer than any station has."""
+        return bool((self.values.keys() | self.prefixes.keys()) - {"Modality"})
+
 
 def pool(modality: str) -> str:
     """Return the entry under which items without a station wait for any device of a modality.

@@ -248,7 +248,7 @@ def candidates(tx: Transaction, query: Query, viewer: Viewer, registry_stations:
 
 def statement_for(narrowing: Narrowing) -> Select[Any]:
     """Return the statement that finds the candidates, soonest first (D.2.8)."""
-    found = select(_ITEM).where(_ITEM.c.offered == 1)
+    found = select(_ITEM).where(_offered(narrowing) == 1)
     if narrowing.offered_to is not None:
         found = found.join(_STATION, _STATION.c.item_id == _ITEM.c.id)
         found = found.where(_STATION.c.offered_to.in_(sorted(narrowing.offered_to)))
@@ -261,7 +261,21 @@ def statement_for(narrowing: Narrowing) -> Select[Any]:
     for keyword, prefixes in narrowing.prefixes.items():
         found = found.where(_begins(_COLUMNS[keyword], prefixes))
     found = found.where(*_days(_ITEM.c.start_date, narrowing))
-    return found.order_by(_ITEM.c.start_date, _ITEM.c.start_time, _ITEM.c.patient_name, _ITEM.c.id)
+    return found.order_by(*_order(narrowing), _ITEM.c.patient_name, _ITEM.c.id)
+
+
+def _offered(narrowing: Narrowing) -> ColumnElement[int]:
+    if narrowing.identifies or not narrowing.joins:
+        return _ITEM.c.offered  # leads every index of this table
+    return _ITEM.c.offered + 0  # an expression, so that the station's or the name's index leads instead
+
+
+def _order(narrowing: Narrowing) -> tuple[ColumnElement[str], ...]:
+    start = (_ITEM.c.start_date, _ITEM.c.start_time)
+    if narrowing.is_open:
+        return start  # the index on the start gives the order, and the search ends at the most that may be answered
+    # An expression, not the column: else SQLite reads every offered item by that index, only to save a small sort.
+    return tuple(column.concat("") for column in start)
 
 
 def _days(column: ColumnElement[str], narrowing: Narrowing) -> Iterator[ColumnElement[bool]]:

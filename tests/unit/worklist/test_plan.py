@@ -1,0 +1,45 @@
+"""One item a step, with what patient, order and step say."""
+
+from dataclasses import replace
+
+from broker.orders.model import StepStatus
+from broker.worklist.plan import plan
+from tests.unit.worklist.building import ORDER, PATIENT, STEP
+
+
+def test_each_step_becomes_an_item() -> None:
+    first, second = plan(ORDER, 7)
+    assert (first.scheduled_procedure_step_id, second.scheduled_procedure_step_id) == ("S1", "S2")
+    assert second.scheduled_procedure_step_start_time == "094500"
+    assert {first.order_id, second.order_id} == {7}
+    assert first.id == 0
+    assert first.status is StepStatus.SCHEDULED
+    assert first.patient_name == "Muster^Eva^M^Dr^Jr"
+    assert first.requested_procedure_code == ORDER.requested_procedure_code
+    assert first.scheduled_protocol_codes == STEP.scheduled_protocol_codes
+
+
+def test_attributes_of_patient_order_and_step_are_merged_the_step_s_first() -> None:
+    order = replace(
+        ORDER,
+        patient=replace(PATIENT, attributes={"PatientComments": "p", "AdmissionID": "V1", "Allergies": ""}),
+        attributes={"AdmissionID": "V2"},
+        steps=(replace(STEP, attributes={"AdmissionID": "V3", "ScheduledStationName": "ROOM1"}),),
+    )
+    (item,) = plan(order, 1)
+    assert item.attributes == {
+        "PatientComments": "p",
+        "AdmissionID": "V3",
+        "ScheduledStationName": "ROOM1",
+        "PlacerOrderNumberImagingServiceRequest": "P100",
+        "FillerOrderNumberImagingServiceRequest": "F200",
+    }
+
+
+def test_a_step_may_state_its_status() -> None:
+    steps = (
+        replace(STEP, attributes={"ScheduledProcedureStepStatus": "ARRIVED"}),
+        replace(STEP, attributes={"ScheduledProcedureStepStatus": "LOST"}),
+    )
+    items = plan(replace(ORDER, steps=steps), 1)
+    assert [item.status for item in items] == [StepStatus.ARRIVED, StepStatus.SCHEDULED]
