@@ -10,6 +10,7 @@ import time
 from contextlib import ExitStack
 from datetime import datetime
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,8 @@ def main() -> int:
     """Run the demo; return the exit code."""
     _leave_the_callers_settings()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode shall not end the demo
     screen = Screen({"test": "green", "production": "red"})
     folder = Path(tempfile.mkdtemp(prefix="broker-demo-"))
     code = 1
