@@ -296,6 +296,8 @@ class Link:
             self.act(Event.INVALID_PDU)
         elif state is State.STA2:
             self.act(Event.ARTIM_EXPIRED)
+        elif state is State.STA8:
+            self.act(Event.RELEASE_RESPONSE)
         else:
             self.act(Event.ABORT_REQUEST)
 
@@ -389,9 +391,12 @@ class Link:
         return context_id, control, length - 2
 
     def _next_data_pdu(self) -> None:
-        if self._length:
+        goes_on = self._length > 0
+        if goes_on:
             self._settle()
         kind, length = self._header()
+        if goes_on:
+            self._credit = self.connection.patience  # the wait between two PDUs of a message counts as well
         if kind != PduType.DATA_TF:
             self._received(kind, self._body(kind, length))
             return

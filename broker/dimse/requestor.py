@@ -55,8 +55,7 @@ class EngineRequestor:
         try:
             association = self._establish(link, request, peer)
             yield association
-            if link.machine.state is State.STA6:
-                link.release()
+            error = _release(link)
         except InvalidPdu as invalid:
             error = invalid
             raise Unavailable(f"{peer.called_ae_title} does not speak DICOM as it should: {invalid}") from invalid
@@ -217,3 +216,13 @@ class OpenAssociation:
     def _next_id(self) -> int:
         self._message_id = self._message_id % 0xFFFF + 1
         return self._message_id
+
+
+def _release(link: Link) -> BaseException | None:
+    """Release; return what went wrong. Every answer has come by then, so it is nobody's failure any more."""
+    try:
+        if link.machine.state is State.STA6:
+            link.release()
+    except (Unavailable, InvalidPdu) as error:
+        return error
+    return None

@@ -97,6 +97,8 @@ class Session:
             self._negotiate(link, link.await_request(negotiation.objection))
         except (Unavailable, InvalidPdu) as expected:
             error = expected
+        except ConnectionError:
+            error = Lost("the connection broke")  # only a failpoint lets it come this far
         except BaseException as unexpected:
             error = unexpected
             raise

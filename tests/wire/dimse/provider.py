@@ -23,7 +23,7 @@ class Keeping:
 
     rejection: Rejection | None = None
     find_answers: Iterable[FindAnswer] = (FindAnswer(0x0000),)
-    store_answer: Answer = Answer(0x0000)
+    store_answer: Answer = field(default_factory=lambda: Answer(0x0000))
     read_pieces: int | None = None  # of a data set, then it returns early
     error: Exception | None = None
     requests: list[AssociationRequest] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Keeping:
     stored: list[tuple[StoreRequest, bytes]] = field(default_factory=list)
     found: list[FindRequest] = field(default_factory=list)
     normalizeds: list[NormalizedRequest] = field(default_factory=list)
-    normalized_answer: NormalizedAnswer = NormalizedAnswer(0x0000)
+    normalized_answer: NormalizedAnswer = field(default_factory=lambda: NormalizedAnswer(0x0000))
     echoes: int = 0
     ended_one: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
 
