@@ -11,8 +11,9 @@ import structlog
 from broker.clock import Clock
 from broker.dimse.contexts import SUPPORTED, Supported
 from broker.dimse.limits import Limits
+from broker.dimse.notices import Answered, Notices
 from broker.dimse.places import Places
-from broker.dimse.service import Provider
+from broker.dimse.service import NormalizedRequest, Provider
 from broker.dimse.session import House, Session, TlsContext
 from broker.dimse.silence import Silence
 
@@ -41,7 +42,8 @@ class Server:
         self._limits = limits or Limits()
         self._stopping = threading.Event()
         self._places = Places(self._limits)
-        self._house = House(provider, supported, self._limits, clock, self._places, tls, self._stopping)
+        self._notices = Notices()
+        self._house = House(provider, supported, self._limits, clock, self._places, tls, self._stopping, self._notices)
         self._silence = Silence(self._limits)
         self._sessions: dict[threading.Thread, Session] = {}
         self._lock = threading.Lock()
@@ -80,6 +82,14 @@ class Server:
         """Serve a connection that somebody else has accepted."""
         host, port = sock.getpeername()[:2]
         self._begin(sock, host, port)
+
+    def notify(self, association_id: str, request: NormalizedRequest, answered: Answered) -> bool:
+        """Send a DIMSE-N request, such as N-EVENT-REPORT, on an association that a peer has opened.
+
+        It leaves between two messages, and `answered` is called on the association's thread: with None where no
+        answer came. Returns False when the association is not open any more.
+        """
+        return self._notices.post(association_id, request, answered)
 
     def _threads(self) -> list[threading.Thread]:
         with self._lock:

@@ -10,6 +10,7 @@ from broker.dimse.items import InvalidPdu
 from broker.dimse.limits import Limits
 from broker.dimse.link import Link, Received, TooLarge
 from broker.dimse.message import Command, CommandField, Element
+from broker.dimse.notices import Answered, Notice
 from broker.dimse.pdu import AbortReason
 from broker.dimse.service import (
     AcceptedAssociation,
@@ -80,6 +81,8 @@ class Answering:
         self._association = association
         self._limits = limits
         self._contexts = {context.id: context for context in association.contexts}
+        self._asked_last = 0
+        self._unanswered: dict[int, Answered] = {}
         self._services: dict[int, Callable[[AcceptedContext, Command], None]] = {
             CommandField.C_ECHO_RQ: self._echo,
             CommandField.C_FIND_RQ: self._find,
@@ -94,12 +97,49 @@ class Answering:
         command = received.command
         if context is None:
             raise InvalidPdu("a message on a presentation context that was not accepted")
+        if command.field & message.RESPONSE and self._answered(context, command):
+            return
         is_cancel = command.field == CommandField.C_CANCEL_RQ
         if command.field & message.RESPONSE or (command.message_id is None and not is_cancel):
             raise InvalidPdu(
                 "a response without a request, or a request without Message ID", AbortReason.UNEXPECTED_PDU
             )
         self._services.get(command.field, self._unrecognized)(context, command)
+
+    # --- our own requests ----------------------------------------------------------------------------------------
+
+    def ask(self, request: NormalizedRequest, answered: Answered) -> None:
+        """Send a DIMSE-N request of ours; `answered` gets the response when it comes."""
+        context = next(
+            (each for each in self._contexts.values() if each.abstract_syntax == request.sop_class_uid), None
+        )
+        if context is None:
+            answered(None)
+            return
+        self._asked_last = self._asked_last % 0xFFFF + 1
+        self._unanswered[self._asked_last] = answered
+        command = message.normalized_request(
+            CommandField(request.command),
+            self._asked_last,
+            message.normalized_values(request),
+            request.data_set is not None,
+        )
+        self._link.send_message(context.id, command, request.data_set)
+
+    def abandon(self, unsent: list[Notice]) -> None:
+        """Tell everybody who waits for a response that none will come."""
+        for answered in (*self._unanswered.values(), *(answered for _, answered in unsent)):
+            answered(None)
+
+    def _answered(self, context: AcceptedContext, command: Command) -> bool:
+        number = command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)
+        answered = None if number is None else self._unanswered.pop(number, None)
+        status = command.number(Element.STATUS)
+        if answered is None or status is None:
+            return False
+        data_set = self._held_data(context, command)
+        answered(NormalizedAnswer(status, data_set, command.sop_instance_uid, command.text(Element.ERROR_COMMENT)))
+        return True
 
     # --- C-ECHO, C-CANCEL, unknown -------------------------------------------------------------------------------
 
@@ -208,19 +248,7 @@ class Answering:
     def _normalized(self, context: AcceptedContext, command: Command) -> None:
         data_set = self._held_data(context, command)
         answer = self._asked_normalized(context, command, data_set)
-        more: dict[Element, message.Value] = {}
-        if answer.sop_instance_uid:
-            more[Element.AFFECTED_SOP_INSTANCE_UID] = answer.sop_instance_uid
-        for element in (Element.EVENT_TYPE_ID, Element.ACTION_TYPE_ID):
-            if (number := command.number(element)) is not None:
-                more[element] = number
-        content = message.response(
-            command,
-            answer.status,
-            has_data_set=answer.data_set is not None,
-            error_comment=answer.error_comment,
-            more=more,
-        )
+        content = message.normalized_response(command, answer)
         self._link.send_message(context.id, content, answer.data_set)
 
     def _asked_normalized(self, context: AcceptedContext, command: Command, data_set: bytes | None) -> NormalizedAnswer:
@@ -228,7 +256,7 @@ class Answering:
         if not isinstance(provider, NormalizedProvider):
             return NormalizedAnswer(UNRECOGNIZED_OPERATION)
         try:
-            return provider.normalized(self._association, normalized_request(context, command, data_set))
+            return provider.normalized(self._association, message.received_request(context, command, data_set))
         except Rejected as error:
             return NormalizedAnswer(PROCESSING_FAILURE, error_comment=str(error))
         except Unavailable as error:
@@ -317,21 +345,6 @@ class _Batch:
         content = message.response(self._command, status, has_data_set=True)
         head = b"".join(message.pdus(self._context_id, content, True, self._link.fragment))
         return self._heads.setdefault(status, head)
-
-
-def normalized_request(context: AcceptedContext, command: Command, data_set: bytes | None) -> NormalizedRequest:
-    """Return a received DIMSE-N command as the value that services know."""
-    action = command.number(Element.ACTION_TYPE_ID)
-    return NormalizedRequest(
-        command=command.field,
-        sop_class_uid=command.sop_class_uid,
-        sop_instance_uid=command.sop_instance_uid,
-        transfer_syntax=context.transfer_syntax,
-        message_id=command.message_id or 0,
-        type_id=command.number(Element.EVENT_TYPE_ID) if action is None else action,
-        attributes=command.tags(Element.ATTRIBUTE_IDENTIFIER_LIST),
-        data_set=data_set,
-    )
 
 
 def _store_request(context: AcceptedContext, command: Command, stream: DataStream) -> StoreRequest:

@@ -27,8 +27,8 @@ class TooSlow(Unavailable):
     """The peer used up the time it was given."""
 
 
-class Stopped(Unavailable):
-    """We are stopping, and nothing was in flight."""
+class Interrupted(Unavailable):
+    """There is something else to do than to wait for the next message, of which nothing has come yet."""
 
 
 def prepare(sock: socket.socket) -> None:
@@ -49,12 +49,12 @@ class Connection:
     `patience` is how many seconds we may still wait for the peer; every wait draws on it, whatever it brings.
     """
 
-    def __init__(self, sock: socket.socket, limits: Limits, is_stopping: Callable[[], bool] = lambda: False) -> None:
+    def __init__(self, sock: socket.socket, limits: Limits, is_wanted: Callable[[], bool] = lambda: False) -> None:
         prepare(sock)
         self.socket = sock
         self.patience = limits.associate
         self._limits = limits
-        self._is_stopping = is_stopping
+        self._is_wanted = is_wanted
         # Anonymous memory costs nothing until it is touched: a silent association takes a page, not the buffer.
         self._size = max(_BUFFER, limits.maximum_length + 4096)
         self._view = memoryview(mmap.mmap(-1, self._size))
@@ -67,10 +67,10 @@ class Connection:
         return self._end - self._start
 
     def need(self, count: int, interruptible: bool = False) -> None:
-        """Wait until `count` bytes, at most a buffer, are available; raise Lost, TooSlow, or Stopped if asked for."""
+        """Wait until `count` bytes, at most a buffer, are available; raise Lost, TooSlow, or Interrupted."""
         while self._end - self._start < count:
-            if interruptible and self._is_stopping():
-                raise Stopped("we are stopping")
+            if interruptible and self._is_wanted():
+                raise Interrupted("we are stopping")
             self._receive()
 
     def unpack(self, form: struct.Struct) -> tuple[int, ...]:

@@ -65,6 +65,10 @@ class Aborted(Unavailable):
         self.abort = abort
 
 
+class Quiet(TooSlow):
+    """The peer has begun no message in the time it was given."""
+
+
 class ReleaseAsked(Unavailable):
     """The peer asks to release the association."""
 
@@ -167,7 +171,7 @@ class Link:
     def next_command(self, patience: float) -> Received:
         """Wait `patience` seconds for the next message and return its command set.
 
-        Raises ReleaseAsked, Aborted, Lost, TooSlow, Stopped, InvalidPdu, Unexpected.
+        Raises Quiet when none begins, or ReleaseAsked, Aborted, Lost, TooSlow, Interrupted, InvalidPdu, Unexpected.
         """
         self._await_message(patience)
         content = bytearray()
@@ -371,7 +375,10 @@ class Link:
         if self._left:
             return
         self.connection.patience = patience
-        self.connection.need(1, interruptible=True)
+        try:
+            self.connection.need(1, interruptible=True)
+        except TooSlow as error:
+            raise Quiet(str(error)) from error
         self.connection.patience = self._limits.pdu
 
     def _next_pdv(self) -> tuple[int, int, int]:

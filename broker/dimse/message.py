@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from broker.dimse.items import InvalidPdu, text_of
 from broker.dimse.pdu import DATA_HEADER, PduType
-from broker.dimse.service import NormalizedRequest
+from broker.dimse.service import AcceptedContext, NormalizedAnswer, NormalizedRequest
 
 NO_DATA_SET = 0x0101  # PS3.7 E.1: any other value means that a data set follows
 DATA_SET = 0x0001
@@ -291,3 +291,35 @@ def normalized_values(request: NormalizedRequest) -> dict[Element, Value]:
     if request.attributes:
         values[Element.ATTRIBUTE_IDENTIFIER_LIST] = request.attributes
     return values
+
+
+def received_request(context: AcceptedContext, command: Command, data_set: bytes | None) -> NormalizedRequest:
+    """Return a received DIMSE-N command as the value that services know."""
+    action = command.number(Element.ACTION_TYPE_ID)
+    return NormalizedRequest(
+        command=command.field,
+        sop_class_uid=command.sop_class_uid,
+        sop_instance_uid=command.sop_instance_uid,
+        transfer_syntax=context.transfer_syntax,
+        message_id=command.message_id or 0,
+        type_id=command.number(Element.EVENT_TYPE_ID) if action is None else action,
+        attributes=command.tags(Element.ATTRIBUTE_IDENTIFIER_LIST),
+        data_set=data_set,
+    )
+
+
+def normalized_response(command: Command, answer: NormalizedAnswer) -> bytes:
+    """Return the response to a DIMSE-N command, which repeats its type id (PS3.7 10.3)."""
+    more: dict[Element, Value] = {}
+    if answer.sop_instance_uid:
+        more[Element.AFFECTED_SOP_INSTANCE_UID] = answer.sop_instance_uid
+    for element in (Element.EVENT_TYPE_ID, Element.ACTION_TYPE_ID):
+        if (number := command.number(element)) is not None:
+            more[element] = number
+    return response(
+        command,
+        answer.status,
+        has_data_set=answer.data_set is not None,
+        error_comment=answer.error_comment,
+        more=more,
+    )

@@ -2,7 +2,7 @@
 
 import os
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from broker import failpoints
@@ -11,11 +11,12 @@ from broker.dimse.connection import Connection
 from broker.dimse.contexts import VERIFICATION
 from broker.dimse.items import InvalidPdu, Role
 from broker.dimse.limits import Limits
-from broker.dimse.link import Link, Received
+from broker.dimse.link import Link, Quiet, Received
 from broker.dimse.message import CommandField, Element
 from broker.dimse.outgoing import FilePdus
 from broker.dimse.pdu import AssociateAc, AssociateRq, encode_associate_rq
 from broker.dimse.service import (
+    AcceptedContext,
     Answer,
     AssociationRefused,
     ContextRefused,
@@ -31,6 +32,8 @@ from broker.dimse.state import Event, State
 from broker.errors import Unavailable
 
 _PENDING = frozenset({0xFF00, 0xFF01})
+_UNRECOGNIZED_OPERATION = 0x0211
+Reports = Callable[[NormalizedRequest], NormalizedAnswer]
 
 
 class EngineRequestor:
@@ -42,9 +45,15 @@ class EngineRequestor:
 
     @contextmanager
     def associate(
-        self, peer: Peer, contexts: Iterable[tuple[str, str]], roles: Iterable[Role] = ()
+        self,
+        peer: Peer,
+        contexts: Iterable[tuple[str, str]],
+        roles: Iterable[Role] = (),
+        reports: Reports | None = None,
     ) -> Iterator["OpenAssociation"]:
         """Open an association that proposes each (SOP class, transfer syntax), and release it at the end.
+
+        `reports` answers DIMSE-N requests of the peer, such as N-EVENT-REPORT, whenever they come.
 
         Raises AssociationRefused, or Unavailable with the plain cause; Rejected for more than 128 contexts.
         When the block raises, the association is aborted instead of released.
@@ -54,6 +63,7 @@ class EngineRequestor:
         error: BaseException | None = None
         try:
             association = self._establish(link, request, peer)
+            association.reports = reports
             yield association
             error = _release(link)
         except InvalidPdu as invalid:
@@ -107,9 +117,11 @@ class OpenAssociation:
     ) -> None:
         self._link = link
         self._refused = refused
+        self._syntaxes = {number: syntax for (_, syntax), number in accepted.items()}
         self._limits = limits
         self._message_id = 0
         self.accepted = accepted
+        self.reports: Reports | None = None
 
     def echo(self) -> int:
         """Send C-ECHO and return the status. Raises Unavailable when no response comes."""
@@ -162,6 +174,29 @@ class OpenAssociation:
             received.command.text(Element.ERROR_COMMENT),
         )
 
+    def await_report(self, seconds: float) -> bool:
+        """Wait for one DIMSE-N request of the peer and answer it by `reports`; tell whether one came."""
+        try:
+            received = self._link.next_command(seconds)
+        except Quiet:
+            return False
+        except InvalidPdu as error:
+            raise Unavailable(f"the peer's request cannot be read: {error}") from error
+        if received.command.field not in message.NORMALIZED:
+            raise Unavailable("the peer sent something else than a DIMSE-N request")
+        self._report(received)
+        return True
+
+    def _report(self, received: Received) -> None:
+        command = received.command
+        context = AcceptedContext(
+            received.context_id, command.sop_class_uid, self._syntaxes.get(received.context_id, "")
+        )
+        request = message.received_request(context, command, self._data_set(received))
+        answer = self.reports(request) if self.reports else NormalizedAnswer(_UNRECOGNIZED_OPERATION)
+        content = message.normalized_response(command, answer)
+        self._link.send_message(received.context_id, content, answer.data_set)
+
     def _send_file(self, context_id: int, command: bytes, instance: OutgoingInstance) -> None:
         descriptor = os.open(instance.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
@@ -174,15 +209,21 @@ class OpenAssociation:
 
     def _response(self, field: CommandField) -> Received:
         """Wait for the response to the request sent last; raise Unavailable for anything else."""
-        try:
-            received = self._link.next_command(self._limits.response)
-        except InvalidPdu as error:
-            raise Unavailable(f"the peer's response cannot be read: {error}") from error
+        received = self._next_command()
+        while received.command.field in message.NORMALIZED:
+            self._report(received)
+            received = self._next_command()
         command = received.command
         responded = command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)
         if command.field != field | message.RESPONSE or responded != self._message_id:
             raise Unavailable("the peer sent something else than the response to our request")
         return received
+
+    def _next_command(self) -> Received:
+        try:
+            return self._link.next_command(self._limits.response)
+        except InvalidPdu as error:
+            raise Unavailable(f"the peer's response cannot be read: {error}") from error
 
     def _status(self, received: Received) -> int:
         status = received.command.number(Element.STATUS)

@@ -14,12 +14,13 @@ import structlog
 from broker.clock import Clock
 from broker.dimse import negotiation
 from broker.dimse.answering import Answering
-from broker.dimse.connection import Connection, Lost, Stopped
+from broker.dimse.connection import Connection, Interrupted, Lost
 from broker.dimse.contexts import Supported
 from broker.dimse.items import InvalidPdu
 from broker.dimse.limits import Limits
 from broker.dimse.link import Link, ReleaseAsked
 from broker.dimse.message import fragment_size
+from broker.dimse.notices import Mailbox, Notices
 from broker.dimse.pdu import AssociateRq, encode_associate_ac
 from broker.dimse.places import Places
 from broker.dimse.service import (
@@ -49,6 +50,7 @@ class House:
     places: Places
     tls: TlsContext | None
     stopping: threading.Event
+    notices: Notices
 
 
 class Session:
@@ -59,6 +61,7 @@ class Session:
         self._port = port
         self._socket = sock
         self._house = house
+        self._mailbox = Mailbox()
 
     def drop(self) -> None:
         """Break the connection, from any thread."""
@@ -89,7 +92,7 @@ class Session:
 
     def _serve(self) -> None:
         limits = self._house.limits
-        connection = Connection(self._socket, limits, self._house.stopping.is_set)
+        connection = Connection(self._socket, limits, self._is_wanted)
         link = Link(connection, limits, requestor=False)
         link.act(Event.CONNECTION_INDICATED)
         error: BaseException | None = None
@@ -150,26 +153,37 @@ class Session:
         released, reason = False, "an error of ours"
         try:
             link.act(Event.ACCEPT, encode_associate_ac(agreement.answer))
-            reason = self._answer(link, association)
-            released = not reason
+            self._answer(link, association)
+            released, reason = True, ""
         except (Unavailable, InvalidPdu) as error:
             reason = str(error)
             raise
         finally:
             house.provider.ended(association, released, reason)
 
-    def _answer(self, link: Link, association: AcceptedAssociation) -> str:
-        """Answer messages until the peer releases; return the empty text then."""
+    def _answer(self, link: Link, association: AcceptedAssociation) -> None:
+        """Answer messages, and send notices between them, until the peer releases."""
         answering = Answering(link, self._house.provider, association, self._house.limits)
-        idle, stopping = self._house.limits.idle, self._house.stopping
+        self._mailbox = self._house.notices.open(association.id)
         try:
             while True:
-                answering.answer(link.next_command(idle))
-                if stopping.is_set():
-                    raise Stopped("we are stopping")
+                self._answer_next(link, answering)
         except ReleaseAsked:
             link.answer_release()
-            return ""
+        finally:
+            answering.abandon(self._house.notices.close(association.id))
+
+    def _answer_next(self, link: Link, answering: Answering) -> None:
+        try:
+            answering.answer(link.next_command(self._house.limits.idle))
+        except Interrupted:
+            if self._house.stopping.is_set():
+                raise
+        for request, answered in self._mailbox.take():
+            answering.ask(request, answered)
+
+    def _is_wanted(self) -> bool:
+        return self._house.stopping.is_set() or not self._mailbox.is_empty()
 
     def _request(self, asked: AssociateRq) -> AssociationRequest:
         return AssociationRequest(

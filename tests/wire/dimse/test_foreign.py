@@ -220,8 +220,10 @@ def test_storescp_keeps_every_syntax_as_it_was(tmp_path: Path) -> None:
 
 @pytest.mark.foreign
 def test_refusing_storescp_says_why(tmp_path: Path) -> None:
-    with storescp(tmp_path, "--refuse") as port, pytest.raises(AssociationRefused) as caught:
-        with EngineRequestor(QUICK).associate(Peer("127.0.0.1", port, "ANY", "US"), [(VERIFICATION, IMPLICIT)]):
+    requestor, refused = EngineRequestor(QUICK), pytest.raises(AssociationRefused)
+    with storescp(tmp_path, "--refuse") as port:
+        opening = requestor.associate(Peer("127.0.0.1", port, "ANY", "US"), [(VERIFICATION, IMPLICIT)])
+        with refused as caught, opening:
             pass
     assert caught.value.rejection == Rejection(1, 1, 1)
 
