@@ -24,6 +24,7 @@ UNABLE_TO_PROCESS = 0xC000
 
 MAXIMUM_CHARACTERS = 64
 MAXIMUM_WILDCARDS = 8
+MAXIMUM_VALUES = 256  # alternatives in one key
 
 _START_DATE = "ScheduledProcedureStepStartDate"
 _START_TIME = "ScheduledProcedureStepStartTime"
@@ -141,6 +142,8 @@ def _key(element: Element, keyword: str, character_set: str) -> Key | None:
     values = [text for text in map(_stripped, _text(element.value, vr, character_set).split("\\")) if text]
     if not values or any(set(text) == {"*"} for text in values):
         return None  # universal: zero length, or a lone asterisk (PS3.4 C.2.2.2.3)
+    if len(values) > MAXIMUM_VALUES:
+        raise BadQuery(UNABLE_TO_PROCESS, f"{keyword} has over {MAXIMUM_VALUES} values", (element.tag,))
     for text in values:
         _check_size(text, vr, keyword, element.tag)
     if vr in {"DA", "TM"}:
@@ -154,7 +157,7 @@ def _text(value: bytes, vr: str, character_set: str) -> str:
 
 
 def _stripped(text: str) -> str:
-    return text.strip(" \0\t\r\n")
+    return text.replace("\0", "").strip(" \t\r\n")  # consoles pad with NUL; PostgreSQL refuses it
 
 
 def _check_size(text: str, vr: str, keyword: str, tag: int) -> None:

@@ -264,6 +264,7 @@ def test_more_than_one_step_item_is_refused_with_a900() -> None:
         ({"PatientID": "x" * 65}, 0xC000),
         ({"PatientID": "*a" * 9}, 0xC000),
         ({"PatientName": "a?" * 9}, 0xC000),
+        ({"PatientID": "\\".join(["abc"] * 257)}, 0xC000),
         ({"PatientBirthDate": "tomorrow"}, 0xA900),
         ({"PatientBirthDate": "-"}, 0xA900),
     ],
