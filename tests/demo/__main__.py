@@ -31,7 +31,7 @@ OPENING = (
 def main() -> int:
     """Run the demo; return the exit code."""
     _leave_the_callers_settings()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: every process, and the folder
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal without Unicode shall not end the demo
     screen = Screen({"test": "green", "production": "red"})

@@ -52,6 +52,7 @@ class Exposed:
 
     file: Path
     sop_class: UID
+    frames: int  # 1 for what is no cine loop
     sop_instance: UID
     transfer_syntax: UID
     data: bytes  # the data set as it is sent
@@ -146,7 +147,8 @@ def _exposed(item: Dataset, file: Path, number: int, series: dict[str, UID], fol
     target = folder / f"{number}.dcm"
     data_set.save_as(target, enforce_file_format=True)
     syntax = data_set.file_meta.TransferSyntaxUID
-    return Exposed(target, data_set.SOPClassUID, data_set.SOPInstanceUID, syntax, _data_set_bytes(target))
+    frames = int(data_set.get("NumberOfFrames", 1))
+    return Exposed(target, data_set.SOPClassUID, frames, data_set.SOPInstanceUID, syntax, _data_set_bytes(target))
 
 
 def _requested(item: Dataset) -> Dataset:
@@ -169,13 +171,18 @@ def _sent(association: Association, one: Exposed) -> dict[str, Any]:
     # Without an association nothing can be sent any more: no status, then.
     status = association.send_c_store(one.file).get("Status") if association.is_established else None
     return {
-        "name": f"{one.sop_class.name}{' (retired)' if one.sop_class.is_retired else ''}",
+        "name": _name(one),
         "sop_instance_uid": one.sop_instance,
         "transfer_syntax": one.transfer_syntax.name,
         "octets": len(one.data),
         "sha256": hashlib.sha256(one.data).hexdigest(),
         "status": status,
     }
+
+
+def _name(one: Exposed) -> str:
+    retired = " (retired)" if one.sop_class.is_retired else ""
+    return f"{one.sop_class.name}{retired}{f', {one.frames} frames' if one.frames > 1 else ''}"
 
 
 def _associate(arguments: argparse.Namespace, contexts: list[PresentationContext]) -> Association:
