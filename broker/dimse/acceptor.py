@@ -70,6 +70,8 @@ class Server:
         self._stopping.set()
         self._wake.send(b"\0")
         self._thread.join()
+        for sock in (self._listening, self._waking, self._wake):
+            sock.close()
         deadline = time.monotonic() + grace
         for thread in self._threads():
             thread.join(max(0.0, deadline - time.monotonic()))
@@ -104,12 +106,18 @@ class Server:
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
-                self._look()
+                self._look_again()
         finally:
+            self._listening.close()
             self._silence.close()
             self._selector.close()
-            for sock in (self._listening, self._waking, self._wake):
-                sock.close()
+
+    def _look_again(self) -> None:
+        try:
+            self._look()
+        except Exception as error:  # noqa: BLE001 - outermost loop: what befell one connection must not close the door
+            log.error("association.listener-failed", error=type(error).__name__)
+            time.sleep(_LOOK_UP)
 
     def _look(self) -> None:
         """Hand over who has spoken, then let in who has come, then drop who was silent for too long."""

@@ -150,7 +150,7 @@ STORE = {
     "affected_sop_class_uid": raw_peer.ULTRASOUND,
     "command_field": 1,
     "message_id": 1,
-    "priority": 7,
+    "priority": 0,
     "affected_sop_instance_uid": "1.2.3",
 }
 FIND = {"affected_sop_class_uid": raw_peer.WORKLIST, "command_field": 0x20, "message_id": 1}
@@ -176,7 +176,11 @@ ANSWERED = {
         0x8020,
         0xA900,
     ),
-    "store with priority 7": (data(5, 3, command(**STORE, **DATA)) + data(5, 2, b"x"), 0x8001, 0x0000),
+    "store with priority 7": (
+        data(5, 3, command(**{**STORE, "priority": 7}, **DATA)) + data(5, 2, b"x"),
+        0x8001,
+        0x0000,
+    ),
     "store without data set": (data(5, 3, command(**STORE, **NO_DATA)), 0x8001, 0xC000),
     "store on a worklist context": (data(3, 3, command(**STORE, **DATA)) + data(3, 2, b"x"), 0x8001, 0x0122),
     "store of another class": (
