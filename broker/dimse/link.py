@@ -1,80 +1,38 @@
-"""One association on one connection, either side: PDUs drive the state machine, messages come and go as values.
+"""One association on one connection, either side: establishing it, messages as values, ending it.
 
-Knows no service. All waiting happens here on the association's own thread.
+Knows no service. All waiting happens here and below, on the association's own thread.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 
 from broker.dimse import message
-from broker.dimse.connection import Connection, Lost, TooSlow
+from broker.dimse.connection import Lost, TooSlow
 from broker.dimse.items import InvalidPdu
-from broker.dimse.limits import GRACE, LARGEST_NEGOTIATION, Limits
 from broker.dimse.message import Command
 from broker.dimse.pdu import (
     HEADER,
     PDV_HEADER,
-    RELEASE_RP,
-    RELEASE_RQ,
-    Abort,
     AbortReason,
     AssociateAc,
     AssociateRq,
     PduType,
-    check_release,
-    decode_abort,
     decode_associate_ac,
     decode_associate_rj,
     decode_associate_rq,
-    encode_abort,
     encode_associate_rj,
 )
+from broker.dimse.pdu_link import RECEIVED, PduLink, Unexpected
 from broker.dimse.service import Rejection
-from broker.dimse.state import Effect, Event, Machine, State
+from broker.dimse.state import Event, State
 from broker.errors import Unavailable
 
-_RECEIVED: dict[int, Event] = {
-    PduType.ASSOCIATE_RQ: Event.ASSOCIATE_RQ,
-    PduType.ASSOCIATE_AC: Event.ASSOCIATE_AC,
-    PduType.ASSOCIATE_RJ: Event.ASSOCIATE_RJ,
-    PduType.DATA_TF: Event.DATA_TF,
-    PduType.RELEASE_RQ: Event.RELEASE_RQ,
-    PduType.RELEASE_RP: Event.RELEASE_RP,
-    PduType.ABORT: Event.ABORT,
-}
-_SENDING = frozenset(
-    {
-        Effect.SEND_ASSOCIATE_RQ,
-        Effect.SEND_ASSOCIATE_AC,
-        Effect.SEND_ASSOCIATE_RJ,
-        Effect.SEND_DATA,
-    }
-)
 _DISCARDED = 16 * 1024 * 1024  # after an abort, so that the peer reads it before the connection is reset
-_ABORTING = 1.0  # seconds to take an A-ABORT: who does not read it then loses the connection
 _CANCEL = 256  # no C-CANCEL-RQ is longer
-
-
-class Aborted(Unavailable):
-    """The peer sent A-ABORT."""
-
-    def __init__(self, abort: Abort) -> None:
-        by = {0: "the peer's application", 2: "the peer's upper layer"}.get(abort.source, "the peer")
-        super().__init__(f"{by} aborted the association (source {abort.source}, reason {abort.reason})")
-        self.abort = abort
 
 
 class Quiet(TooSlow):
     """The peer has begun no message in the time it was given."""
-
-
-class ReleaseAsked(Unavailable):
-    """The peer asks to release the association."""
-
-
-class Unexpected(Unavailable):
-    """The peer sent a PDU that the state does not allow, and has been answered A-ABORT."""
 
 
 class TooLarge(Unavailable):
@@ -89,49 +47,8 @@ class Received:
     command: Command
 
 
-class Link:
+class Link(PduLink):
     """An association as seen by the thread that runs it."""
-
-    def __init__(self, connection: Connection, limits: Limits, requestor: bool) -> None:
-        self.connection = connection
-        self.machine = Machine(requestor)
-        self.fragment = message.fragment_size(0)
-        self._limits = limits
-        self._left = 0  # bytes of the current P-DATA-TF behind the current PDV
-        self._unread = 0  # bytes of the current PDV that have not been read
-        self._length = 0  # its whole length
-        self._granted = 0.0  # patience when it began
-        self._credit = limits.message
-        self._reason = AbortReason.NOT_SPECIFIED
-
-    # --- events and effects ------------------------------------------------------------------------------------
-
-    def act(self, event: Event, payload: bytes | bytearray | memoryview = b"") -> None:
-        """Take `event` and do what the table asks; `payload` is what a send effect sends."""
-        self._perform(self.machine.step(event), payload)
-
-    def _perform(self, effects: tuple[Effect, ...], payload: bytes | bytearray | memoryview) -> None:
-        for effect in effects:
-            if effect in _SENDING:
-                self.connection.send(payload)
-            elif effect is Effect.SEND_RELEASE_RQ:
-                self.connection.send(RELEASE_RQ)
-            elif effect is Effect.SEND_RELEASE_RP:
-                self.connection.send(RELEASE_RP)
-            elif effect is Effect.SEND_USER_ABORT:
-                self._send_abort(Abort(0, 0))
-            elif effect is Effect.SEND_PROVIDER_ABORT:
-                self._send_abort(Abort(2, self._reason))
-            elif effect is Effect.START_ARTIM:
-                self.connection.patience = self._limits.artim
-            elif effect is Effect.CLOSE:
-                self.connection.close()
-
-    def _send_abort(self, abort: Abort) -> None:
-        with suppress(Unavailable):  # the peer may have gone: there is nobody left to tell
-            self.connection.send(encode_abort(abort), _ABORTING)
-
-    # --- establishing --------------------------------------------------------------------------------------------
 
     def await_request(self, objection: Callable[[AssociateRq], Rejection | None]) -> AssociateRq:
         """Return the A-ASSOCIATE-RQ that the peer begins with; raise Unexpected where `objection` has refused it."""
@@ -165,8 +82,6 @@ class Link:
         if answer is None:
             raise Unexpected("the peer did not answer A-ASSOCIATE-RQ with AC or RJ")
         return answer
-
-    # --- messages ------------------------------------------------------------------------------------------------
 
     def next_command(self, patience: float) -> Received:
         """Wait `patience` seconds for the next message and return its command set.
@@ -249,7 +164,16 @@ class Link:
         self.act(Event.DATA_TF)
         return command
 
-    # --- ending --------------------------------------------------------------------------------------------------
+    def _await_message(self, patience: float) -> None:
+        self._credit, self._length = self._limits.message, 0
+        if self._left:
+            return
+        self.connection.patience = patience
+        try:
+            self.connection.need(1, interruptible=True)
+        except TooSlow as error:
+            raise Quiet(str(error)) from error
+        self.connection.patience = self._limits.pdu
 
     def answer_release(self) -> None:
         """Answer the peer's A-RELEASE-RQ."""
@@ -271,7 +195,7 @@ class Link:
         elif kind == PduType.ABORT:
             self._received(kind, body)
         else:
-            self._step_unless_aborted(_RECEIVED[kind])
+            self._step_unless_aborted(RECEIVED[kind])
         if self.machine.state in (State.STA9, State.STA12):
             self.act(Event.RELEASE_RESPONSE)
 
@@ -315,7 +239,7 @@ class Link:
                     self._skip(length)
                 else:
                     self.connection.take(length)
-                self._step_unless_aborted(_RECEIVED[kind])
+                self._step_unless_aborted(RECEIVED[kind])
             except InvalidPdu as error:
                 self._reason = AbortReason(error.reason)
                 self.act(Event.INVALID_PDU)
@@ -331,95 +255,3 @@ class Link:
         self._left = self._unread = 0
         if left and self.machine.state is State.STA13:
             self._skip(left)
-
-    # --- PDUs ----------------------------------------------------------------------------------------------------
-
-    def _header(self) -> tuple[int, int]:
-        """Return type and length of the next PDU, both checked before anything is believed."""
-        self.connection.need(HEADER.size)
-        kind, length = self.connection.unpack(HEADER)
-        if kind not in _RECEIVED:
-            raise InvalidPdu(f"PDU of unknown type {kind:02X}H", AbortReason.UNRECOGNIZED_PDU)
-        most = self._limits.maximum_length + GRACE if kind == PduType.DATA_TF else LARGEST_NEGOTIATION
-        if length > most:
-            raise InvalidPdu(f"PDU of {length} bytes, at most {most} are allowed")
-        self.connection.skip(HEADER.size)
-        return kind, length
-
-    def _body(self, kind: int, length: int) -> bytes:
-        if kind != PduType.DATA_TF:
-            return self.connection.take(length)
-        self._left = length  # skipped when the connection ends
-        return b""
-
-    def _received(self, kind: int, body: bytes) -> None:
-        """Let a PDU other than P-DATA-TF in Sta6 drive the machine; raise when it ends or releases something."""
-        if kind in (PduType.RELEASE_RQ, PduType.RELEASE_RP):
-            check_release(body)
-        abort = decode_abort(body) if kind == PduType.ABORT else None
-        self._reason = AbortReason.UNEXPECTED_PDU
-        self.act(_RECEIVED[kind])
-        if abort is not None:
-            raise Aborted(abort)
-        if self.machine.state is State.STA8:
-            raise ReleaseAsked("the peer asks to release the association")
-        if self.machine.state is State.STA13:
-            raise Unexpected(f"the peer sent {PduType(kind).name}, which was not expected")
-
-    def _skip(self, length: int) -> None:
-        while length:
-            length -= len(self.connection.piece(length))
-
-    def _await_message(self, patience: float) -> None:
-        self._credit, self._length = self._limits.message, 0
-        if self._left:
-            return
-        self.connection.patience = patience
-        try:
-            self.connection.need(1, interruptible=True)
-        except TooSlow as error:
-            raise Quiet(str(error)) from error
-        self.connection.patience = self._limits.pdu
-
-    def _next_pdv(self) -> tuple[int, int, int]:
-        """Return context id, message control header and length of the next PDV, whose data comes next."""
-        while not self._left:
-            self._next_data_pdu()
-        connection = self.connection
-        if self._left < PDV_HEADER.size:
-            raise InvalidPdu("PDV header cut off by the end of its PDU")
-        connection.need(PDV_HEADER.size)
-        length, context_id, control = connection.unpack(PDV_HEADER)
-        if length < 2 or length + 4 > self._left:
-            raise InvalidPdu("PDV longer than its PDU, or too short")
-        connection.skip(PDV_HEADER.size)
-        self._left -= length + 4
-        self._unread = length - 2
-        return context_id, control, length - 2
-
-    def _next_data_pdu(self) -> None:
-        goes_on = self._length > 0
-        if goes_on:
-            self._settle()
-        kind, length = self._header()
-        if goes_on:
-            self._credit = self.connection.patience  # the wait between two PDUs of a message counts as well
-        if kind != PduType.DATA_TF:
-            self._received(kind, self._body(kind, length))
-            return
-        self._reason = AbortReason.UNEXPECTED_PDU
-        self.act(Event.DATA_TF)
-        if length < PDV_HEADER.size:
-            raise InvalidPdu("P-DATA-TF without a PDV")
-        self._left = self._length = length
-        earned = length / self._limits.rate
-        self._granted = min(self._limits.pdu, self._credit) + earned
-        self.connection.patience = self._granted
-
-    def _settle(self) -> None:
-        """Charge the time that the last PDU took to the message, less what its length has earned."""
-        used = self._granted - self.connection.patience
-        earned = self._length / self._limits.rate
-        self._credit = min(self._credit - used + earned, self._limits.message)
-        self.connection.patience = self._credit
-        self._length = 0

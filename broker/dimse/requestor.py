@@ -2,6 +2,7 @@
 
 import os
 import socket
+import ssl
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
@@ -80,7 +81,7 @@ class EngineRequestor:
             sock = socket.create_connection((peer.host, peer.port), self._limits.connect)
             if self._tls is None:
                 return sock
-            return self._tls().wrap_socket(sock, server_hostname=peer.host)
+            return _wrapped(sock, self._tls(), peer.host)
         except OSError as error:
             raise Unavailable(causes.of_connection(error, peer)) from error
 
@@ -267,3 +268,13 @@ def _release(link: Link) -> BaseException | None:
     except (Unavailable, InvalidPdu) as error:
         return error
     return None
+
+
+def _wrapped(sock: socket.socket, context: ssl.SSLContext, host: str) -> ssl.SSLSocket:
+    wrapped = context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
+    try:
+        wrapped.do_handshake()
+    except OSError:
+        wrapped.close()
+        raise
+    return wrapped

@@ -18,10 +18,11 @@ from broker.dimse.connection import Connection, Interrupted, Lost
 from broker.dimse.contexts import Supported
 from broker.dimse.items import InvalidPdu
 from broker.dimse.limits import Limits
-from broker.dimse.link import Link, ReleaseAsked
+from broker.dimse.link import Link
 from broker.dimse.message import fragment_size
 from broker.dimse.notices import Mailbox, Notices
 from broker.dimse.pdu import AssociateRq, encode_associate_ac
+from broker.dimse.pdu_link import ReleaseAsked
 from broker.dimse.places import Places
 from broker.dimse.service import (
     TEMPORARY_CONGESTION,
@@ -84,8 +85,10 @@ class Session:
     def _handshake(self, tls: TlsContext) -> bool:
         try:
             self._socket.settimeout(self._house.limits.associate)  # for the whole handshake, not for each read
-            self._socket = tls().wrap_socket(self._socket, server_side=True)
+            self._socket = wrapped = tls().wrap_socket(self._socket, server_side=True, do_handshake_on_connect=False)
+            wrapped.do_handshake()
         except OSError as error:
+            self._socket.close()
             log.warning("association.tls-failed", address=self.address, why=getattr(error, "reason", None))
             return False
         return True
