@@ -36,17 +36,6 @@ _GRACE_SECONDS = 10.0
 _LOCK_TRIES = 50
 
 
-def open_database(profile: Profile) -> Database:
-    """Open the environment's database, made and migrated where needed. Raises Unavailable when it does not answer."""
-    try:
-        durable.make_directory(profile.state)
-    except OSError as error:
-        raise Unavailable(f"{profile.file.name}: state: cannot make {profile.state}: {error.strerror}") from error
-    database = Database(profile.database_url)
-    migrations.upgrade(database)
-    return database
-
-
 def requestor() -> Requestor:
     """Return what opens associations for us."""
     return EngineRequestor()
@@ -60,7 +49,7 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     journal.configure(profile.name, profile.colour)
     _guard_test_hooks(profile)
     failpoints.arm_from_environment()
-    open_database(profile).close()
+    migrations.open_database(profile).close()
     held = _take_state(profile)
     log.info("serve.starting", kind=profile.kind.value, lock=held)
 

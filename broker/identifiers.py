@@ -10,6 +10,7 @@ IMPLEMENTATION_CLASS_UID = "2.25.80594915265344872923703637800283390326"
 IMPLEMENTATION_VERSION_NAME = "MODALITY_BROKER1"
 
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+_UID_LIKE = re.compile(r"[0-9A-Za-z]+(\.[0-9A-Za-z]+)*")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _NAMESPACE = uuid.UUID("4c0a8b8e-6a63-5a5c-9b52-0f3b8e5d2a11")
 
@@ -34,6 +35,14 @@ class AETitle(str):
 def is_uid(text: str) -> bool:
     """Tell whether `text` is a UID: at most 64 characters, numeric components without leading zeros (PS3.5 9.1)."""
     return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+def is_uid_like(text: str) -> bool:
+    """Tell whether `text` may stand for a UID where refusing would leave an image behind.
+
+    Leading zeros and letters are illegal (PS3.5 9.1) but sent by real devices, and harmless where a UID is only text.
+    """
+    return len(text) <= 64 and _UID_LIKE.fullmatch(text) is not None
 
 
 def derived_uid(*key: str) -> str:

@@ -46,6 +46,7 @@ from broker.worklist import store as worklist
 from broker.worklist.viewer import registry_stations, viewer_of
 
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
+_INCOMPLETE = "an instance has no Study or no Series Instance UID: it is kept and forwarded as it came"
 _CONFLICT = "an instance came again under the same SOP Instance UID with other content: both are kept and forwarded"
 
 
@@ -233,6 +234,8 @@ class Flows:
         sender = instance.facts.device or instance.facts.calling_ae_title
         if not destinations:
             self._alert(tx, "delivery.no-route", sender, _NO_ROUTE)
+        if not (instance.study_instance_uid and instance.series_instance_uid):
+            self._alert(tx, "instance.incomplete", sender, _INCOMPLETE)
         if conflict:
             self._alert(tx, "instance.conflict", sender, _CONFLICT)
 

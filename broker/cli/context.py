@@ -18,6 +18,7 @@ from broker.clock import Clock, rfc3339
 from broker.database import Database
 from broker.environments import profile as profiles
 from broker.environments.model import Profile
+from broker.migrations import open_database
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -59,8 +60,6 @@ def opened(env: str) -> Iterator[Opened]:
     Raises NotFound for an unknown one, Misconfigured with every mistake of its profile, Unavailable when its
     database cannot be opened.
     """
-    from broker.app import open_database  # noqa: PLC0415 - a broken engine must not stop `broker env check`
-
     profile = profiles.read(profiles.find(env))
     database = open_database(profile)
     try:

@@ -1,8 +1,8 @@
 """The services of one accepted association: a command in, the provider asked, responses out. Knows no socket."""
 
-import re
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from broker import failpoints
 from broker.dimse import contexts, message
@@ -25,6 +25,7 @@ from broker.dimse.service import (
     StoreRequest,
 )
 from broker.errors import Rejected, Unavailable
+from broker.identifiers import is_uid, is_uid_like
 
 SUCCESS = 0x0000
 PROCESSING_FAILURE = 0x0110
@@ -40,9 +41,6 @@ PENDING = frozenset({0xFF00, 0xFF01})
 
 _BATCH_BYTES = 64 * 1024
 _BATCH_SECONDS = 0.05
-
-# Not the grammar of PS3.5 9.1: consoles in use send components with leading zeros, and their images count.
-_UID_LIKE = re.compile(r"[0-9]+(\.[0-9]+)*")
 
 
 class DataStream:
@@ -202,9 +200,11 @@ class Answering:
             if watch.error is not None:
                 raise watch.error from error
             final = FindAnswer(OUT_OF_RESOURCES, error_comment=str(error))
-        finally:
+        except BaseException:
             _close(answers)
+            raise
         self._finish_find(context, command, final or FindAnswer(CANCEL if watch.seen else SUCCESS), batch.rest())
+        _conclude(answers)
 
     def _finish_find(self, context: AcceptedContext, command: Command, answer: FindAnswer, before: list[bytes]) -> None:
         content = message.response(
@@ -236,10 +236,10 @@ class Answering:
     def _store_refusal(self, context: AcceptedContext, command: Command) -> Answer | None:
         if context.abstract_syntax not in contexts.STORAGE:
             return Answer(SOP_CLASS_NOT_SUPPORTED)
-        if command.sop_class_uid != context.abstract_syntax:
+        if command.sop_class_uid != context.abstract_syntax and is_uid(command.sop_class_uid):
             return Answer(SOP_CLASS_MISMATCH, "SOP class differs from its context's")
         uid = command.sop_instance_uid
-        if len(uid) > 64 or not _UID_LIKE.fullmatch(uid):
+        if not is_uid_like(uid):
             return Answer(INVALID_INSTANCE, "AffectedSOPInstanceUID is not a UID")
         return None
 
@@ -356,6 +356,13 @@ def _store_request(context: AcceptedContext, command: Command, stream: DataStrea
         move_originator=command.text(Element.MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE),
         data=stream,
     )
+
+
+def _conclude(answers: Iterator[FindAnswer]) -> None:
+    """Let the provider do what it does after its final answer has left; an answer behind the final one is none."""
+    with suppress(Rejected, Unavailable):
+        next(answers, None)
+    _close(answers)
 
 
 def _close(answers: Iterator[FindAnswer]) -> None:

@@ -15,8 +15,8 @@ EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 EXPLICIT_VR_BIG_ENDIAN = "1.2.840.10008.1.2.2"
 DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2.1.99"
 
-# Uncompressed first, then lossless, then lossy: a modality that offers several in one context is never made to
-# compress lossily. Consoles mostly offer a context for each syntax, and then get all of them.
+# A modality that offers several in one context is never made to compress lossily: `negotiation` takes its first that
+# is SAFE. Consoles mostly offer a context for each syntax, and then get all of them.
 _LOSSLESS = (
     "1.2.840.10008.1.2.4.70",  # JPEG Lossless, first-order prediction
     "1.2.840.10008.1.2.4.57",  # JPEG Lossless
@@ -54,6 +54,18 @@ _VIDEO = (
 )
 
 UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+# Loses nothing, and receivers commonly take it: what is forwarded as it came should not be refused at the end.
+SAFE = frozenset(
+    (
+        *UNCOMPRESSED,
+        EXPLICIT_VR_BIG_ENDIAN,
+        DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+        "1.2.840.10008.1.2.4.70",
+        "1.2.840.10008.1.2.4.80",
+        "1.2.840.10008.1.2.4.90",
+        "1.2.840.10008.1.2.5",
+    )
+)
 STORAGE_SYNTAXES = (
     *UNCOMPRESSED,
     EXPLICIT_VR_BIG_ENDIAN,

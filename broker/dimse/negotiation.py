@@ -109,10 +109,21 @@ def _context(context: ProposedContext, supported: Mapping[str, Supported], witho
         return AnsweredContext(context.id, ContextResult.ABSTRACT_SYNTAX_NOT_SUPPORTED, _echoed(first))
     if context.abstract_syntax in without_role:
         return AnsweredContext(context.id, ContextResult.USER_REJECTION, _echoed(first))
-    for syntax in service.transfer_syntaxes:
-        if syntax in offered:
-            return AnsweredContext(context.id, ContextResult.ACCEPTED, syntax)
+    syntax = _chosen(offered, service.transfer_syntaxes)
+    if syntax:
+        return AnsweredContext(context.id, ContextResult.ACCEPTED, syntax)
     return AnsweredContext(context.id, ContextResult.TRANSFER_SYNTAXES_NOT_SUPPORTED, _echoed(first))
+
+
+def _chosen(offered: Iterable[str], supported: Iterable[str]) -> str | None:
+    """Return the transfer syntax of a context that offers several.
+
+    The sender's own first among the SAFE ones, so that it sends what it has as it has it; another only when there is
+    no such, since a sender that has the choice could compress lossily for us, or to what no receiver takes.
+    """
+    usable = set(supported)
+    safe = next((syntax for syntax in offered if syntax in usable and syntax in served.SAFE), None)
+    return safe or next((syntax for syntax in supported if syntax in set(offered)), None)
 
 
 def _echoed(syntax: str) -> str:

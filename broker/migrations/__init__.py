@@ -4,9 +4,23 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from broker import durable
 from broker.database import Database
+from broker.environments.model import Profile
+from broker.errors import Unavailable
 
 _HERE = Path(__file__).parent
+
+
+def open_database(profile: Profile) -> Database:
+    """Open an environment's database, made and migrated where needed. Raises Unavailable when it does not answer."""
+    try:
+        durable.make_directory(profile.state)
+    except OSError as error:
+        raise Unavailable(f"{profile.file.name}: state: cannot make {profile.state}: {error.strerror}") from error
+    database = Database(profile.database_url)
+    upgrade(database)
+    return database
 
 
 def upgrade(database: Database) -> None:

@@ -8,13 +8,13 @@ import hashlib
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
 
 from broker import durable
 from broker.errors import Unavailable
-from broker.identifiers import new_id
+from broker.identifiers import is_uid, is_uid_like, new_id
 from broker.spool import part10
 from broker.spool.errors import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, BadInstance, DamagedInstance
 from broker.spool.model import ReceiptFacts, SpooledInstance
@@ -25,8 +25,9 @@ SUFFIX = ".dcm"
 DAMAGED = "damaged"
 
 _PIECE = 1024 * 1024
-_REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
-_UID_CHARACTERS = frozenset("0123456789.")
+# What a command is checked against. A missing Study or Series Instance UID is a fault, but one that receivers
+# tolerate: refusing would leave the image at the modality, so it is kept and a person is told.
+_REQUIRED = ("SOPClassUID", "SOPInstanceUID")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,13 +156,13 @@ class FileSpool:
     ) -> SpooledInstance:
         return SpooledInstance(
             id=identifier,
-            facts=facts,
+            facts=_identified(facts, attributes),
             sha256=sha256,
             path=str(self._path(identifier).relative_to(self._directory)),
             offset=offset,
             length=length,
-            study_instance_uid=attributes["StudyInstanceUID"],
-            series_instance_uid=attributes["SeriesInstanceUID"],
+            study_instance_uid=attributes.get("StudyInstanceUID", ""),
+            series_instance_uid=attributes.get("SeriesInstanceUID", ""),
             patient_id=attributes.get("PatientID", ""),
             accession_number=attributes.get("AccessionNumber", ""),
             modality=attributes.get("Modality", ""),
@@ -206,8 +207,7 @@ def _written(pieces: Iterable[memoryview], file: durable.DurableFile) -> Iterato
 
 def _check_command(facts: ReceiptFacts) -> None:
     for keyword, uid in (("SOP Class", facts.sop_class_uid), ("SOP Instance", facts.sop_instance_uid)):
-        # Leading zeros are illegal (PS3.5 9.1) but sent by real devices, and harmless here.
-        if not 0 < len(uid) <= 64 or not _UID_CHARACTERS.issuperset(uid):
+        if not is_uid_like(uid):
             raise BadInstance(DATA_SET_DOES_NOT_MATCH, f"Affected {keyword} UID is not a UID")
 
 
@@ -222,8 +222,12 @@ def _checked(scan: Scan, facts: ReceiptFacts) -> dict[str, str]:
         raise BadInstance(CANNOT_UNDERSTAND, scan.problem)
     if missing:
         raise BadInstance(DATA_SET_DOES_NOT_MATCH, f"{missing[0]} is missing from the data set")
-    if attributes["SOPClassUID"] != facts.sop_class_uid:
-        raise BadInstance(DATA_SET_DOES_NOT_MATCH, "SOPClassUID differs between command and data set")
-    if attributes["SOPInstanceUID"] != facts.sop_instance_uid:
-        raise BadInstance(DATA_SET_DOES_NOT_MATCH, "SOPInstanceUID differs between command and data set")
+    for keyword, uid in (("SOPClassUID", facts.sop_class_uid), ("SOPInstanceUID", facts.sop_instance_uid)):
+        if attributes[keyword] != uid and is_uid(uid):
+            raise BadInstance(DATA_SET_DOES_NOT_MATCH, f"{keyword} differs between command and data set")
     return attributes
+
+
+def _identified(facts: ReceiptFacts, attributes: dict[str, str]) -> ReceiptFacts:
+    """Return the facts with the data set's own identifiers: a command whose UID is none at all says nothing."""
+    return replace(facts, sop_class_uid=attributes["SOPClassUID"], sop_instance_uid=attributes["SOPInstanceUID"])

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from broker.database import Database, sqlite_url
+from broker.delivery import store
+from broker.delivery.model import Delivery
 from tests.peers.dcmtk import Node
 from tests.peers.processes import run
 
@@ -78,6 +81,15 @@ class Environment:
         result = self.command(*arguments, "--json")
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
+
+    def deliveries(self) -> list[Delivery]:
+        """Return every delivery from the environment's database, for waits: a command takes a second of start."""
+        database = Database(self.database_url or sqlite_url(self.folder / f"state-{self.name}" / "broker.db"))
+        try:
+            with database.read() as tx:
+                return store.deliveries(tx, None, limit=100_000)
+        finally:
+            database.close()
 
     def register(self, document: str = MODALITY) -> None:
         """Apply a modality document."""

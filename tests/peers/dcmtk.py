@@ -43,11 +43,22 @@ def storescu(node: Node, calling: str, files: Sequence[Path], *options: str) -> 
 
 
 @contextmanager
-def storescp(folder: Path, port: int = 0, ae_title: str = "PACS", *options: str) -> Iterator[Node]:
-    """Run a PACS that writes what it gets, byte for byte (+B), into `folder`."""
+def storescp(folder: Path, port: int = 0, ae_title: str = "PACS", *, unique: bool = False) -> Iterator[Node]:
+    """Run a PACS that writes what it gets, byte for byte (+B), into `folder`; `unique` keeps what has a name twice."""
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
-    command = [program("storescp", "dcmtk"), "-v", "+B", "+xa", "-aet", ae_title, "-od", folder, *options, str(port)]
+    command = [
+        program("storescp", "dcmtk"),
+        "-v",
+        "+B",
+        "+xa",
+        "-aet",
+        ae_title,
+        "-od",
+        folder,
+        *(["--unique-filenames"] if unique else []),
+        str(port),
+    ]
     with running(command, folder.parent / f"{folder.name}.log", {"TCP_NODELAY": "1"}) as process:
         wait_for("storescp listens", lambda: process.poll() is None and accepts(port))
         yield Node(port, ae_title)

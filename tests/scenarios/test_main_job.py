@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.delivery.model import DeliveryState
 from tests.peers import dcmtk
 from tests.peers.broker import Environment, destination
 from tests.peers.processes import wait_for
@@ -47,8 +48,8 @@ def accessions(environment: Environment) -> set[str]:
 
 
 def delivered(environment: Environment, count: int) -> bool:
-    states = [row["state"] for row in environment.ask("delivery", "list")]
-    return len(states) == count and set(states) == {"delivered"}
+    states = [delivery.state for delivery in environment.deliveries()]
+    return len(states) == count and set(states) == {DeliveryState.DELIVERED}
 
 
 def images() -> list[Path]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.delivery.model import DeliveryState
 from tests.peers import dcmtk
 from tests.peers.broker import Environment, destination
 from tests.peers.orthanc import orthanc
@@ -22,8 +23,10 @@ def test_orthanc_shows_what_was_stored_while_it_was_down_and_nothing_twice(tmp_p
         environment.register()
         for item in items:
             assert send(environment.dicom, "US_ROOM2", item) == 0
-        wait_for("the outage is seen", lambda: "refused" in environment.command("delivery", "list").stdout)
-        assert {row["state"] for row in environment.ask("delivery", "list")} == {"waiting"}
+        wait_for("the outage is seen", lambda: "destination.failed" in environment.log.read_text())
+        rows = environment.ask("delivery", "list")
+        assert {row["state"] for row in rows} == {"waiting"}
+        assert all("refused" in row["why"] for row in rows)
         with orthanc(tmp_path / "orthanc", port) as pacs:
             wait_for("all delivered", lambda: delivered(environment, len(items)), 60)
             statistics = pacs.statistics()
@@ -76,8 +79,8 @@ def _answered(environment: Environment, item: object) -> bool:
 
 
 def _all_delivered(environment: Environment) -> bool:
-    rows = environment.ask("delivery", "list")
-    return len(rows) >= len(images()) and all(row["state"] == "delivered" for row in rows)
+    states = [delivery.state for delivery in environment.deliveries()]
+    return len(states) >= len(images()) and set(states) == {DeliveryState.DELIVERED}
 
 
 def test_a_part_that_dies_is_started_again_on_the_same_ports(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from sqlalchemy import text
 
-from broker.app import open_database
 from broker.database import Database, sqlite_url
 from broker.environments import profile as profiles
+from broker.migrations import open_database
 from broker.worklist import store
 from broker.worklist.plan import plan
 from tests.peers import dcmtk
@@ -169,10 +169,6 @@ def test_no_patient_is_in_the_log(environment: Environment) -> None:
     assert not re.search(r"muster|beispiel|yamada|PID-A|tomorrow", log, re.IGNORECASE)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the upper layer closes the answers' generator at the final answer, so the flow's record is never reached",
-)
 def test_every_query_is_recorded_and_logged(environment: Environment, tmp_path: Path) -> None:
     find(environment, tmp_path, ["AccessionNumber"])
     lines = [json.loads(line) for line in environment.log.read_text(encoding="utf-8").splitlines()]

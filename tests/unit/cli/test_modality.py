@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from broker.alerts.store import open_alerts
-from broker.app import open_database
 from broker.audit import store as audit
 from broker.cli.context import os_user
 from broker.environments import profile as profiles
+from broker.migrations import open_database
 from broker.registry.cache import RegistryCache
 from tests.unit.cli.conftest import Command
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from broker.app import open_database
 from broker.clock import SystemClock
 from broker.environments import profile as profiles
 from broker.inbox import store as inbox
 from broker.inbox.model import ACCEPTED, Arrival, EntryState, Outcome
 from broker.listeners import mllp
+from broker.migrations import open_database
 from broker.orders import messages, store
 from tests.golden.orders import CASES, CONTEXT
 from tests.unit.cli.conftest import Command

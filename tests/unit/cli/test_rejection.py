@@ -2,10 +2,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from broker.app import open_database
 from broker.associations import store
 from broker.associations.model import Result
 from broker.environments import profile as profiles
+from broker.migrations import open_database
 from tests.conftest import FakeClock
 from tests.unit.associations.test_store import association
 from tests.unit.cli.conftest import Command

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from broker.app import open_database
 from broker.environments import profile as profiles
+from broker.migrations import open_database
 from broker.worklist import store
 from broker.worklist.plan import plan
 from tests.unit.cli.conftest import Command

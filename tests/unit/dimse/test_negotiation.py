@@ -24,12 +24,14 @@ def test_every_class_and_syntax_for_ultrasound_is_served() -> None:
     assert len(set(contexts.STORAGE_SYNTAXES)) == len(contexts.STORAGE_SYNTAXES) >= 42
 
 
-def test_our_preference_decides_not_the_order_of_the_offer() -> None:
+def test_the_first_offered_that_loses_nothing_is_taken_and_a_lossy_one_only_alone() -> None:
     offer = ("1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.70", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1")
     agreed = negotiation.agree(request(ProposedContext(1, US, offer)), OURS, 131072)
-    assert agreed.contexts[0].transfer_syntax == "1.2.840.10008.1.2.1"
-    agreed = negotiation.agree(request(ProposedContext(1, US, offer[:2])), OURS, 131072)
     assert agreed.contexts[0].transfer_syntax == "1.2.840.10008.1.2.4.70"
+    agreed = negotiation.agree(request(ProposedContext(1, US, offer[2:])), OURS, 131072)
+    assert agreed.contexts[0].transfer_syntax == "1.2.840.10008.1.2"
+    agreed = negotiation.agree(request(ProposedContext(1, US, offer[:1])), OURS, 131072)
+    assert agreed.contexts[0].transfer_syntax == "1.2.840.10008.1.2.4.50"
 
 
 def test_unknown_class_and_unknown_syntax_have_their_own_results() -> None:

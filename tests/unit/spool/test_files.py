@@ -85,9 +85,6 @@ def test_the_path_holds_no_text_of_a_peer(spool: FileSpool) -> None:
         ({"SOPInstanceUID": b"9.9"}, 0xA900, "SOPInstanceUID"),
         ({"SOPClassUID": b"9.9"}, 0xA900, "SOPClassUID"),
         ({"SOPClassUID": None}, 0xA900, "SOPClassUID"),
-        ({"StudyInstanceUID": None}, 0xA900, "StudyInstanceUID"),
-        ({"StudyInstanceUID": b""}, 0xA900, "StudyInstanceUID"),
-        ({"SeriesInstanceUID": None}, 0xA900, "SeriesInstanceUID"),
     ],
 )
 def test_a_data_set_that_does_not_fit_is_refused(
@@ -99,6 +96,15 @@ def test_a_data_set_that_does_not_fit_is_refused(
     assert named in refused.value.comment
     assert len(refused.value.comment) <= 64
     assert files(spool) == []
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID"])
+@pytest.mark.parametrize("value", [None, b""])
+def test_a_data_set_without_a_study_or_series_is_kept(spool: FileSpool, keyword: str, value: bytes | None) -> None:
+    assert "" in (
+        (instance := kept(spool, data_set(**{keyword: value}))).study_instance_uid,
+        instance.series_instance_uid,
+    )
 
 
 @pytest.mark.parametrize("data", [b"\x08\x00\x05\x00\x01\x02\x00\x00", data_set()[:40]])
