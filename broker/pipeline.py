@@ -264,7 +264,7 @@ class Flows:
 
     def release_leases(self) -> int:
         """What was being sent when the last process ended is due at once; return how many that were."""
-        with self._database.write("delivery-lease") as tx:
+        with self._database.write("delivery") as tx:
             return deliveries.release_all(tx)
 
     def note_absent_destinations(self) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
+from broker.database import METADATA, Database, sqlite_url
+
 # Every room's tables are declared before a schema is made.
 from tests import tables as _tables  # noqa: F401
-
-from broker.database import METADATA, Database, sqlite_url
 from tests.peers import postgresql
 
 

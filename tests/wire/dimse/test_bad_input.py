@@ -1,5 +1,6 @@
 """What no honest peer sends: each has a defined answer in time, costs little memory, and the next C-ECHO succeeds."""
 
+import os
 import random
 import struct
 import time
@@ -17,6 +18,9 @@ from tests.wire.dimse import raw_peer
 from tests.wire.dimse.conftest import Serve
 from tests.wire.dimse.raw_peer import RawPeer, data, pdu
 from tests.wire.dimse.test_acceptor_states import echoes
+
+# Of each kind of input; the full count belongs to a campaign, not to each run of the tests.
+MUTATIONS = int(os.environ.get("BROKER_MUTATIONS", "100"))
 
 FIRST_BYTES = {
     "http": b"GET / HTTP/1.1\r\nHost: broker\r\n\r\n",
@@ -114,7 +118,7 @@ def test_strange_but_possible_requests_are_answered(serve: Serve) -> None:
 def test_mutated_requests_get_an_answer_or_a_closed_connection(serve: Serve, seed: int) -> None:
     port, _ = serve()
     chance = random.Random(seed)
-    for _ in range(25):
+    for _ in range(MUTATIONS // 4):
         body = bytearray(raw_peer.rq()[6:])
         for _ in range(chance.randint(1, 6)):
             body[chance.randrange(len(body))] = chance.randrange(256)
@@ -247,7 +251,7 @@ def test_mutated_messages_are_answered_or_aborted(serve: Serve, seed: int) -> No
     port, _ = serve()
     chance = random.Random(seed)
     whole = data(5, 3, command(**STORE, **DATA)) + data(5, 2, bytes(200))
-    for _ in range(25):
+    for _ in range(MUTATIONS // 4):
         sent = bytearray(whole)
         for _ in range(chance.randint(1, 5)):
             sent[chance.randrange(len(sent))] = chance.randrange(256)

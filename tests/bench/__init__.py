@@ -1,0 +1,1 @@
+"""Measurements against foreign programs; run by hand, never by the tests."""
