@@ -44,6 +44,20 @@ def _postgresql_server() -> Iterator[str]:
         yield url
 
 
+@pytest.fixture
+def postgresql_url(_postgresql_server: str) -> Iterator[str]:
+    """The URL of an empty PostgreSQL database."""
+    name = f"t{uuid.uuid4().hex}"
+    with ExitStack() as stack:
+        admin = create_engine(f"{_postgresql_server}/postgres", isolation_level="AUTOCOMMIT")
+        stack.callback(admin.dispose)
+        with admin.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        yield f"{_postgresql_server}/{name}"
+        with admin.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+
+
 @pytest.fixture(
     params=["sqlite", pytest.param("postgresql", marks=pytest.mark.foreign)],
 )
@@ -52,16 +66,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
     if request.param == "sqlite":
         yield sqlite_url(tmp_path / "broker.db")
         return
-    server = request.getfixturevalue("_postgresql_server")
-    name = f"t{uuid.uuid4().hex}"
-    with ExitStack() as stack:
-        admin = create_engine(f"{server}/postgres", isolation_level="AUTOCOMMIT")
-        stack.callback(admin.dispose)
-        with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
-        yield f"{server}/{name}"
-        with admin.connect() as connection:
-            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+    yield request.getfixturevalue("postgresql_url")
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from broker import clock as clocks
+from broker import failpoints
 from broker.audit.model import Actor, ActorKind
 from broker.clock import Clock, rfc3339
 from broker.database import Database
@@ -60,6 +61,7 @@ def opened(env: str) -> Iterator[Opened]:
     Raises NotFound for an unknown one, Misconfigured with every mistake of its profile, Unavailable when its
     database cannot be opened.
     """
+    failpoints.arm_from_environment()
     profile = profiles.read(profiles.find(env))
     database = open_database(profile)
     try:

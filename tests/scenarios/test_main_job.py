@@ -125,3 +125,16 @@ def test_serve_stops_cleanly_while_a_device_holds_an_association(tmp_path: Path)
     began = time.monotonic()
     serving.stop()
     assert time.monotonic() - began < 20
+
+
+def test_the_whole_job_runs_on_postgresql_too(tmp_path: Path, postgresql_url: str) -> None:
+    with dcmtk.storescp(tmp_path / "pacs") as pacs:
+        environment = Environment(
+            tmp_path, destinations=destination("main-pacs", pacs.port), database_url=postgresql_url
+        ).write()
+        with environment.serving():
+            environment.register()
+            send_order(environment, "A1", "T")
+            assert accessions(environment) == {"A1"}
+            assert dcmtk.dcmsend(environment.dicom, "US_ROOM2", images()).returncode == 0
+            wait_for("all delivered", lambda: delivered(environment, len(images())))

@@ -80,11 +80,13 @@ def test_killed_between_receipt_and_forwarding_and_started_again_all_is_delivere
     with dcmtk.storescp(tmp_path / "pacs") as pacs:
         environment = Environment(tmp_path, destinations=destination("main-pacs", pacs.port)).write()
         first = environment.start(BROKER_TEST_HOOKS="1", BROKER_FAIL=f"{point}:1:killall")
-        environment.register()
         items = [read_part10(file) for file in images()]
-        unanswered = [item for item in items if not _answered(environment, item)]
-        wait_for("the failpoint was passed", lambda: first.process.poll() is not None, 20)
-        first.kill()
+        try:
+            environment.register()
+            unanswered = [item for item in items if not _answered(environment, item)]
+            wait_for("the failpoint was passed", lambda: first.process.poll() is not None, 20)
+        finally:
+            first.kill()
         with environment.serving():
             for item in unanswered:  # as every modality does
                 assert send(environment.dicom, "US_ROOM2", item) == 0

@@ -1,0 +1,85 @@
+"""Every named place where the world may end is passed by the running product; orders survive an end at theirs."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from broker.failpoints import PLACES
+from tests.peers import dcmtk
+from tests.peers.broker import Environment
+from tests.peers.processes import wait_for
+from tests.peers.raw_sender import read_part10, send
+from tests.scenarios.test_main_job import KEYS, accessions, images, send_order
+
+pytestmark = [pytest.mark.foreign, pytest.mark.slow]
+
+DESTINATIONS = """\
+[[destinations]]
+name = "main-pacs"
+protocol = "dimse"
+host = "127.0.0.1"
+port = {port}
+ae_title = "PACS"
+[[destinations]]
+name = "folder"
+protocol = "folder"
+path = "archive"
+[[routes]]
+to = ["main-pacs", "folder"]
+when = {{ Modality = "US" }}
+"""
+
+
+def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trace = tmp_path / "trace"
+    monkeypatch.setenv("BROKER_TEST_HOOKS", "1")
+    monkeypatch.setenv("BROKER_FAIL_TRACE", str(trace))
+    with dcmtk.storescp(tmp_path / "pacs") as pacs:
+        environment = Environment(tmp_path, destinations=DESTINATIONS.format(port=pacs.port)).write()
+        with environment.serving():
+            environment.register()
+            send_order(environment, "A1", "T")
+            refused = environment.command("order", "send", _refused(tmp_path))
+            assert refused.returncode == 3
+            assert dcmtk.echoscu(environment.dicom, "US_ROOM2").returncode == 0
+            assert dcmtk.echoscu(environment.dicom, "US-ROOM2").returncode != 0
+            assert dcmtk.findscu(environment.dicom, "US_ROOM2", KEYS).returncode == 0
+            for file in images():
+                assert send(environment.dicom, "US_ROOM2", read_part10(file)) == 0
+            wait_for("all sent", lambda: {d.state.value for d in environment.deliveries()} == {"delivered", "parked"})
+            parked = [d.id for d in environment.deliveries() if d.state.value == "parked"]
+            environment.command("delivery", "retry", str(parked[0]))  # still without a route: refused, in a transaction
+            environment.ask("order", "list")  # reading of patient data: an audit row
+            (alert,) = environment.ask("alert", "list")
+            assert environment.command("alert", "ack", str(alert["id"])).returncode == 0
+    passed = set(trace.read_text().split())
+    assert {f"{place}.{side}" for place in PLACES for side in ("before", "after")} - passed == set()
+
+
+def _refused(folder: Path) -> Path:
+    file = folder / "refused.hl7"
+    file.write_bytes(b"MSH|^~\\&|RIS|HOSP|BROKER|RAD|20260201080000||ORM^O01|R1|T|2.3.1\rPID|||\rORC|NW|P1\rOBR|1|P1\r")
+    return file
+
+
+POINTS = [
+    f"{place}.{side}" for place in ("inbox.commit", "orders.commit", "hl7.answer") for side in ("before", "after")
+]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_an_order_sent_again_after_a_kill_is_on_the_worklist_once(tmp_path: Path, point: str) -> None:
+    environment = Environment(tmp_path).write()
+    first = environment.start(BROKER_TEST_HOOKS="1", BROKER_FAIL=f"{point}:1:killall")
+    try:
+        environment.register()
+        with suppress(AssertionError):  # no answer, but for the kill behind it
+            send_order(environment, "A1", "T")
+        wait_for("the failpoint was passed", lambda: first.process.poll() is not None)
+    finally:
+        first.kill()
+    with environment.serving():
+        send_order(environment, "A1", "T")  # as every RIS does that got no answer
+        assert accessions(environment) == {"A1"}
+        assert len(environment.ask("worklist", "list")) == 1
