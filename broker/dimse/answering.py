@@ -1,11 +1,10 @@
 """The services of one accepted association: a command in, the provider asked, responses out. Knows no socket."""
 
-import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 
 from broker import failpoints
 from broker.dimse import contexts, message
+from broker.dimse.finding import Finding
 from broker.dimse.items import InvalidPdu
 from broker.dimse.limits import Limits
 from broker.dimse.link import Link, Received, TooLarge
@@ -16,31 +15,24 @@ from broker.dimse.service import (
     AcceptedAssociation,
     AcceptedContext,
     Answer,
-    FindAnswer,
-    FindRequest,
     NormalizedAnswer,
     NormalizedProvider,
     NormalizedRequest,
     Provider,
     StoreRequest,
 )
+from broker.dimse.statuses import (
+    INVALID_INSTANCE,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    RESOURCE_LIMITATION,
+    SOP_CLASS_MISMATCH,
+    SOP_CLASS_NOT_SUPPORTED,
+    UNABLE_TO_PROCESS,
+    UNRECOGNIZED_OPERATION,
+)
 from broker.errors import Rejected, Unavailable
 from broker.identifiers import is_uid, is_uid_like
-
-SUCCESS = 0x0000
-PROCESSING_FAILURE = 0x0110
-INVALID_INSTANCE = 0x0117
-SOP_CLASS_NOT_SUPPORTED = 0x0122
-UNRECOGNIZED_OPERATION = 0x0211
-RESOURCE_LIMITATION = 0x0213
-OUT_OF_RESOURCES = 0xA700
-SOP_CLASS_MISMATCH = 0xA900
-UNABLE_TO_PROCESS = 0xC000
-CANCEL = 0xFE00
-PENDING = frozenset({0xFF00, 0xFF01})
-
-_BATCH_BYTES = 64 * 1024
-_BATCH_SECONDS = 0.05
 
 
 class DataStream:
@@ -139,12 +131,16 @@ class Answering:
         answered(NormalizedAnswer(status, data_set, command.sop_instance_uid, command.text(Element.ERROR_COMMENT)))
         return True
 
-    # --- C-ECHO, C-CANCEL, unknown -------------------------------------------------------------------------------
+    # --- C-ECHO, C-FIND, C-CANCEL, unknown ---------------------------------------------------------------------------
 
     def _echo(self, context: AcceptedContext, command: Command) -> None:
         self._forget_data(context, command)
-        answer = self._asked(lambda: self._provider.echo(self._association))
+        answer = _asked(lambda: self._provider.echo(self._association))
         self._respond("echo.answer", context, command, answer)
+
+    def _find(self, context: AcceptedContext, command: Command) -> None:
+        identifier = self._held_data(context, command)
+        Finding(self._link, context, command).answer(self._provider, self._association, identifier)
 
     def _late_cancel(self, context: AcceptedContext, command: Command) -> None:
         # The request it means has been answered in full already; C-CANCEL has no response (PS3.7 9.3.2.3).
@@ -154,68 +150,6 @@ class Answering:
         self._forget_data(context, command)
         self._send(context, message.response(command, UNRECOGNIZED_OPERATION))
 
-    # --- C-FIND --------------------------------------------------------------------------------------------------
-
-    def _find(self, context: AcceptedContext, command: Command) -> None:
-        identifier = self._held_data(context, command)
-        refusal = self._find_refusal(context, command, identifier)
-        if refusal is not None or identifier is None:
-            self._finish_find(context, command, refusal or FindAnswer(UNABLE_TO_PROCESS), [])
-            return
-        message_id = command.message_id or 0
-        watch = _CancelWatch(self._link, message_id)
-        request = FindRequest(
-            message_id, context.abstract_syntax, context.transfer_syntax, identifier, watch.is_cancelled
-        )
-        self._answer_find(context, command, self._provider.find(self._association, request), watch)
-
-    def _find_refusal(self, context: AcceptedContext, command: Command, identifier: bytes | None) -> FindAnswer | None:
-        if context.abstract_syntax not in contexts.FIND:
-            return FindAnswer(SOP_CLASS_NOT_SUPPORTED)
-        if command.sop_class_uid != context.abstract_syntax:
-            return FindAnswer(SOP_CLASS_MISMATCH, error_comment="SOP class differs from its context's")
-        if identifier is None:
-            return FindAnswer(UNABLE_TO_PROCESS, error_comment="identifier is missing")
-        return None
-
-    def _answer_find(
-        self, context: AcceptedContext, command: Command, answers: Iterator[FindAnswer], watch: "_CancelWatch"
-    ) -> None:
-        """Send pending answers in batches until a final one, the end, or C-CANCEL."""
-        batch = _Batch(self._link, context.id, command)
-        final: FindAnswer | None = None
-        try:
-            for answer in answers:
-                if answer.status not in PENDING:
-                    final = answer
-                    break
-                if watch.seen:
-                    # The provider did not stop of itself.
-                    break
-                if batch.add(answer):
-                    watch.is_cancelled()
-        except Rejected as error:
-            final = FindAnswer(UNABLE_TO_PROCESS, error_comment=str(error))
-        except Unavailable as error:
-            if watch.error is not None:
-                raise watch.error from error
-            final = FindAnswer(OUT_OF_RESOURCES, error_comment=str(error))
-        except BaseException:
-            _close(answers)
-            raise
-        self._finish_find(context, command, final or FindAnswer(CANCEL if watch.seen else SUCCESS), batch.rest())
-        _conclude(answers)
-
-    def _finish_find(self, context: AcceptedContext, command: Command, answer: FindAnswer, before: list[bytes]) -> None:
-        content = message.response(
-            command,
-            answer.status,
-            error_comment=answer.error_comment,
-            offending_element=answer.offending_element,
-        )
-        with failpoints.around("find.answer"):
-            self._link.send_data(b"".join((*before, *message.pdus(context.id, content, True, self._link.fragment))))
-
     # --- C-STORE -------------------------------------------------------------------------------------------------
 
     def _store(self, context: AcceptedContext, command: Command) -> None:
@@ -223,7 +157,7 @@ class Answering:
             self._respond("store.answer", context, command, Answer(UNABLE_TO_PROCESS, "data set is missing"))
             return
         stream = DataStream(self._link.data(context.id, self._limits.instance))
-        answer = self._store_refusal(context, command) or self._asked(
+        answer = self._store_refusal(context, command) or _asked(
             lambda: self._provider.store(self._association, _store_request(context, command, stream))
         )
         try:
@@ -264,15 +198,6 @@ class Answering:
 
     # --- pieces of all of them -----------------------------------------------------------------------------------
 
-    def _asked(self, ask: Callable[[], Answer]) -> Answer:
-        """Return what the provider answers, its errors as statuses; other exceptions end the association."""
-        try:
-            return ask()
-        except Rejected as error:
-            return Answer(UNABLE_TO_PROCESS, str(error))
-        except Unavailable as error:
-            return Answer(OUT_OF_RESOURCES, str(error))
-
     def _held_data(self, context: AcceptedContext, command: Command) -> bytes | None:
         if not command.has_data_set:
             return None
@@ -292,59 +217,14 @@ class Answering:
         self._link.send_message(context.id, content)
 
 
-class _CancelWatch:
-    """Whether C-CANCEL for one C-FIND has come; once seen, it stays seen."""
-
-    def __init__(self, link: Link, message_id: int) -> None:
-        self._link = link
-        self._message_id = message_id
-        self.seen = False
-        self.error: Exception | None = None
-
-    def is_cancelled(self) -> bool:
-        """Look, without waiting; raise Unavailable when the peer has gone."""
-        if not self.seen:
-            try:
-                self.seen = self._link.cancelled(self._message_id)
-            except (Unavailable, InvalidPdu) as error:
-                self.error = error
-                raise Unavailable("the peer has gone") from error
-        return self.seen
-
-
-class _Batch:
-    """Pending answers that leave together: the command set before each identifier is always the same."""
-
-    def __init__(self, link: Link, context_id: int, command: Command) -> None:
-        self._link = link
-        self._context_id = context_id
-        self._command = command
-        self._heads: dict[int, bytes] = {}
-        self._parts: list[bytes] = []
-        self._size = 0
-        self._begun = time.monotonic()
-
-    def add(self, answer: FindAnswer) -> bool:
-        """Take one pending answer; tell whether the batch has been sent with it."""
-        identifier = answer.identifier or b""
-        self._parts.append(self._heads.get(answer.status) or self._head(answer.status))
-        self._parts.extend(message.pdus(self._context_id, identifier, False, self._link.fragment))
-        self._size += len(identifier)
-        if self._size < _BATCH_BYTES and time.monotonic() - self._begun < _BATCH_SECONDS:
-            return False
-        with failpoints.around("find.answer"):
-            self._link.send_data(b"".join(self._parts))
-        self._parts, self._size, self._begun = [], 0, time.monotonic()
-        return True
-
-    def rest(self) -> list[bytes]:
-        """Return what has not been sent, to leave with the final answer."""
-        return self._parts
-
-    def _head(self, status: int) -> bytes:
-        content = message.response(self._command, status, has_data_set=True)
-        head = b"".join(message.pdus(self._context_id, content, True, self._link.fragment))
-        return self._heads.setdefault(status, head)
+def _asked(ask: Callable[[], Answer]) -> Answer:
+    """Return what the provider answers, its errors as statuses; other exceptions end the association."""
+    try:
+        return ask()
+    except Rejected as error:
+        return Answer(UNABLE_TO_PROCESS, str(error))
+    except Unavailable as error:
+        return Answer(OUT_OF_RESOURCES, str(error))
 
 
 def _store_request(context: AcceptedContext, command: Command, stream: DataStream) -> StoreRequest:
@@ -356,16 +236,3 @@ def _store_request(context: AcceptedContext, command: Command, stream: DataStrea
         move_originator=command.text(Element.MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE),
         data=stream,
     )
-
-
-def _conclude(answers: Iterator[FindAnswer]) -> None:
-    """Let the provider do what it does after its final answer has left; an answer behind the final one is none."""
-    with suppress(Rejected, Unavailable):
-        next(answers, None)
-    _close(answers)
-
-
-def _close(answers: Iterator[FindAnswer]) -> None:
-    close = getattr(answers, "close", None)
-    if close is not None:
-        close()  # a generator then lets go of its transaction at once
