@@ -1,9 +1,10 @@
-"""Install the Debian packages that the tests talk to, when they are missing and the user may.
+"""Install what the tests talk to, when it is missing and the user may: Debian packages, and npm's beside them.
 
 Run by `make peers`, before the virtual environment is used; standard library only. A package that is missing and
 cannot be installed is a failure that names it.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -16,7 +17,11 @@ PACKAGES = {
     "/usr/sbin/Orthanc": "orthanc",
     "/usr/share/orthanc/plugins/libOrthancDicomWeb.so": "orthanc-dicomweb",
     "/usr/lib/postgresql/*/bin/initdb": "postgresql",
+    "node": "nodejs",
+    "npm": "npm",
 }
+NPM = Path(__file__).with_name("npm")  # package.json and its lock; what they name is installed beside them
+STAMP = NPM / "node_modules" / ".lock-sha256"
 
 
 def missing() -> list[str]:
@@ -32,6 +37,26 @@ def _is_there(thing: str) -> bool:
 
 def main() -> int:
     """Install what is missing; return the exit code."""
+    return _install_debian_packages() or _install_npm_packages()
+
+
+def _install_npm_packages() -> int:
+    """Install what the lock names, unless it has been; then npm and the network are not asked at all."""
+    wanted = hashlib.sha256((NPM / "package-lock.json").read_bytes()).hexdigest()
+    if STAMP.is_file() and STAMP.read_text() == wanted:
+        return 0
+    print("installing for the tests: dcmjs-dimse from npm", flush=True)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    result = subprocess.run(command, cwd=NPM, capture_output=True, text=True, check=False)
+    if result.returncode:
+        print(result.stdout[-2000:], result.stderr[-2000:], sep="\n")
+        print(f"cannot install dcmjs-dimse: run '{' '.join(command)}' in {NPM}")
+        return 1
+    STAMP.write_text(wanted)
+    return 0
+
+
+def _install_debian_packages() -> int:
     packages = missing()
     if not packages:
         return 0
