@@ -1,9 +1,9 @@
-# install | demo | check | test: see README.md. Every target installs what it needs first.
+# install | demo | check | test | bench-*: see README.md. Every target installs what it needs first.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install dev demo check test peers format clean
+.PHONY: install dev demo check test peers bench-dimse format clean
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -36,6 +36,9 @@ test: dev peers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+bench-dimse: dev peers
+	$(BIN)/python -m tests.bench.dimse
 
 format: dev
 	$(BIN)/ruff format .

@@ -1,7 +1,9 @@
-"""`broker worklist`: what a device would see. The matching is the one of a real query."""
+"""`broker worklist`: what a device would see, matched as a real query is; that it was read is audited."""
 
 import click
 
+from broker.audit import store as audit
+from broker.audit.model import AuditEntry
 from broker.cli.context import env_option, json_option, listing, opened, titled
 from broker.environments.model import Profile, UnknownCallers
 from broker.errors import NotFound
@@ -35,10 +37,12 @@ def group() -> None:
 @click.option("--as", "calling", metavar="AET", help="As the device with this calling AE title; else everything.")
 def list_(env: str, as_json: bool, calling: str | None) -> None:
     """List the steps that are offered, soonest first."""
-    with opened(env) as environment, environment.database.read() as tx:
+    with opened(env) as environment, environment.database.write("audit") as tx:
         registry = registry_store.load(tx)
         viewer = _viewer(registry, calling, environment.profile)
         rows = [_row(item) for item in find.items(tx, viewer, registry_stations(registry))]
+        subject = viewer.device or "everything"
+        audit.record(tx, AuditEntry(environment.clock.now(), environment.actor, "worklist.read", subject, {}))
     title = f"worklist of {viewer.device}" if viewer.device else "worklist"
     listing(rows, _COLUMNS, as_json, titled(environment.profile, title))
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from broker.audit import store as audit
 from broker.environments import profile as profiles
 from broker.migrations import open_database
 from broker.worklist import store
@@ -38,3 +39,14 @@ def test_a_device_is_shown_what_it_would_be_answered(run: Command, as_json: Call
 @pytest.mark.usefixtures("filled")
 def test_an_unknown_title_is_refused_where_unknown_callers_are(run: Command) -> None:
     assert "modality list" in run("worklist", "list", "--as", "NOBODY", "--env", "test", code=1).stderr
+
+
+@pytest.mark.usefixtures("filled")
+def test_reading_the_worklist_is_audited(run: Command, document: Path) -> None:
+    run("modality", "apply", document, "--env", "test")
+    run("worklist", "list", "--as", "US_ROOM2", "--env", "test")
+    database = open_database(profiles.read(profiles.find("test")))
+    with database.read() as tx:
+        *_, entry = audit.entries(tx)
+    database.close()
+    assert (entry.action, entry.subject) == ("worklist.read", "us-room-2")
