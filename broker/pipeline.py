@@ -43,7 +43,7 @@ from broker.spool.files import FileSpool, Known
 from broker.spool.model import ReceiptFacts, SpooledInstance
 from broker.worklist import find, plan
 from broker.worklist import store as worklist
-from broker.worklist.viewer import registry_stations, viewer_of
+from broker.worklist.viewer import known_stations, registry_stations, viewer_of
 
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
 _INCOMPLETE = "an instance has no Study or no Series Instance UID: it is kept and forwarded as it came"
@@ -99,12 +99,13 @@ class Flows:
     def _apply(self, changes: tuple[OrderChange, ...], entry_id: int) -> None:
         """All changes of one message, and what they do to the worklist, or none."""
         with self._database.write("orders") as tx:
+            stations = known_stations(self._registry.within(tx))
             for change in changes:
                 applied = orders.apply(tx, change, self._clock.now(), entry_id)
                 if applied.canceled:
                     worklist.cancel(tx, applied.order_id)
                 elif applied.order:
-                    worklist.replace(tx, applied.order_id, plan.plan(applied.order, applied.order_id))
+                    worklist.replace(tx, applied.order_id, plan.plan(applied.order, applied.order_id, stations))
             inbox.finish(tx, entry_id, EntryState.APPLIED, ACCEPTED)
 
     def _refuse(self, entry_id: int, facts: HeaderFacts, refusal: Refusal) -> Outcome:

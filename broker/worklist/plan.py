@@ -1,15 +1,26 @@
 """From an order to what modalities see of it: one item a Scheduled Procedure Step. Pure."""
 
+from collections.abc import Collection
+
 from broker.orders.model import Order, ScheduledStep, StepStatus
 from broker.worklist.model import WorklistItem
 
 
-def plan(order: Order, order_id: int) -> tuple[WorklistItem, ...]:
-    """Return the items of an order, not yet stored. Of equal attributes the step's go before the order's."""
-    return tuple(_item(order, order_id, step) for step in order.steps)
+def plan(order: Order, order_id: int, known_stations: Collection[str] | None = None) -> tuple[WorklistItem, ...]:
+    """Return the items of an order, not yet stored. Of equal attributes the step's go before the order's.
+
+    A station title that is not among `known_stations` counts as none: HL7 2.3.1 assigns no field to it, and a
+    department's name in the field that is read for it must not hide the order from every device.
+    """
+    return tuple(_item(order, order_id, step, known_stations) for step in order.steps)
 
 
-def _item(order: Order, order_id: int, step: ScheduledStep) -> WorklistItem:
+def _stations(step: ScheduledStep, known: Collection[str] | None) -> tuple[str, ...]:
+    titles = step.scheduled_station_ae_titles
+    return titles if known is None else tuple(title for title in titles if title in known)
+
+
+def _item(order: Order, order_id: int, step: ScheduledStep, known: Collection[str] | None) -> WorklistItem:
     patient = order.patient
     return WorklistItem(
         id=0,
@@ -32,7 +43,7 @@ def _item(order: Order, order_id: int, step: ScheduledStep) -> WorklistItem:
         scheduled_procedure_step_start_time=step.scheduled_procedure_step_start_time,
         timezone=order.timezone,
         modality=step.modality,
-        scheduled_station_ae_titles=step.scheduled_station_ae_titles,
+        scheduled_station_ae_titles=_stations(step, known),
         scheduled_performing_physician_name=step.scheduled_performing_physician_name,
         attributes=_attributes(order, step),
     )

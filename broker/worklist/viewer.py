@@ -27,3 +27,10 @@ def registry_stations(registry: Registry) -> Stations:
         if not modality.retired:
             found.setdefault(modality.document.modality, {}).update(dict.fromkeys(map(str, modality.stations)))
     return {modality: tuple(titles) for modality, titles in found.items()}
+
+
+def known_stations(registry: Registry) -> frozenset[str]:
+    """Return every station title that an active device is shown."""
+    return frozenset(
+        str(title) for modality in registry.modalities if not modality.retired for title in modality.stations
+    )

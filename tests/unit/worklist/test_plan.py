@@ -43,3 +43,11 @@ def test_a_step_may_state_its_status() -> None:
     )
     items = plan(replace(ORDER, steps=steps), 1)
     assert [item.status for item in items] == [StepStatus.ARRIVED, StepStatus.SCHEDULED]
+
+
+def test_a_station_that_no_device_has_does_not_hide_the_step() -> None:
+    order = replace(ORDER, steps=(replace(STEP, scheduled_station_ae_titles=("US1", "RAD")),))
+    (item,) = plan(order, 1, {"US1", "US2"})
+    assert item.scheduled_station_ae_titles == ("US1",)
+    (item,) = plan(order, 1, {"US2"})
+    assert item.scheduled_station_ae_titles == ()
