@@ -1,9 +1,11 @@
 """The composition root: the only place that builds engines, sockets, threads, processes and schedulers."""
 
+import resource
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +14,15 @@ from broker import durable, failpoints, journal, migrations
 from broker.clock import Clock
 from broker.database import Database
 from broker.delivery import store as deliveries
+from broker.dimse import tls
 from broker.dimse.acceptor import Server
+from broker.dimse.limits import Limits
+from broker.dimse.places import Places
 from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import Requestor
+from broker.dimse.tls import Certificates
 from broker.environments import bound
-from broker.environments.model import Profile, World
+from broker.environments.model import ClientCertificates, Destination, Profile, World
 from broker.errors import Misconfigured, Unavailable
 from broker.journal import log
 from broker.listeners import mllp
@@ -34,11 +40,25 @@ _DELIVERY_BEAT = 0.25
 _CHORE_BEAT = 60.0
 _GRACE_SECONDS = 10.0
 _LOCK_TRIES = 50
+_OTHER_DESCRIPTORS = 640  # 512 HL7 connections, the database's, files
 
 
-def requestor() -> Requestor:
-    """Return what opens associations for us."""
-    return EngineRequestor()
+def requestor(destination: Destination) -> Requestor:
+    """Return what opens associations to a destination. Raises Misconfigured when its certificates cannot be used."""
+    if destination.tls is None:
+        return EngineRequestor()
+    asked = destination.tls
+    files = Certificates(asked.certificate, asked.key, asked.trusted)
+    return EngineRequestor(tls=tls.client(files, asked.checks_host))
+
+
+def listener_tls(profile: Profile) -> tls.Contexts | None:
+    """Return the contexts of the TLS listener, if there is one. Raises Misconfigured as `requestor` does."""
+    asked = profile.dicom.tls
+    if asked is None:
+        return None
+    is_required = asked.client_certificates is ClientCertificates.REQUIRED
+    return tls.server(Certificates(asked.certificate, asked.key, asked.trusted if is_required else None))
 
 
 def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
@@ -49,6 +69,10 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     journal.configure(profile.name, profile.colour)
     _guard_test_hooks(profile)
     failpoints.arm_from_environment()
+    # Read before a process is started: a file that is missing is one clear line, and a later start of a process
+    # needs none of them.
+    contexts = listener_tls(profile)
+    callers = {destination.name: requestor(destination) for destination in profile.destinations}
     migrations.open_database(profile).close()
     held = _take_state(profile)
     log.info("serve.starting", kind=profile.kind.value, lock=held)
@@ -57,7 +81,7 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
         bound.tell(profile, ports)
         announce(ports)
 
-    parts = {"ports": partial(_ports, profile), "deliveries": partial(_deliveries, profile)}
+    parts = {"ports": partial(_ports, profile, contexts), "deliveries": partial(_deliveries, profile, callers)}
     code = Supervisor(parts, ready).run()
     bound.forget(profile)
     log.info("serve.stopped", code=code)
@@ -91,35 +115,89 @@ def _flows(profile: Profile, clock: Clock) -> tuple[Flows, Database, FileSpool]:
     return Flows(profile, database, RegistryCache(database), spool, clock), database, spool
 
 
-def _ports(profile: Profile, before: Ports, ready: Callable[[Ports], None], stop: threading.Event) -> None:
+def _ports(
+    profile: Profile,
+    contexts: tls.Contexts | None,
+    before: Ports,
+    ready: Callable[[Ports], None],
+    stop: threading.Event,
+) -> None:
     """Be the process of all listeners. After a restart it binds the ports that it had."""
     clock = clocks.from_environment()
     flows, database, _ = _flows(profile, clock)
     recovered = flows.recover_spool()
     if recovered:
         log.warning("spool.recovered", instances=recovered)
-    hl7, dicom, http = profile.hl7, profile.dicom, profile.http
-    dicom_server = Server(dicom.host, before.get("dicom", dicom.port), Services(flows), clock)
-    hl7_server = mllp.listen(hl7.host, before.get("hl7", hl7.port), flows.take_message, clock)
-    http_port = before.get("http", http.port)
-    health = HealthServer(http.host, http_port, partial(_readiness, database), partial(_metrics, database))
-    ports = {"hl7": hl7_server.start(), "dicom": dicom_server.start(), "http": health.start()}
+    _raise_descriptors(_limits(profile))
+    wanted = {**profile.ports, **before}
+    hl7, http = profile.hl7, profile.http
+    hl7_server = mllp.listen(hl7.host, wanted["hl7"], flows.take_message, clock)
+    health = HealthServer(http.host, wanted["http"], partial(_readiness, database), partial(_metrics, database))
+    dicom = _dicom_servers(profile, wanted, contexts, Services(flows), clock)
+    ports = {"hl7": hl7_server.start(), **{name: server.start() for name, server in dicom.items()}}
+    ports["http"] = health.start()
     log.info("ports.ready", **ports)
     ready(ports)
     stop.wait()
     hl7_server.stop(_GRACE_SECONDS)
-    dicom_server.stop(_GRACE_SECONDS)
+    _stop_all(dicom)
     health.stop()
     database.close()
 
 
-def _deliveries(profile: Profile, _before: Ports, ready: Callable[[Ports], None], stop: threading.Event) -> None:
+def _dicom_servers(
+    profile: Profile,
+    ports: Ports,
+    contexts: tls.Contexts | None,
+    services: Services,
+    clock: Clock,
+) -> dict[str, Server]:
+    """Return the listeners by the names of their ports: plain, TLS, or both with one number of associations."""
+    limits = _limits(profile)
+    places = Places(limits)
+    return {
+        name: Server(profile.dicom.host, ports[name], services, clock, limits=limits, tls=tls_context, places=places)
+        for name, tls_context in (("dicom", None), ("dicom_tls", contexts))
+        if name in profile.ports
+    }
+
+
+def _stop_all(servers: dict[str, Server]) -> None:
+    """Stop the listeners side by side, so that they share the grace."""
+    threads = [threading.Thread(target=server.stop, args=(_GRACE_SECONDS,)) for server in servers.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _limits(profile: Profile) -> Limits:
+    asked = profile.dicom.limits
+    return Limits(established=asked.associations, idle=float(asked.idle_seconds), instance=asked.object_bytes)
+
+
+def _raise_descriptors(limits: Limits) -> None:
+    """Allow this process what the system lets it: each connection is a descriptor, each instance on its way another."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # the system's own maximum may have been lowered below it since
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    needed = 2 * limits.established + 2 * (limits.silent + limits.waiting) + limits.negotiating + _OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        log.warning("descriptors.few", limit=hard, needed=needed)
+
+
+def _deliveries(
+    profile: Profile,
+    callers: Mapping[str, Requestor],
+    _before: Ports,
+    ready: Callable[[Ports], None],
+    stop: threading.Event,
+) -> None:
     """Be the process of all senders and chores."""
     flows, database, _ = _flows(profile, clocks.from_environment())
     flows.release_leases()
-    caller = requestor()
     chores: dict[str, tuple[float, Callable[[], None]]] = {
-        f"deliver:{destination.name}": (_DELIVERY_BEAT, partial(flows.deliver, destination, caller))
+        f"deliver:{destination.name}": (_DELIVERY_BEAT, partial(flows.deliver, destination, callers[destination.name]))
         for destination in profile.destinations
     }
     chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)

@@ -1,5 +1,6 @@
 """`broker env`: what the profiles say, and whether it holds. The checks themselves are in `env_check`."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -9,7 +10,7 @@ from sqlalchemy import make_url
 from broker.cli.context import detail, json_option, listing, titled
 from broker.cli.env_check import offline, online
 from broker.environments import profile as profiles
-from broker.environments.model import Destination, Profile
+from broker.environments.model import CallTls, Destination, DicomLimits, DicomSettings, ListenerTls, Profile
 from broker.errors import Misconfigured
 
 NOT_READY = 3
@@ -71,7 +72,8 @@ def _row(file: Path) -> dict[str, object]:
         "kind": profile.kind,
         "ae_title": profile.dicom.ae_title,
         "hl7": profile.hl7.port,
-        "dicom": profile.dicom.port,
+        "dicom": profile.ports.get("dicom"),
+        "dicom_tls": profile.ports.get("dicom_tls"),
         "http": profile.http.port,
         "valid": True,
         "state": "valid",
@@ -80,7 +82,7 @@ def _row(file: Path) -> dict[str, object]:
 
 
 def _shown(profile: Profile) -> dict[str, object]:
-    hl7, dicom, http = profile.hl7, profile.dicom, profile.http
+    hl7, http = profile.hl7, profile.http
     return {
         "name": profile.name,
         "kind": profile.kind,
@@ -90,12 +92,28 @@ def _shown(profile: Profile) -> dict[str, object]:
         "state": profile.state,
         "database": {"url": make_url(profile.database_url).render_as_string(hide_password=True)},
         "hl7": {"host": hl7.host, "port": hl7.port, "processing_ids": hl7.processing_ids},
-        "dicom": {"host": dicom.host, "port": dicom.port, "ae_title": dicom.ae_title, "aliases": dicom.aliases},
+        "dicom": _dicom(profile.dicom),
         "http": {"host": http.host, "port": http.port},
         "policy": {"unknown_callers": profile.unknown_callers},
         "destinations": [_destination(destination) for destination in profile.destinations],
         "routes": [{"to": route.to, "when": dict(route.when)} for route in profile.routes],
     }
+
+
+def _dicom(dicom: DicomSettings) -> dict[str, object]:
+    return {
+        "host": dicom.host,
+        "port": dicom.port,
+        "ae_title": dicom.ae_title,
+        "aliases": dicom.aliases,
+        "plain": dicom.plain,
+        "tls": _present(dicom.tls),
+        "limits": _present(dicom.limits),
+    }
+
+
+def _present(settings: ListenerTls | CallTls | DicomLimits | None) -> dict[str, object] | None:
+    return None if settings is None else {key: value for key, value in asdict(settings).items() if value is not None}
 
 
 def _destination(destination: Destination) -> dict[str, object]:
@@ -107,6 +125,7 @@ def _destination(destination: Destination) -> dict[str, object]:
         "port": destination.port,
         "ae_title": destination.ae_title,
         "path": destination.path,
+        "tls": _present(destination.tls),
     }
     calling = {"calling": destination.calling} if destination.ae_title else {}
     return {key: value for key, value in {**shown, **calling}.items() if value}

@@ -2,9 +2,11 @@
 
 import os
 import socket
+import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from broker.database import Database
@@ -40,16 +42,18 @@ def offline(profile: Profile) -> Iterator[Finding]:
     yield _writable("state", profile.state)
     yield from _database(profile)
     yield from _folders(profile)
+    yield from _certificates(profile)
     yield from _neighbours(profile)
 
 
 def online(profile: Profile) -> Iterator[Finding]:
-    """Call every destination that is called: connect, then C-ECHO."""
+    """Call every destination that is called: connect, then C-ECHO, over TLS where it has TLS."""
     from broker.app import requestor  # noqa: PLC0415 - a broken engine must not stop the offline checks
 
     for destination in profile.destinations:
         if destination.protocol is Protocol.DIMSE:
-            yield _answers(destination, profile, requestor())
+            with suppress(Misconfigured):  # the offline checks have said it
+                yield _answers(destination, profile, requestor(destination))
 
 
 # --- offline -----------------------------------------------------------------------------------------------------
@@ -95,12 +99,34 @@ def _folders(profile: Profile) -> Iterator[Finding]:
             yield _writable(f"destination {destination.name}", destination.path)
 
 
+def _certificates(profile: Profile) -> Iterator[Finding]:
+    if profile.dicom.tls is None and all(each.tls is None for each in profile.destinations):
+        return
+    from broker.app import listener_tls, requestor  # noqa: PLC0415 - as above, where there is no TLS
+
+    if profile.dicom.tls is not None:
+        yield _usable("tls of dicom", partial(listener_tls, profile), profile.dicom.tls.key)
+    for each in profile.destinations:
+        if each.tls is not None:
+            yield _usable(f"tls of destination {each.name}", partial(requestor, each), each.tls.key)
+
+
+def _usable(check: str, build: Callable[[], object], key: Path | None) -> Finding:
+    try:
+        build()
+    except Misconfigured as error:
+        return Finding(check, False, str(error))
+    if key is not None and key.stat().st_mode & stat.S_IROTH:
+        return Finding(check, False, f"{key} can be read by everybody on this machine: chmod o-r")
+    return Finding(check, True, "certificates can be used")
+
+
 def _neighbours(profile: Profile) -> Iterator[Finding]:
     """Worlds share nothing: compare with the other profiles of the folder."""
     things: dict[str, Callable[[Profile], set[object]]] = {
         "state directory": lambda p: {p.state},
         "database": lambda p: {p.database_url},
-        "port": lambda p: {port for port in (p.hl7.port, p.dicom.port, p.http.port) if port},
+        "port": lambda p: {port for port in p.ports.values() if port},
     }
     for file in profiles.available():
         try:

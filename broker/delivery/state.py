@@ -183,7 +183,7 @@ def cause_of(error: BaseException) -> str:
         case ConnectionRefusedError():
             return "the host is up but nothing listens on the port: wrong port, or the service is stopped"
         case ConnectionResetError() | BrokenPipeError():
-            return "it closed the connection: an address filter, TLS expected, or its service failed"
+            return "it closed the connection: an address filter, TLS on one side only, or its service failed"
         case TimeoutError():
             return "it did not answer in time: wrong address, a firewall, the host is off, or its service hangs"
     return str(error)

@@ -37,11 +37,12 @@ class Server:
         *,
         limits: Limits | None = None,
         tls: TlsContext | None = None,
+        places: Places | None = None,
     ) -> None:
         self._address = (host, port)
         self._limits = limits or Limits()
         self._stopping = threading.Event()
-        self._places = Places(self._limits)
+        self._places = places or Places(self._limits)  # may be shared: several listeners, one number of associations
         self._notices = Notices()
         self._house = House(provider, supported, self._limits, clock, self._places, tls, self._stopping, self._notices)
         self._silence = Silence(self._limits)

@@ -8,6 +8,7 @@ import struct
 import time
 from collections.abc import Callable
 
+from broker.dimse import causes
 from broker.dimse.limits import Limits
 from broker.errors import Unavailable
 
@@ -41,6 +42,18 @@ def prepare(sock: socket.socket) -> None:
     sock.setblocking(True)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, _TIMEVAL)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)
+
+
+def _is_readable(sock: socket.socket) -> bool:
+    # Not select(): it knows no descriptor above 1,023, and a listener may have more.
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+def _said(error: OSError) -> str:
+    # With TLS 1.3 the peer's alert about our certificate comes as late as this.
+    return f": {causes.of_tls(error)}" if isinstance(error, ssl.SSLError) else ""
 
 
 class Connection:
@@ -102,7 +115,7 @@ class Connection:
 
     def fill_now(self) -> None:
         """Take in what has arrived, without waiting; raise Lost."""
-        if self._end < self._size and select.select([self.socket], [], [], 0)[0]:
+        if self._end < self._size and _is_readable(self.socket):
             self._receive()
 
     def send(self, data: bytes | bytearray | memoryview, patience: float | None = None) -> None:
@@ -118,7 +131,7 @@ class Connection:
             except (BlockingIOError, TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 pass
             except OSError as error:
-                raise Lost("the connection broke while we sent") from error
+                raise Lost(f"the connection broke while we sent{_said(error)}") from error
             patience -= time.monotonic() - before
             if patience <= 0 and view:
                 raise TooSlow("the peer does not take what we send")
@@ -169,7 +182,7 @@ class Connection:
         except (BlockingIOError, TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             received = -1
         except OSError as error:
-            raise Lost("the connection broke") from error
+            raise Lost(f"the connection broke{_said(error)}") from error
         if received == 0:
             raise Lost("the peer closed the connection")
         self.patience -= time.monotonic() - before

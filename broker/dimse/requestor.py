@@ -30,10 +30,9 @@ from broker.dimse.service import (
 )
 from broker.dimse.session import TlsContext
 from broker.dimse.state import Event, State
+from broker.dimse.statuses import PENDING, UNRECOGNIZED_OPERATION
 from broker.errors import Unavailable
 
-_PENDING = frozenset({0xFF00, 0xFF01})
-_UNRECOGNIZED_OPERATION = 0x0211
 Reports = Callable[[NormalizedRequest], NormalizedAnswer]
 
 
@@ -91,8 +90,7 @@ class EngineRequestor:
             link.act(Event.CONNECTION_CONFIRMED, encode_associate_rq(request))
             answer = link.await_answer()
         except Unavailable as error:
-            text = f"{peer.host}:{peer.port} gave no DICOM answer to our association request: {error}"
-            raise Unavailable(text) from error
+            raise Unavailable(causes.of_silence(error, peer, self._tls is not None)) from error
         if isinstance(answer, Rejection):
             raise AssociationRefused(causes.of_rejection(answer, peer), answer)
         return self._agreed(link, request, answer, peer)
@@ -151,7 +149,7 @@ class OpenAssociation:
             status = self._status(received)
             comment = received.command.text(Element.ERROR_COMMENT)
             yield FindAnswer(status, self._data_set(received), comment)
-            if status not in _PENDING:
+            if status not in PENDING:
                 return
 
     def cancel(self) -> None:
@@ -194,7 +192,7 @@ class OpenAssociation:
             received.context_id, command.sop_class_uid, self._syntaxes.get(received.context_id, "")
         )
         request = message.received_request(context, command, self._data_set(received))
-        answer = self.reports(request) if self.reports else NormalizedAnswer(_UNRECOGNIZED_OPERATION)
+        answer = self.reports(request) if self.reports else NormalizedAnswer(UNRECOGNIZED_OPERATION)
         content = message.normalized_response(command, answer)
         self._link.send_message(received.context_id, content, answer.data_set)
 

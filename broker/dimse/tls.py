@@ -60,6 +60,8 @@ class Contexts:
             log.info("tls.renewed", files=[str(path) for path in self._files.files()])
 
     def _built(self) -> ssl.SSLContext:
+        for path in self._files.files():
+            _refuse_unreadable(path)
         try:
             return self._build(self._files)
         except (OSError, ValueError) as error:
@@ -87,7 +89,7 @@ def _server_context(files: Certificates) -> ssl.SSLContext:
     context = _strict(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
     if files.certificate is None:
         raise ValueError("a listener needs a certificate")
-    context.load_cert_chain(files.certificate, files.key)
+    context.load_cert_chain(files.certificate, files.key, _refuse_password)
     if files.trusted is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         context.load_verify_locations(files.trusted)
@@ -102,7 +104,7 @@ def _client_context(files: Certificates, checks_host: bool) -> ssl.SSLContext:
     else:
         context.load_default_certs()
     if files.certificate is not None:
-        context.load_cert_chain(files.certificate, files.key)
+        context.load_cert_chain(files.certificate, files.key, _refuse_password)
     return context
 
 
@@ -111,6 +113,19 @@ def _strict(context: ssl.SSLContext) -> ssl.SSLContext:
     context.set_ciphers(_SUITES)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
     return context
+
+
+def _refuse_unreadable(path: Path) -> None:
+    try:
+        path.read_bytes()
+    except OSError as error:
+        # OpenSSL would not say which file it is.
+        raise Misconfigured(f"TLS: {path} cannot be read: {error.strerror}") from error
+
+
+def _refuse_password() -> str:
+    # Without this OpenSSL asks at the terminal, and waits for ever.
+    raise ValueError("the key is encrypted: there is nobody to type its password; store it decrypted")
 
 
 def _file_stamp(path: Path) -> tuple[int, int, int]:

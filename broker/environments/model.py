@@ -39,14 +39,54 @@ class Hl7Settings:
     processing_ids: tuple[str, ...]  # MSH-11 that is taken
 
 
+class ClientCertificates(StrEnum):
+    """Whether a caller of the TLS port must show a certificate."""
+
+    REQUIRED = "required"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerTls:
+    """The TLS listener beside the plain one: PEM files, read anew when they are replaced. Port 0 is any free port."""
+
+    port: int
+    certificate: Path
+    key: Path
+    trusted: Path | None  # who has issued the callers' certificates
+    client_certificates: ClientCertificates = ClientCertificates.REQUIRED
+
+
+@dataclass(frozen=True, slots=True)
+class CallTls:
+    """TLS of our calls. Without `trusted`, those whom the system trusts; without `certificate` we show none."""
+
+    certificate: Path | None
+    key: Path | None
+    trusted: Path | None
+    checks_host: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DicomLimits:
+    """What callers may cost, over both listeners: associations at once, seconds between messages, bytes an object."""
+
+    associations: int = 256
+    idle_seconds: int = 300
+    object_bytes: int = 4 * 1024**3
+
+
 @dataclass(frozen=True, slots=True)
 class DicomSettings:
-    """The DICOM listener. `aliases` are further titles under which we answer."""
+    """The DICOM listeners. `aliases` are further titles under which we answer; `plain` is the listener without TLS."""
 
     host: str
     port: int
     ae_title: AETitle
     aliases: tuple[AETitle, ...]
+    plain: bool = True
+    tls: ListenerTls | None = None
+    limits: DicomLimits = DicomLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +110,7 @@ class Destination:
     url: str = ""
     path: Path | None = None
     calling: str = "broker"  # "broker", "device" or a title
+    tls: CallTls | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +143,13 @@ class Profile:
     def colour(self) -> str:
         """The colour of this world on every page and prompt."""
         return "red" if self.kind is World.PRODUCTION else "green"
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The configured port of each listener, by the names of the ready line; 0 is any free port."""
+        dicom = {"dicom": self.dicom.port} if self.dicom.plain else {}
+        tls = {"dicom_tls": self.dicom.tls.port} if self.dicom.tls is not None else {}
+        return {"hl7": self.hl7.port, **dicom, **tls, "http": self.http.port}
 
     @property
     def spool(self) -> Path:

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
+from broker.environments.dicom import read_call_tls, read_dicom
 from broker.environments.model import (
     Destination,
-    DicomSettings,
     Hl7Settings,
     HttpSettings,
     Profile,
@@ -27,6 +27,7 @@ _KNOWN_PROCESSING_IDS = ("P", "T", "D")
 _RESERVED_DESTINATIONS = ("no-route",)
 _POSTGRESQL = "postgresql+psycopg://"
 _HIGHEST_PORT = 65535
+_KEYS = {"hl7": "hl7", "dicom": "dicom", "dicom_tls": "dicom.tls", "http": "http"}  # of the listeners' tables
 
 
 def folder() -> Path:
@@ -80,10 +81,9 @@ def _profile(root: TomlTable, file: Path) -> Profile:
     # Absent where it is wrong: then nothing is measured against it.
     kind = root.choice("kind", World)
     state = _path(root, "state", file)
-    hl7, dicom, http = _hl7(root.table("hl7"), kind), _dicom(root.table("dicom")), _http(root.table("http"))
-    _refuse_shared_ports(root, {"hl7": hl7.port, "dicom": dicom.port, "http": http.port})
+    hl7, dicom, http = _hl7(root.table("hl7"), kind), read_dicom(root.table("dicom"), file), _http(root.table("http"))
     destinations = _destinations(root, kind, file)
-    return Profile(
+    profile = Profile(
         file=file,
         name=_name(root),
         kind=kind or World.PRODUCTION,
@@ -98,6 +98,8 @@ def _profile(root: TomlTable, file: Path) -> Profile:
         destinations=destinations,
         routes=read_routes(root, [destination.name for destination in destinations]),
     )
+    _refuse_shared_ports(root, profile.ports)
+    return profile
 
 
 def _name(table: TomlTable) -> str:
@@ -155,16 +157,6 @@ def _hl7(table: TomlTable, kind: World | None) -> Hl7Settings:
     return settings
 
 
-def _dicom(table: TomlTable) -> DicomSettings:
-    title = table.title("ae_title")
-    aliases = table.titles("aliases", ())
-    if title in aliases:
-        table.wrong("aliases", f"{str(title)!r} is the ae_title itself")
-    settings = DicomSettings(_host(table), _listening_port(table), title, aliases)
-    table.finish()
-    return settings
-
-
 def _http(table: TomlTable) -> HttpSettings:
     settings = HttpSettings(_host(table), _listening_port(table))
     table.finish()
@@ -184,7 +176,7 @@ def _refuse_shared_ports(root: TomlTable, ports: dict[str, int]) -> None:
     for listener, port in ports.items():
         # 0 is any free port, -1 a mistake named already.
         if port > 0 and first.setdefault(port, listener) != listener:
-            root.wrong(f"{listener}.port", f"{port} is also the port of {first[port]}")
+            root.wrong(f"{_KEYS[listener]}.port", f"{port} is also the port of {_KEYS[first[port]]}")
 
 
 def _unknown_callers(table: TomlTable, kind: World | None) -> UnknownCallers:
@@ -214,7 +206,7 @@ def _destination(table: TomlTable, kind: World | None, file: Path) -> Destinatio
         table.wrong("world", f"a destination of the {world} world in a {kind} profile")
     match table.choice("protocol", Protocol):
         case Protocol.DIMSE:
-            return _dimse(table, name, world)
+            return _dimse(table, name, world, file)
         case Protocol.FOLDER:
             return _folder(table, name, world, file)
         case Protocol.STOW:
@@ -223,13 +215,14 @@ def _destination(table: TomlTable, kind: World | None, file: Path) -> Destinatio
     return Destination(name, Protocol.FOLDER, world)
 
 
-def _dimse(table: TomlTable, name: str, world: World) -> Destination:
+def _dimse(table: TomlTable, name: str, world: World, file: Path) -> Destination:
     calling = table.text("calling", "broker")
     if calling not in ("broker", "device"):
         calling = table.as_title("calling", calling)
     host, port, title = _host(table), table.integer("port", 1, _HIGHEST_PORT), table.title("ae_title")
+    tls = read_call_tls(table.table("tls"), file) if table.has("tls") else None
     table.finish()
-    return Destination(name, Protocol.DIMSE, world, host=host, port=port, ae_title=title, calling=calling)
+    return Destination(name, Protocol.DIMSE, world, host=host, port=port, ae_title=title, calling=calling, tls=tls)
 
 
 def _folder(table: TomlTable, name: str, world: World, file: Path) -> Destination:

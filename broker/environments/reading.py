@@ -62,15 +62,20 @@ class TomlTable:
             return ""
         return value
 
-    def integer(self, key: str, low: int, high: int) -> int:
-        """Return a required whole number from `low` to `high`. A mistake gives -1."""
-        value: int | None = self._typed(key, int, "a whole number", None)
+    def integer(self, key: str, low: int, high: int, default: int | None = None) -> int:
+        """Return a whole number from `low` to `high`; required unless there is a default. A mistake gives -1."""
+        value: int | None = self._typed(key, int, "a whole number", default)
         if value is None:
             return -1
         if not low <= value <= high:
             self.wrong(key, f"{value} is not between {low} and {high}")
             return -1
         return value
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return true or false. A mistake gives the default."""
+        value: bool | None = self._typed(key, bool, "true or false", default)
+        return default if value is None else value
 
     def title(self, key: str) -> AETitle:
         """Return a required AE title."""

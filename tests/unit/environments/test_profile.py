@@ -4,7 +4,15 @@ from pathlib import Path
 import pytest
 
 from broker.environments import profile as profiles
-from broker.environments.model import Protocol, Route, UnknownCallers, World
+from broker.environments.model import (
+    CallTls,
+    DicomLimits,
+    ListenerTls,
+    Protocol,
+    Route,
+    UnknownCallers,
+    World,
+)
 from broker.errors import Misconfigured, NotFound
 
 WHOLE = """
@@ -167,6 +175,18 @@ def test_every_mistake_is_named_at_once(mistakes: Mistakes) -> None:
         ("[http]", '[database]\nurl = "mysql://x"\n[http]', "database.url: must begin with 'sqlite:///' or"),
         ("[http]", '[database]\nurl = "sqlite:///:memory:"\n[http]', "database.url: a database in memory would forget"),
         ("[http]", "[[http]]", "http: must be a table, is a list"),
+        ('"BROKER_TEST"', '"B"\nplain = false', "dicom.plain: no listener would be left: add [dicom.tls]"),
+        ('"BROKER_TEST"', '"B"\nplain = 1', "dicom.plain: must be true or false, is a whole number"),
+        (
+            "[http]",
+            "[dicom.limits]\nassociations = 0\n[http]",
+            "dicom.limits.associations: 0 is not between 1 and 4096",
+        ),
+        ("[http]", "[dicom.limits]\nidle = 3\n[http]", "dicom.limits.idle: unknown key"),
+        ("[http]", "[dicom.limits]\nobject_bytes = 3\n[http]", "dicom.limits.object_bytes: 3 is not between"),
+        ('"ORTHANC"', '"O"\ntls = { key = "k" }', "destinations.main-pacs.tls.certificate: is missing: key is there"),
+        ('"ORTHANC"', '"O"\ntls = true', "destinations.main-pacs.tls: must be a table, is true or false"),
+        ('path = "../archive"', 'path = "a"\ntls = {}', "destinations.archive.tls: unknown key"),
     ],
 )
 def test_mistake_is_refused_with_its_key_and_reason(mistakes: Mistakes, old: str, new: str, mistake: str) -> None:
@@ -184,6 +204,62 @@ def test_accepting_unknown_callers_is_refused_in_production_only(mistakes: Mista
     assert found == ["policy.unknown_callers: 'accept' is refused in production: register each device"]
     file.write_text(WHOLE.replace(*accepting), encoding="utf-8")
     assert profiles.read(file).unknown_callers is UnknownCallers.ACCEPT
+
+
+TLS = """
+[dicom.tls]
+port = 2762
+certificate = "tls/broker.pem"
+key = "tls/broker.key"
+trusted = "/etc/hospital/devices.pem"
+"""
+
+
+def test_tls_names_files_relative_to_the_profile_and_follows_no_link_yet(file: Path, tmp_path: Path) -> None:
+    (file.parent / "tls").mkdir()
+    (file.parent / "tls" / "broker.pem").symlink_to("generation-1.pem")
+    tls = 'tls = { trusted = "tls/pacs-ca.pem", checks_host = false }\n'
+    file.write_text(WHOLE.replace('"ORTHANC"\n', f'"ORTHANC"\n{tls}') + TLS, encoding="utf-8")
+    profile = profiles.read(file)
+    folder = tmp_path / "environments" / "tls"
+    assert profile.dicom.tls == ListenerTls(
+        2762, folder / "broker.pem", folder / "broker.key", Path("/etc/hospital/devices.pem")
+    )
+    assert profile.destinations[0].tls == CallTls(None, None, folder / "pacs-ca.pem", checks_host=False)
+    assert profile.ports == {"hl7": 2575, "dicom": 11112, "dicom_tls": 2762, "http": 8081}
+
+
+def test_plain_listener_may_be_left_out_beside_tls(file: Path) -> None:
+    file.write_text(WHOLE.replace('"BROKER_TEST"', '"BROKER_TEST"\nplain = false') + TLS, encoding="utf-8")
+    assert profiles.read(file).ports == {"hl7": 2575, "dicom_tls": 2762, "http": 8081}
+
+
+def test_mistakes_of_tls_are_named_at_once(mistakes: Mistakes) -> None:
+    found = mistakes(
+        ("[http]", "[dicom.tls]\nport = 2575\ncertificate = ''\nclient_certificates = 'optional'\ntrust = 'x'\n[http]")
+    )
+    assert sorted(found) == [
+        "dicom.tls.certificate: must not be empty",
+        "dicom.tls.client_certificates: 'optional' is none of 'required', 'none'",
+        "dicom.tls.key: is missing",
+        "dicom.tls.port: 2575 is also the port of hl7",
+        "dicom.tls.trust: unknown key: did you mean 'trusted'?",
+    ]
+
+
+def test_whom_to_trust_is_asked_unless_anybody_may_call(mistakes: Mistakes, file: Path) -> None:
+    tls = TLS.replace('trusted = "/etc/hospital/devices.pem"\n', "")
+    assert mistakes(("[http]", f"{tls}[http]")) == [
+        "dicom.tls.trusted: is missing: who issues the devices' certificates? Or client_certificates = 'none'"
+    ]
+    file.write_text(WHOLE + tls + 'client_certificates = "none"\n', encoding="utf-8")
+    assert profiles.read(file).dicom.tls is not None
+
+
+def test_limits_have_defaults_and_may_be_set(file: Path) -> None:
+    assert profiles.read(file).dicom.limits == DicomLimits(256, 300, 4 * 1024**3)
+    file.write_text(WHOLE + "[dicom.limits]\nassociations = 12\nobject_bytes = 10_000_000\n", encoding="utf-8")
+    assert profiles.read(file).dicom.limits == DicomLimits(12, 300, 10_000_000)
 
 
 def test_any_free_port_may_be_asked_for_more_than_once(file: Path) -> None:

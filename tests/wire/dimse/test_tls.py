@@ -75,7 +75,9 @@ def test_caller_without_a_trusted_certificate_does_not_come_in(
 
 def test_server_that_we_do_not_trust_is_not_called(serve: Serve, broker: Certificates, device: Certificates) -> None:
     port, _ = serve(tls=tls.server(broker))
-    with pytest.raises(Unavailable, match="TLS failed: CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(
+        Unavailable, match=r"certificate is not trusted: self-signed certificate.*CERTIFICATE_VERIFY_FAILED"
+    ):
         call(port, Certificates(None, None, device.certificate))
 
 
@@ -156,6 +158,48 @@ def test_replaced_certificate_holds_for_the_next_caller_and_a_broken_one_changes
 def test_files_that_cannot_be_used_stop_the_start(tmp_path: Path) -> None:
     with pytest.raises(Misconfigured, match=r"missing\.pem"):
         tls.server(Certificates(tmp_path / "missing.pem", tmp_path / "missing.key"))
+
+
+def test_encrypted_key_is_refused_and_nobody_is_asked_for_its_password(broker: Certificates) -> None:
+    assert broker.key
+    locked = broker.key.with_suffix(".locked")
+    words = ["openssl", "pkcs8", "-topk8", "-in", str(broker.key), "-passout", "pass:secret", "-out", str(locked)]
+    subprocess.run(words, check=True, capture_output=True)
+    with pytest.raises(Misconfigured, match="the key is encrypted"):
+        tls.server(Certificates(broker.certificate, locked))
+
+
+def test_causes_are_said_in_plain_words(
+    serve: Serve, broker: Certificates, device: Certificates, tmp_path: Path
+) -> None:
+    strict, _ = serve(tls=tls.server(trusting(broker, device)))
+    plain, _ = serve()
+    stranger = make(tmp_path, "stranger")
+    for port, files, cause in (
+        (strict, Certificates(None, None, broker.certificate), "it wants a certificate of ours"),
+        (strict, trusting(stranger, broker), "it does not take our certificate"),
+        (plain, Certificates(None, None, broker.certificate), "it does not speak TLS on this port"),
+    ):
+        with pytest.raises(Unavailable, match=cause):
+            call(port, files)
+    with (
+        pytest.raises(Unavailable, match="perhaps it is no DICOM port, or one that expects TLS"),
+        EngineRequestor(QUICK).associate(Peer("127.0.0.1", strict, "BROKER", "DEVICE"), WANTED),
+    ):
+        pass
+
+
+def test_another_name_in_the_certificate_is_said_and_may_be_allowed(serve: Serve, broker: Certificates) -> None:
+    port, _ = serve(tls=tls.server(broker))
+    trusted = Certificates(None, None, broker.certificate)
+    with (
+        pytest.raises(Unavailable, match="checks_host = false"),
+        EngineRequestor(QUICK, tls=tls.client(trusted)).associate(Peer("localhost", port, "BROKER", "DEVICE"), WANTED),
+    ):
+        pass
+    requestor = EngineRequestor(QUICK, tls=tls.client(trusted, checks_host=False))
+    with requestor.associate(Peer("localhost", port, "BROKER", "DEVICE"), WANTED) as association:
+        assert association.echo() == 0
 
 
 @pytest.mark.foreign
