@@ -54,6 +54,13 @@ _VIDEO = (
 )
 
 UNCOMPRESSED = (EXPLICIT_VR_LITTLE_ENDIAN, IMPLICIT_VR_LITTLE_ENDIAN)
+DEFLATED = frozenset(
+    (
+        DEFLATED_EXPLICIT_VR_LITTLE_ENDIAN,
+        "1.2.840.10008.1.2.4.95",  # JPIP Referenced Deflate
+        "1.2.840.10008.1.2.4.205",  # JPIP HTJ2K Referenced Deflate
+    )
+)
 # Loses nothing, and receivers commonly take it: what is forwarded as it came should not be refused at the end.
 SAFE = frozenset(
     (

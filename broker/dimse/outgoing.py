@@ -12,12 +12,19 @@ _MOST_PDUS = 256  # in a round: below the system's limit of buffers for one call
 
 
 class FilePdus:
-    """Cuts `length` bytes at `offset` of an open file into P-DATA-TFs with one PDV each, many at a time."""
+    """Cuts `length` bytes at `offset` of an open file into P-DATA-TFs with one PDV each, many at a time.
 
-    def __init__(self, descriptor: int, offset: int, length: int, context_id: int, size: int) -> None:
+    A deflated data set of odd length gets the NUL that it should have had (PS3.5 A.5): fragments have even length
+    (PS3.8 annex E.2), and DCMTK and Orthanc abort at one that has not.
+    """
+
+    def __init__(
+        self, descriptor: int, offset: int, length: int, context_id: int, size: int, *, is_deflated: bool = False
+    ) -> None:
         self._descriptor = descriptor
         self._offset = offset
         self._left = length
+        self._padding = length % 2 if is_deflated else 0
         self._context_id = context_id
         self._size = size
         self._slot = DATA_HEADER.size + size
@@ -42,11 +49,14 @@ class FilePdus:
         while len(slots) < self._count and wanted < self._left:
             length = min(self._size, self._left - wanted)
             wanted += length
-            control = message.DATA_LAST if wanted == self._left else message.DATA_MORE
-            DATA_HEADER.pack_into(view, at, 4, length + 6, length + 2, self._context_id, control)
+            is_last = wanted == self._left
+            sent = length + self._padding if is_last else length
+            control = message.DATA_LAST if is_last else message.DATA_MORE
+            DATA_HEADER.pack_into(view, at, 4, sent + 6, sent + 2, self._context_id, control)
             at += DATA_HEADER.size
             slots.append(view[at : at + length])
-            at += length
+            view[at + length : at + sent] = bytes(sent - length)
+            at += sent
         self._read(slots, wanted)
         self._offset += wanted
         self._left -= wanted

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from broker import failpoints
 from broker.dimse import causes, message, negotiation
 from broker.dimse.connection import Connection
-from broker.dimse.contexts import VERIFICATION
+from broker.dimse.contexts import DEFLATED, VERIFICATION
 from broker.dimse.items import InvalidPdu, Role
 from broker.dimse.limits import Limits
 from broker.dimse.link import Link, Quiet, Received
@@ -200,7 +200,14 @@ class OpenAssociation:
         descriptor = os.open(instance.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             first = b"".join(message.pdus(context_id, command, True, self._link.fragment))
-            cut = FilePdus(descriptor, instance.offset, instance.length, context_id, self._link.fragment)
+            cut = FilePdus(
+                descriptor,
+                instance.offset,
+                instance.length,
+                context_id,
+                self._link.fragment,
+                is_deflated=instance.transfer_syntax in DEFLATED,
+            )
             for ready in cut.rounds(first):
                 self._link.send_data(ready)
         finally:

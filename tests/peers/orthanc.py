@@ -26,6 +26,26 @@ class Orthanc:
         with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=20) as answer:
             return json.load(answer)
 
+    def file(self, instance: str) -> bytes:
+        """Return the Part 10 file that it keeps of an instance."""
+        with urllib.request.urlopen(
+            f"http://127.0.0.1:{self.http_port}/instances/{instance}/file", timeout=20
+        ) as answer:
+            content: bytes = answer.read()
+        return content
+
+    def call(self, method: str, path: str, document: Any) -> Any:
+        """Send a JSON document to its REST API; return the answer, None where it is empty."""
+        body = json.dumps(document).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", body, method=method)
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            content = answer.read()
+        return json.loads(content) if content else None
+
+    def know(self, name: str, ae_title: str, port: int) -> None:
+        """Register a modality on loopback under `name`."""
+        self.call("PUT", f"/modalities/{name}", {"AET": ae_title, "Host": "127.0.0.1", "Port": port})
+
     def statistics(self) -> dict[str, Any]:
         """Return its counts."""
         found: dict[str, Any] = self.get("/statistics")
@@ -40,6 +60,7 @@ def orthanc(folder: Path, port: int = 0, ae_title: str = "ORTHANC") -> Iterator[
     server = Orthanc(port or free_port(), free_port(), ae_title)
     settings = {
         "Name": "test",
+        "DefaultEncoding": "Utf8",
         "DicomAet": ae_title,
         "DicomPort": server.port,
         "DicomCheckCalledAet": True,

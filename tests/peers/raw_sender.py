@@ -26,6 +26,11 @@ def read_part10(file: Path) -> DataSet:
     """Cut a Part 10 file into its meta information and its data set's own bytes."""
     content = file.read_bytes()
     assert content[128:132] == b"DICM", f"{file.name} is no Part 10 file"
+    return cut_part10(content)
+
+
+def cut_part10(content: bytes) -> DataSet:
+    """Cut the bytes of a Part 10 file likewise."""
     meta: dict[int, bytes] = {}
     stream = io.BytesIO(content)
     stream.seek(132)

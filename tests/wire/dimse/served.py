@@ -59,6 +59,11 @@ def outgoing(file: Path) -> OutgoingInstance:
     )
 
 
+def padded(item: DataSet) -> bytes:
+    """Return the data set's bytes as they are to arrive: a deflated one with even length (PS3.5 A.5)."""
+    return item.data + bytes(len(item.data) % 2 if item.transfer_syntax == DEFLATED else 0)
+
+
 def meaning(item: DataSet) -> bytes:
     """Return a data set as pydicom understands it, written in one way: lengths and syntax do not count."""
     dataset = dcmread(BytesIO(part10(item)), force=True)
