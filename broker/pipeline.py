@@ -43,6 +43,7 @@ from broker.spool.files import FileSpool, Known
 from broker.spool.model import ReceiptFacts, SpooledInstance
 from broker.worklist import find, plan
 from broker.worklist import store as worklist
+from broker.worklist.memory import AnswerMemory
 from broker.worklist.viewer import known_stations, registry_stations, viewer_of
 
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
@@ -62,6 +63,7 @@ class Flows:
         self._spool = spool
         self._clock = clock
         self._open = associations.OpenAssociations()
+        self._answers = AnswerMemory()
 
     # --- RIS -> worklist -----------------------------------------------------------------------------------------
 
@@ -167,9 +169,8 @@ class Flows:
         """C-FIND -> matching items -> answers; what was answered is recorded after the last of them has left."""
         registry = self._registry.current()
         modality = registry.by_calling(association.request.calling_ae_title)
-        result = yield from find.answers(
-            self._database, request, viewer_of(modality), registry_stations(registry), self._clock
-        )
+        viewer, stations = viewer_of(modality), registry_stations(registry)
+        result = yield from find.answers(self._database, request, viewer, stations, self._clock, memory=self._answers)
         with self._database.write("associations") as tx:
             self._open.write(tx, association.id)
             worklist.record_query(tx, association.id, self._clock.now(), result)

@@ -8,7 +8,7 @@ from broker.database import Database, Transaction
 from broker.dimse.service import FindAnswer, FindRequest
 from broker.errors import Unavailable
 from broker.worklist import store
-from broker.worklist.dataset import encode
+from broker.worklist.memory import AnswerMemory, Encoder
 from broker.worklist.model import QueryResult, Viewer, WorklistItem
 from broker.worklist.query import EVERYTHING, BadQuery, Query, matches, read
 from broker.worklist.stations import Stations
@@ -43,7 +43,13 @@ class _Tally:
 
 
 def answers(
-    database: Database, request: FindRequest, viewer: Viewer, registry_stations: Stations, clock: Clock
+    database: Database,
+    request: FindRequest,
+    viewer: Viewer,
+    registry_stations: Stations,
+    clock: Clock,
+    *,
+    memory: AnswerMemory | None = None,
 ) -> Generator[FindAnswer, None, QueryResult]:
     """Yield one pending answer an item, then the final one; return what became of the query."""
     try:
@@ -56,7 +62,8 @@ def answers(
     except Unavailable:
         yield FindAnswer(OUT_OF_RESOURCES, None, _UNAVAILABLE)
         return QueryResult(OUT_OF_RESOURCES, comment=_UNAVAILABLE)
-    return (yield from _answered(request, query, viewer, found))
+    encoder = (memory or AnswerMemory()).encoder(query, viewer, request.transfer_syntax)
+    return (yield from _answered(request, query, found, encoder))
 
 
 def search(
@@ -86,7 +93,7 @@ def _in_time(candidates: Iterable[WorklistItem], clock: Clock | None) -> Iterabl
 
 
 def _answered(
-    request: FindRequest, query: Query, viewer: Viewer, found: Found
+    request: FindRequest, query: Query, found: Found, encoder: Encoder
 ) -> Generator[FindAnswer, None, QueryResult]:
     tally = _Tally()
     status = SUCCESS
@@ -94,7 +101,7 @@ def _answered(
         if request.is_cancelled():
             status = CANCELLED
             break
-        yield FindAnswer(PENDING, _encoded(query, item, viewer, request.transfer_syntax, tally))
+        yield FindAnswer(PENDING, _encoded(encoder, item, tally))
     yield FindAnswer(status)
     return QueryResult(
         status,
@@ -107,8 +114,8 @@ def _answered(
     )
 
 
-def _encoded(query: Query, item: WorklistItem, viewer: Viewer, transfer_syntax: str, tally: _Tally) -> bytes:
-    encoded = encode(query, item, viewer, transfer_syntax)
+def _encoded(encoder: Encoder, item: WorklistItem, tally: _Tally) -> bytes:
+    encoded = encoder.encode(item)
     tally.items.append(item.id)
     tally.all_supported = tally.all_supported and encoded.all_supported
     tally.transliterated += encoded.transliterated
