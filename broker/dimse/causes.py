@@ -76,7 +76,8 @@ def of_tls(error: ssl.SSLError) -> str:
     """Return what a failure of TLS means, with OpenSSL's reason."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"TLS failed: {_of_certificate(error)} (CERTIFICATE_VERIFY_FAILED)"
-    reason = error.reason or "no reason given"
+    # With TLS 1.3 a peer that does not take our certificate hangs up when we believe that all is well.
+    reason = error.reason or "closed without a reason: perhaps it does not take our certificate"
     words = next((text for word, text in _TLS.items() if reason.endswith(word)), "")
     return f"TLS failed: {words} ({reason})" if words else f"TLS failed: {reason}"
 

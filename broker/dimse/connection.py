@@ -131,7 +131,7 @@ class Connection:
             except (BlockingIOError, TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 pass
             except OSError as error:
-                raise Lost(f"the connection broke while we sent{_said(error)}") from error
+                raise Lost(f"the connection broke while we sent{_said(self._last_word(error))}") from error
             patience -= time.monotonic() - before
             if patience <= 0 and view:
                 raise TooSlow("the peer does not take what we send")
@@ -162,6 +162,17 @@ class Connection:
     def close(self) -> None:
         """Close the connection."""
         self.socket.close()
+
+    def _last_word(self, error: OSError) -> OSError:
+        """Return the alert that a TLS peer left before it closed, where there is one; otherwise `error`."""
+        if isinstance(self.socket, ssl.SSLSocket):
+            try:
+                self.socket.recv(1)
+            except ssl.SSLError as alert:
+                return alert if alert.reason else error
+            except OSError:
+                return error
+        return error
 
     def _receive_some(self) -> None:
         end = self._end

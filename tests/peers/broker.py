@@ -40,6 +40,7 @@ class Environment:
     name: str = "test"
     kind: str = "test"
     ae_title: str = "BROKER_TEST"
+    dicom_keys: str = ""  # TOML that follows the keys of [dicom]
     destinations: str = ""  # TOML, [[destinations]] and [[routes]]
     policy: str = 'unknown_callers = "reject"'
     database_url: str = ""
@@ -67,6 +68,7 @@ class Environment:
             f'state = "state-{self.name}"\n{database}'
             f'[hl7]\nhost = "127.0.0.1"\nport = {port["hl7"]}\n'
             f'[dicom]\nhost = "127.0.0.1"\nport = {port["dicom"]}\nae_title = "{self.ae_title}"\n'
+            f"{self.dicom_keys}\n"
             f'[http]\nhost = "127.0.0.1"\nport = {port["http"]}\n'
             f"[policy]\n{self.policy}\n{self.destinations}\n"
         )
@@ -118,11 +120,11 @@ class Environment:
         return serving
 
 
-def destination(name: str, port: int, ae_title: str = "PACS") -> str:
-    """Return the TOML of a DIMSE destination to which everything is routed."""
+def destination(name: str, port: int, ae_title: str = "PACS", keys: str = "") -> str:
+    """Return the TOML of a DIMSE destination, with further `keys`, to which everything is routed."""
     return (
         f'[[destinations]]\nname = "{name}"\nprotocol = "dimse"\nhost = "127.0.0.1"\nport = {port}\n'
-        f'ae_title = "{ae_title}"\n[[routes]]\nto = ["{name}"]\n'
+        f'ae_title = "{ae_title}"\n{keys}\n[[routes]]\nto = ["{name}"]\n'
     )
 
 

@@ -17,9 +17,9 @@ class Node:
     ae_title: str
 
 
-def echoscu(node: Node, calling: str) -> subprocess.CompletedProcess[str]:
+def echoscu(node: Node, calling: str, *options: str) -> subprocess.CompletedProcess[str]:
     """Send C-ECHO."""
-    return run([program("echoscu", "dcmtk"), "-v", *_as(node, calling)])
+    return run([program("echoscu", "dcmtk"), "-v", *options, *_as(node, calling)])
 
 
 def findscu(node: Node, calling: str, keys: Sequence[str], *options: str) -> subprocess.CompletedProcess[str]:
@@ -43,7 +43,9 @@ def storescu(node: Node, calling: str, files: Sequence[Path], *options: str) -> 
 
 
 @contextmanager
-def storescp(folder: Path, port: int = 0, ae_title: str = "PACS", *, unique: bool = False) -> Iterator[Node]:
+def storescp(
+    folder: Path, port: int = 0, ae_title: str = "PACS", *options: str, unique: bool = False
+) -> Iterator[Node]:
     """Run a PACS that writes what it gets, byte for byte (+B), into `folder`; `unique` keeps what has a name twice."""
     port = port or free_port()
     folder.mkdir(parents=True, exist_ok=True)
@@ -57,6 +59,7 @@ def storescp(folder: Path, port: int = 0, ae_title: str = "PACS", *, unique: boo
         "-od",
         folder,
         *(["--unique-filenames"] if unique else []),
+        *options,
         str(port),
     ]
     with running(command, folder.parent / f"{folder.name}.log", {"TCP_NODELAY": "1"}) as process:
