@@ -39,6 +39,7 @@ from broker.registry.cache import RegistryCache
 from broker.registry.model import Modality
 from broker.registry.nearest import advice
 from broker.spool import store as spool_index
+from broker.spool.errors import DamagedInstance
 from broker.spool.files import FileSpool, Known
 from broker.spool.model import ReceiptFacts, SpooledInstance
 from broker.worklist import find, plan
@@ -187,7 +188,7 @@ class Flows:
         instance = self._spool.keep(request.data, self._receipt(association, request))
         with self._database.write("spool-index") as tx:
             self._open.write(tx, association.id)
-            repeated = spool_index.same(tx, instance.facts, instance.sha256)
+            repeated = self._repeated(tx, instance)
             if not repeated:
                 self._owe(tx, instance)
         self._open.written(association.id)
@@ -207,13 +208,24 @@ class Flows:
         count = 0
         for instance in self._spool.recover(self._known, self._report_damaged):
             with self._database.write("spool-index") as tx:
-                repeated = spool_index.same(tx, instance.facts, instance.sha256)
+                repeated = self._repeated(tx, instance)
                 if not repeated:
                     self._owe(tx, instance)
             if repeated:  # it was sent again meanwhile, since it had not been answered
                 self._spool.discard(instance.id)
             count += 1
         return count
+
+    def _repeated(self, tx: Transaction, instance: SpooledInstance) -> SpooledInstance | None:
+        """Return what was received before with equal content and is delivered or whole: then nothing new is owed."""
+        twin = spool_index.same(tx, instance.facts, instance.sha256)
+        if twin is None or twin.id in spool_index.known(tx, [twin.id]).forgotten:
+            return twin
+        try:
+            self._spool.verify(twin)
+        except DamagedInstance:
+            return None  # what is sent again heals it
+        return twin
 
     def _receipt(self, association: AcceptedAssociation, request: StoreRequest) -> ReceiptFacts:
         return ReceiptFacts(

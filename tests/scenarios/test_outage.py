@@ -130,3 +130,22 @@ def test_an_instance_without_a_route_is_parked_and_told_and_kept(tmp_path: Path)
     assert (row["state"], row["destination"]) == ("parked", "no-route")
     assert alert["event"] == "delivery.no-route"
     assert len(list((tmp_path / "state-test" / "spool").rglob("*.dcm"))) == 1
+
+
+def test_an_instance_that_was_damaged_on_disk_is_healed_by_sending_it_again(tmp_path: Path) -> None:
+    port = free_port()
+    environment = Environment(tmp_path, destinations=destination("main-pacs", port)).write()
+    item = read_part10(images()[0])
+    with environment.serving():
+        environment.register()
+        assert send(environment.dicom, "US_ROOM2", item) == 0
+        (file,) = (tmp_path / "state-test" / "spool").rglob("*.dcm")
+        file.write_bytes(file.read_bytes()[:-10] + bytes(10))
+        assert send(environment.dicom, "US_ROOM2", item) == 0
+        with dcmtk.storescp(tmp_path / "pacs", port):
+            wait_for("one arrives", lambda: DeliveryState.DELIVERED in {d.state for d in environment.deliveries()}, 30)
+            wait_for("one is parked", lambda: DeliveryState.PARKED in {d.state for d in environment.deliveries()}, 30)
+        events = {alert["event"] for alert in environment.ask("alert", "list")}
+    (arrived,) = (tmp_path / "pacs").iterdir()
+    assert read_part10(arrived).data == item.data
+    assert "spool.damaged" in events
