@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install dev demo check test peers bench-dimse format clean
+.PHONY: install dev demo check test peers bench-dimse torture format clean
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -36,6 +36,9 @@ test: dev peers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+
+torture: dev
+	$(BIN)/python -m tests.torture
 
 bench-dimse: dev peers
 	$(BIN)/python -m tests.bench.dimse

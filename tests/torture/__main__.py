@@ -1,0 +1,111 @@
+"""`python -m tests.torture [--count N] [--seed N]`: every class, a table, and exit code 1 on a violation.
+
+Of D14, N mutations go over the wire and as many to the readers directly.
+"""
+
+import argparse
+import os
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+
+from tests.torture import mutated, scripted
+from tests.torture.measured import Tally, server
+from tests.wire.dimse.test_acceptor_states import echoes
+
+_CLIENTS = 6
+_CHUNK = 250
+_WARM_UP = 200
+SCRIPTED: dict[str, Callable[[], Iterable[scripted.Case]]] = {
+    "D01 first bytes": scripted.first_bytes,
+    "D02 lengths, items, contexts": scripted.lengths,
+    "D03 each PDU in each state": scripted.states,
+    "D04 DIMSE": scripted.messages,
+    "D05 titles": scripted.titles,
+}
+
+
+def main() -> int:
+    """Run everything; return the exit code."""
+    asked = _arguments()
+    begun = time.monotonic()
+    with server() as (port, process_id):
+        for _ in range(_WARM_UP):
+            assert echoes(port), "the acceptor does not answer before anything bad was sent"
+        tallies = [_scripted(name, cases(), port, process_id) for name, cases in SCRIPTED.items()]
+        for name, send in mutated.WIRE.items():
+            tallies.append(_over_the_wire(name, send, port, process_id, asked))
+    tallies.extend(_read_directly(name, read, asked) for name, read in mutated.readers())
+    _print(tallies, asked, time.monotonic() - begun)
+    return 1 if any(tally.violated for tally in tallies) else 0
+
+
+def _scripted(name: str, cases: Iterable[scripted.Case], port: int, process_id: int) -> Tally:
+    tally = Tally(name)
+    with tally.measured(process_id), ThreadPoolExecutor(_CLIENTS) as clients:
+        list(clients.map(lambda case: _case(tally, case, port), cases))
+    return _told(tally)
+
+
+def _case(tally: Tally, case: scripted.Case, port: int) -> None:
+    with tally.case(case.name):
+        case.run(port)
+    with tally.case(f"C-ECHO after {case.name}", counts=False):
+        assert echoes(port)
+
+
+def _over_the_wire(
+    name: str, send: Callable[[int, random.Random], None], port: int, process_id: int, asked: argparse.Namespace
+) -> Tally:
+    tally = Tally(f"D14 {name}")
+
+    def chunk(number: int) -> None:
+        for index in range(_CHUNK):
+            with tally.case(f"seed {asked.seed}, {number}:{index}"):
+                send(port, random.Random(f"{asked.seed} {name} {number} {index}"))
+        with tally.case(f"C-ECHO after seed {asked.seed}, {number}", counts=False):
+            assert echoes(port)
+
+    with tally.measured(process_id), ThreadPoolExecutor(_CLIENTS) as clients:
+        list(clients.map(chunk, range(-(-asked.count // 2 // _CHUNK))))
+    return _told(tally)
+
+
+def _read_directly(name: str, read: Callable[[random.Random], None], asked: argparse.Namespace) -> Tally:
+    tally = Tally(f"D14 {name}")
+    with tally.measured(os.getpid()):
+        for number in range(asked.count // 4):
+            with tally.case(f"seed {asked.seed}, {number}"):
+                read(random.Random(f"{asked.seed} {name} {number}"))
+    return _told(tally)
+
+
+def _told(tally: Tally) -> Tally:
+    print(f"{tally.name}: {tally.cases} cases in {tally.seconds:.0f} s", file=sys.stderr, flush=True)
+    return tally
+
+
+def _print(tallies: list[Tally], asked: argparse.Namespace, seconds: float) -> None:
+    print(f"{'class':<32}{'cases':>9}{'violations':>12}{'worst answer':>14}{'memory growth':>15}")
+    for tally in tallies:
+        growth = f"{tally.growth / 2**20:.1f} MiB"
+        print(f"{tally.name:<32}{tally.cases:>9}{tally.violated:>12}{tally.worst_seconds:>12.3f} s{growth:>15}")
+    cases, violated = sum(tally.cases for tally in tallies), sum(tally.violated for tally in tallies)
+    print(f"{cases} cases, {violated} violations, seed {asked.seed}, {seconds:.0f} s")
+    for tally in tallies:
+        for violation in tally.violations:
+            print(f"  {tally.name}: {violation}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
+    count = int(os.environ.get("BROKER_MUTATIONS", "100000"))
+    parser.add_argument("--count", type=int, default=count, help="mutations over the wire, and given to the readers")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
