@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 # What a package gives us -> the package.
@@ -47,9 +48,9 @@ def _install_npm_packages() -> int:
         return 0
     print("installing for the tests: dcmjs-dimse from npm", flush=True)
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    result = subprocess.run(command, cwd=NPM, capture_output=True, text=True, check=False)
-    if result.returncode:
-        print(result.stdout[-2000:], result.stderr[-2000:], sep="\n")
+    code, said = _run(command, os.environ, NPM)
+    if code:
+        print(said)
         print(f"cannot install dcmjs-dimse: run '{' '.join(command)}' in {NPM}")
         return 1
     STAMP.write_text(wanted)
@@ -64,15 +65,24 @@ def _install_debian_packages() -> int:
     prefix = [] if os.geteuid() == 0 else ["sudo", "-n"]
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for command in (["apt-get", "update"], ["apt-get", "install", "-y", "--no-install-recommends", *packages]):
-        result = subprocess.run([*prefix, *command], env=environment, capture_output=True, text=True, check=False)
-        if result.returncode:
-            print(result.stdout[-2000:], result.stderr[-2000:], sep="\n")
+        code, said = _run([*prefix, *command], environment)
+        if code:
+            print(said)
             print(f"cannot install {', '.join(missing())}: run 'apt-get install {' '.join(missing())}' as root")
             return 1
     still = missing()
     if still:
         print(f"still missing after the installation: {', '.join(still)}")
     return 1 if still else 0
+
+
+def _run(command: Sequence[str], environment: Mapping[str, str], folder: Path | None = None) -> tuple[int, str]:
+    """Return the exit code and the end of what was said; a program that is not there has failed too."""
+    try:
+        result = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        return 127, str(error)
+    return result.returncode, f"{result.stdout[-2000:]}\n{result.stderr[-2000:]}"
 
 
 if __name__ == "__main__":
