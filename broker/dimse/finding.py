@@ -62,19 +62,12 @@ class Finding:
     def _send_answers(self, answers: Iterator[FindAnswer], watch: "_CancelWatch") -> None:
         """Send pending answers in batches until a final one, the end, or C-CANCEL."""
         batch = _Batch(self._link, self._context.id, self._command)
-        final: FindAnswer | None = None
         try:
             final = _add_pending(answers, batch, watch)
-        except Rejected as error:
-            final = FindAnswer(UNABLE_TO_PROCESS, error_comment=str(error))
-        except Unavailable as error:
-            if watch.error is not None:
-                raise watch.error from error
-            final = FindAnswer(OUT_OF_RESOURCES, error_comment=str(error))
+            self._finish(final or FindAnswer(CANCEL if watch.seen else SUCCESS), batch.rest())
         except BaseException:
             _close(answers)
             raise
-        self._finish(final or FindAnswer(CANCEL if watch.seen else SUCCESS), batch.rest())
         _conclude(answers)
 
     def _finish(self, answer: FindAnswer, before: list[bytes]) -> None:
@@ -91,14 +84,29 @@ class Finding:
 
 def _add_pending(answers: Iterator[FindAnswer], batch: "_Batch", watch: "_CancelWatch") -> FindAnswer | None:
     """Add answers to the batch; return the final one, or none when they end or C-CANCEL has come."""
-    for answer in answers:
+    while (answer := _next(answers, watch)) is not None:
         if answer.status not in PENDING:
             return answer
         if watch.seen:
             return None  # the provider did not stop of itself
         if batch.add(answer):
-            watch.is_cancelled()
+            watch.look()
     return None
+
+
+def _next(answers: Iterator[FindAnswer], watch: "_CancelWatch") -> FindAnswer | None:
+    """Return the provider's next answer, its errors as final ones.
+
+    Only the provider's: what befalls the connection ends the association, for half a PDU may have been sent.
+    """
+    try:
+        return next(answers, None)
+    except Rejected as error:
+        return FindAnswer(UNABLE_TO_PROCESS, error_comment=str(error))
+    except Unavailable as error:
+        if watch.error is not None:
+            raise watch.error from error
+        return FindAnswer(OUT_OF_RESOURCES, error_comment=str(error))
 
 
 class _CancelWatch:
@@ -111,13 +119,16 @@ class _CancelWatch:
         self.error: Exception | None = None
 
     def is_cancelled(self) -> bool:
-        """Look, without waiting; raise Unavailable when the peer has gone."""
-        if not self.seen:
-            try:
-                self.seen = self._link.cancelled(self._message_id)
-            except (Unavailable, InvalidPdu) as error:
-                self.error = error
-                raise Unavailable("the peer has gone") from error
+        """Look, for the provider; raise Unavailable when the peer has gone."""
+        try:
+            return self.look()
+        except (Unavailable, InvalidPdu) as error:
+            self.error = error
+            raise Unavailable("the peer has gone") from error
+
+    def look(self) -> bool:
+        """Look, without waiting; raise what ends the association."""
+        self.seen = self.seen or self._link.cancelled(self._message_id)
         return self.seen
 
 
