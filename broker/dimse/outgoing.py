@@ -7,7 +7,7 @@ from broker.dimse import message
 from broker.dimse.pdu import DATA_HEADER
 from broker.errors import Unavailable
 
-_ROUND = 512 * 1024  # bytes for each system call that reads, and each that sends
+_ROUND = 1024 * 1024  # bytes for each system call that reads, and each that sends
 _MOST_PDUS = 256  # in a round: below the system's limit of buffers for one call
 
 
@@ -29,23 +29,30 @@ class FilePdus:
         self._size = size
         self._slot = DATA_HEADER.size + size
         self._count = max(1, min(_ROUND // self._slot, _MOST_PDUS, -(-length // size)))
-        self._buffer = bytearray(self._slot * self._count)
 
-    def rounds(self, first: bytes) -> Iterator[bytes | memoryview]:
-        """Yield what to send, the bytes of `first` (the command) before all; each is valid until the next."""
+    def room(self, first: bytes) -> int:
+        """Return how many bytes of buffer `rounds` needs."""
+        return len(first) + self._slot * self._count + self._padding
+
+    def rounds(self, first: bytes, buffer: bytearray) -> Iterator[bytes | memoryview]:
+        """Yield what to send, the bytes of `first` (the command) before all; each is valid until the next.
+
+        `buffer` holds each while it is sent, and has `room(first)` bytes; it may be used again for another file.
+        """
         if self._left == 0:
             yield first + message.data_header(self._context_id, message.DATA_LAST, 0)
             return
-        view = memoryview(self._buffer)
-        while self._left:
-            filled = self._fill(view)
-            yield first + view[:filled] if first else view[:filled]
-            first = b""
+        with memoryview(buffer) as view:
+            view[: len(first)] = first
+            at = len(first)
+            while self._left:
+                yield view[: self._fill(view, at)]
+                at = 0
 
-    def _fill(self, view: memoryview) -> int:
-        """Write headers, and read the data between them; return how many bytes are ready."""
+    def _fill(self, view: memoryview, at: int) -> int:
+        """Write headers from `at` on, and read the data between them; return where what is ready ends."""
         slots: list[memoryview] = []
-        at, wanted = 0, 0
+        wanted = 0
         while len(slots) < self._count and wanted < self._left:
             length = min(self._size, self._left - wanted)
             wanted += length

@@ -119,6 +119,7 @@ class OpenAssociation:
         self._syntaxes = {number: syntax for (_, syntax), number in accepted.items()}
         self._limits = limits
         self._message_id = 0
+        self._buffer = bytearray()  # for files, one after the other
         self.accepted = accepted
         self.reports: Reports | None = None
 
@@ -208,7 +209,9 @@ class OpenAssociation:
                 self._link.fragment,
                 is_deflated=instance.transfer_syntax in DEFLATED,
             )
-            for ready in cut.rounds(first):
+            if len(self._buffer) < cut.room(first):
+                self._buffer = bytearray(cut.room(first))
+            for ready in cut.rounds(first, self._buffer):
                 self._link.send_data(ready)
         finally:
             os.close(descriptor)

@@ -9,6 +9,7 @@ import pytest
 
 from broker.dimse.outgoing import FilePdus
 
+COMMAND = b"the command's own PDUs"
 CONTENT = bytes(range(1, 256)) * 9
 
 
@@ -24,8 +25,10 @@ def pdvs(sent: bytes) -> Iterator[tuple[int, bytes]]:
 def cut(path: Path, length: int, size: int, is_deflated: bool) -> list[tuple[int, bytes]]:
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        rounds = FilePdus(descriptor, 10, length, 3, size, is_deflated=is_deflated).rounds(b"")
-        return list(pdvs(b"".join(bytes(each) for each in rounds)))
+        cut = FilePdus(descriptor, 10, length, 3, size, is_deflated=is_deflated)
+        sent = b"".join(bytes(each) for each in cut.rounds(COMMAND, bytearray(cut.room(COMMAND))))
+        assert sent.startswith(COMMAND)
+        return list(pdvs(sent[len(COMMAND) :]))
     finally:
         os.close(descriptor)
 
