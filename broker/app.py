@@ -2,15 +2,13 @@
 
 import resource
 import sys
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 from broker import clock as clocks
-from broker import durable, failpoints, journal, migrations
+from broker import durable, journal, migrations
 from broker.clock import Clock
 from broker.database import Database
 from broker.delivery import store as deliveries
@@ -21,9 +19,9 @@ from broker.dimse.places import Places
 from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import Requestor
 from broker.dimse.tls import Certificates
-from broker.environments import bound
-from broker.environments.model import ClientCertificates, Destination, Profile, World
-from broker.errors import Misconfigured, Unavailable
+from broker.environments import bound, hooks
+from broker.environments.model import ClientCertificates, Destination, Profile
+from broker.errors import Unavailable
 from broker.journal import log
 from broker.listeners import mllp
 from broker.listeners.dicom import Services
@@ -67,8 +65,7 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     Returns the exit code. Raises Misconfigured or Unavailable when it cannot start.
     """
     journal.configure(profile.name, profile.colour)
-    _guard_test_hooks(profile)
-    failpoints.arm_from_environment()
+    hooks.arm(profile)
     # Read before a process is started: a file that is missing is one clear line, and a later start of a process
     # needs none of them.
     contexts = listener_tls(profile)
@@ -86,15 +83,6 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     bound.forget(profile)
     log.info("serve.stopped", code=code)
     return code
-
-
-def _guard_test_hooks(profile: Profile) -> None:
-    """Refuse failpoints and a shifted clock where patients are, unless the state is thrown away anyway."""
-    temporary = Path(tempfile.gettempdir()).resolve()
-    if not failpoints.hooks_allowed() or profile.kind is not World.PRODUCTION:
-        return
-    if temporary not in profile.state.resolve().parents:
-        raise Misconfigured(f"{profile.file.name}: BROKER_TEST_HOOKS=1 is refused for a production environment")
 
 
 def _take_state(profile: Profile) -> int:

@@ -13,10 +13,10 @@ from typing import Any, TypeVar
 import click
 
 from broker import clock as clocks
-from broker import failpoints
 from broker.audit.model import Actor, ActorKind
 from broker.clock import Clock, rfc3339
 from broker.database import Database
+from broker.environments import hooks
 from broker.environments import profile as profiles
 from broker.environments.model import Profile
 from broker.migrations import open_database
@@ -61,8 +61,8 @@ def opened(env: str) -> Iterator[Opened]:
     Raises NotFound for an unknown one, Misconfigured with every mistake of its profile, Unavailable when its
     database cannot be opened.
     """
-    failpoints.arm_from_environment()
     profile = profiles.read(profiles.find(env))
+    hooks.arm(profile)
     database = open_database(profile)
     try:
         yield Opened(profile, database, clocks.from_environment(), os_user())

@@ -41,7 +41,6 @@ class InboxEntry:
     error_location: str = ""  # e.g. "PID^1^3"
     error_code: str = ""  # table 0357
     error_text: str = ""
-    reply: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

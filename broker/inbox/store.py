@@ -35,7 +35,6 @@ class InboxRow(SQLModel, table=True):
     error_location: str
     error_code: str
     error_text: str = Field(sa_type=Text)
-    reply: bytes = Field(sa_type=LargeBinary)
 
 
 _TABLE = table_of(InboxRow)
@@ -59,7 +58,6 @@ def keep(tx: Transaction, arrival: Arrival, raw: bytes, header_facts: HeaderFact
             error_location="",
             error_code="",
             error_text="",
-            reply=b"",
         )
     )
     key = inserted.inserted_primary_key
@@ -134,5 +132,4 @@ def _value(row: Row[Any]) -> InboxEntry:
         error_location=row.error_location,
         error_code=row.error_code,
         error_text=row.error_text,
-        reply=bytes(row.reply),
     )

@@ -116,7 +116,6 @@ def upgrade() -> None:
         sa.Column("error_location", sa.String(), nullable=False),
         sa.Column("error_code", sa.String(), nullable=False),
         sa.Column("error_text", sa.Text(), nullable=False),
-        sa.Column("reply", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_inbox")),
     )
     op.create_index("ix_inbox_control_id", "inbox", ["control_id"], unique=False)
