@@ -15,7 +15,7 @@ from broker.worklist.model import Viewer, WorklistItem
 from broker.worklist.query import Query
 
 _MAXIMUM_ANSWERS = 20_000  # of about a kilobyte each
-_values = attrgetter(*(field.name for field in fields(WorklistItem) if field.name != "attributes"))
+_values = attrgetter(*(field.name for field in fields(WorklistItem) if field.name not in ("attributes", "encoded")))
 
 
 class AnswerMemory:

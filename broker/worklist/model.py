@@ -32,6 +32,7 @@ class WorklistItem:
     scheduled_station_ae_titles: tuple[str, ...]  # empty: any device whose modality fits
     scheduled_performing_physician_name: str
     attributes: dict[str, str] = field(default_factory=dict)  # every further attribute by DICOM keyword
+    encoded: bytes = field(default=b"", compare=False, repr=False)  # by `encoding`, when planned; empty: not yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ _COLUMNS = {
     "study_instance_uid": "study_instance_uid",
     "scheduled_procedure_step_id": "scheduled_procedure_step_id",
 }
-_OWN = frozenset({"id", "order_id", "status"})
+_OWN = frozenset({"id", "order_id", "status", "encoded"})
 
 
 def columns_of(item: WorklistItem) -> dict[str, object]:
