@@ -20,7 +20,7 @@ def read_dicom(table: TomlTable, file: Path) -> DicomSettings:
         ae_title=title,
         aliases=aliases,
         plain=table.flag("plain", default=True),
-        tls=_listener_tls(table.table("tls"), file) if table.has("tls") else None,
+        tls=read_listener_tls(table.table("tls"), file) if table.has("tls") else None,
         limits=_limits(table.table("limits", required=False)),
     )
     if not settings.plain and not table.has("tls"):
@@ -44,7 +44,8 @@ def read_call_tls(table: TomlTable, file: Path) -> CallTls:
     return settings
 
 
-def _listener_tls(table: TomlTable, file: Path) -> ListenerTls:
+def read_listener_tls(table: TomlTable, file: Path) -> ListenerTls:
+    """Return the `tls` of a listener; note each mistake."""
     asked = table.choice("client_certificates", ClientCertificates, ClientCertificates.REQUIRED)
     settings = ListenerTls(
         port=table.integer("port", 0, _HIGHEST_PORT),
@@ -55,7 +56,7 @@ def _listener_tls(table: TomlTable, file: Path) -> ListenerTls:
     )
     # A port that lets in anybody must say so in the profile.
     if asked is ClientCertificates.REQUIRED and not table.has("trusted"):
-        table.wrong("trusted", "is missing: who issues the devices' certificates? Or client_certificates = 'none'")
+        table.wrong("trusted", "is missing: who issues the callers' certificates? Or client_certificates = 'none'")
     table.finish()
     return settings
 

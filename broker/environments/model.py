@@ -7,6 +7,8 @@ from zoneinfo import ZoneInfo
 
 from broker.identifiers import AETitle
 
+_UTC = ZoneInfo("UTC")
+
 
 class World(StrEnum):
     """The kind of an environment."""
@@ -30,13 +32,101 @@ class UnknownCallers(StrEnum):
     ACCEPT = "accept"
 
 
+class AcknowledgedBy(StrEnum):
+    """Which message answers an order."""
+
+    ACK = "ack"  # the general acknowledgement, as IHE wants it
+    ORDER = "order"  # ORR^O02, ORG^O20, ORI^O24
+
+
+class Appointments(StrEnum):
+    """What a scheduling message (SIU) may do."""
+
+    KNOWN = "known"  # move and cancel orders that are known
+    CREATE = "create"  # and create what is not
+    IGNORE = "ignore"  # nothing: acknowledged and kept
+
+
+class LateStatements(StrEnum):
+    """Which statements older than what is known are left unapplied."""
+
+    OFF = "off"
+    DEMOGRAPHICS = "demographics"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One sending system and its habits. A message's source is the first whose application and facility fit."""
+
+    name: str
+    sending_application: str = ""  # MSH-3.1; empty fits any
+    sending_facility: str = ""  # MSH-4.1; empty fits any
+    addresses: tuple[str, ...] = ()  # networks it may send from; empty: any
+    processing_ids: tuple[str, ...] = ()  # MSH-11 that is taken; "" is an empty MSH-11
+    timezone: ZoneInfo = _UTC  # of its dates without offset
+    patient_authority: str = ""  # IssuerOfPatientID where PID-3.4 is empty
+    character_sets: tuple[str, ...] = ()  # names of table 0211, tried in turn where MSH-18 is empty
+    mapping: str = "ihe-swf"  # a preset's name, or the absolute path of a mapping file
+    order_control: str = ""  # the absolute path of an order control file; empty: the built-in table
+    acknowledged_by: AcknowledgedBy = AcknowledgedBy.ACK
+    appointments: Appointments = Appointments.KNOWN
+    late: LateStatements = LateStatements.DEMOGRAPHICS
+    retries_on_reject: bool = False  # whether it sends again after AR: else an outage closes the connection
+
+
 @dataclass(frozen=True, slots=True)
 class Hl7Settings:
-    """The MLLP listener. Port 0 is any free port."""
+    """The MLLP listeners. Port 0 is any free port; `plain` is the listener without TLS."""
 
     host: str
     port: int
     processing_ids: tuple[str, ...]  # MSH-11 that is taken
+    plain: bool = True
+    tls: "ListenerTls | None" = None
+    allow: tuple[str, ...] = ()  # networks from which connections are taken; empty: any
+    connections: int = 512  # at once; more wait
+    default: Source = Source("default")  # of senders that no entry of `sources` fits
+    unknown_sources: UnknownCallers = UnknownCallers.ACCEPT
+    sources: tuple[Source, ...] = ()
+
+
+class OrderMessage(StrEnum):
+    """As which message a receiver takes the status of an order."""
+
+    ORM = "ORM"  # ORM^O01 with ORC-1 SC, version 2.3.1
+    OMG = "OMG"  # OMG^O19, version 2.5.1
+    ORU = "ORU"  # ORU^R01, which a RIS may file as a result
+
+
+class OrderEvent(StrEnum):
+    """What a receiver may be told of an order."""
+
+    STARTED = "started"
+    COMPLETED = "completed"
+    DISCONTINUED = "discontinued"
+    IMAGES_AVAILABLE = "images-available"
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A system that is told how orders stand, over MLLP."""
+
+    name: str
+    host: str
+    port: int
+    world: World
+    message: OrderMessage = OrderMessage.ORM
+    events: tuple[OrderEvent, ...] = tuple(OrderEvent)
+    receiving_application: str = ""  # MSH-5
+    receiving_facility: str = ""  # MSH-6
+    sending_application: str = "BROKER"  # MSH-3
+    sending_facility: str = ""  # MSH-4
+    version: str = ""  # MSH-12; empty: the message's own
+    character_set: str = "UNICODE UTF-8"  # MSH-18, of table 0211
+    timeout_seconds: int = 30  # for an acknowledgement
+    quiet_seconds: int = 120  # without a further instance, before images count as available
+    tls: "CallTls | None" = None
 
 
 class ClientCertificates(StrEnum):
@@ -138,6 +228,7 @@ class Profile:
     unknown_callers: UnknownCallers
     destinations: tuple[Destination, ...]
     routes: tuple[Route, ...]
+    receivers: tuple[Receiver, ...] = ()
 
     @property
     def colour(self) -> str:
@@ -149,7 +240,9 @@ class Profile:
         """The configured port of each listener, by the names of the ready line; 0 is any free port."""
         dicom = {"dicom": self.dicom.port} if self.dicom.plain else {}
         tls = {"dicom_tls": self.dicom.tls.port} if self.dicom.tls is not None else {}
-        return {"hl7": self.hl7.port, **dicom, **tls, "http": self.http.port}
+        hl7 = {"hl7": self.hl7.port} if self.hl7.plain else {}
+        hl7_tls = {"hl7_tls": self.hl7.tls.port} if self.hl7.tls is not None else {}
+        return {**hl7, **hl7_tls, **dicom, **tls, "http": self.http.port}
 
     @property
     def spool(self) -> Path:

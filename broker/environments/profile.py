@@ -6,28 +6,31 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 from broker.environments.dicom import read_call_tls, read_dicom
+from broker.environments.hl7 import read_hl7
 from broker.environments.model import (
     Destination,
-    Hl7Settings,
     HttpSettings,
     Profile,
     Protocol,
     UnknownCallers,
     World,
 )
-from broker.environments.reading import Mistakes, TomlTable, did_you_mean, parse, quoted
+from broker.environments.reading import Mistakes, TomlTable, did_you_mean, parse
 from broker.environments.routes import read_routes
 from broker.errors import NotFound
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REFERENCE = re.compile(r"\$\{ENV:([^}]*)\}")
-_PROCESSING_IDS = {World.PRODUCTION: ("P",), World.TEST: ("T", "D")}
-# HL7 table 0103.
-_KNOWN_PROCESSING_IDS = ("P", "T", "D")
 _RESERVED_DESTINATIONS = ("no-route",)
 _POSTGRESQL = "postgresql+psycopg://"
 _HIGHEST_PORT = 65535
-_KEYS = {"hl7": "hl7", "dicom": "dicom", "dicom_tls": "dicom.tls", "http": "http"}  # of the listeners' tables
+_KEYS = {
+    "hl7": "hl7",
+    "hl7_tls": "hl7.tls",
+    "dicom": "dicom",
+    "dicom_tls": "dicom.tls",
+    "http": "http",
+}  # of the listeners' tables
 
 
 def folder() -> Path:
@@ -81,14 +84,16 @@ def _profile(root: TomlTable, file: Path) -> Profile:
     # Absent where it is wrong: then nothing is measured against it.
     kind = root.choice("kind", World)
     state = _path(root, "state", file)
-    hl7, dicom, http = _hl7(root.table("hl7"), kind), read_dicom(root.table("dicom"), file), _http(root.table("http"))
+    zone = _timezone(root)
+    hl7 = read_hl7(root.table("hl7"), kind, zone, file)
+    dicom, http = read_dicom(root.table("dicom"), file), _http(root.table("http"))
     destinations = _destinations(root, kind, file)
     profile = Profile(
         file=file,
         name=_name(root),
         kind=kind or World.PRODUCTION,
         site=root.text("site", ""),
-        timezone=_timezone(root),
+        timezone=zone,
         state=state,
         database_url=_database_url(root.table("database", required=False), state, file),
         hl7=hl7,
@@ -144,17 +149,6 @@ def _sqlite_url(table: TomlTable, path: str, file: Path) -> str:
     if path in ("", ":memory:"):
         table.wrong("url", "a database in memory would forget everything")
     return f"sqlite:///{(file.parent / path).resolve()}"
-
-
-def _hl7(table: TomlTable, kind: World | None) -> Hl7Settings:
-    ids = table.texts("processing_ids", _PROCESSING_IDS[kind or World.PRODUCTION])
-    for unknown in (value for value in ids if value not in _KNOWN_PROCESSING_IDS):
-        table.wrong("processing_ids", f"{unknown!r} is none of {quoted(_KNOWN_PROCESSING_IDS)}")
-    if not ids:
-        table.wrong("processing_ids", "no message would be taken")
-    settings = Hl7Settings(_host(table), _listening_port(table), ids)
-    table.finish()
-    return settings
 
 
 def _http(table: TomlTable) -> HttpSettings:
