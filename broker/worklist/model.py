@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from broker.orders.model import Code, StepStatus
+from broker.orders.model import Code, Origin, StepStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class WorklistItem:
     scheduled_station_ae_titles: tuple[str, ...]  # empty: any device whose modality fits
     scheduled_performing_physician_name: str
     attributes: dict[str, str] = field(default_factory=dict)  # every further attribute by DICOM keyword
+    # By keyword, for people: which field of which message, or made here; no answer has it, and no query reads it.
+    provenance: dict[str, Origin] = field(default_factory=dict, compare=False, repr=False)
     encoded: bytes = field(default=b"", compare=False, repr=False)  # by `encoding`, when planned; empty: not yet
 
 

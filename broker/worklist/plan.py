@@ -2,17 +2,20 @@
 
 from collections.abc import Collection
 
-from broker.orders.model import Order, ScheduledStep, StepStatus
+from broker.orders.model import Order, Origin, Origins, ScheduledStep
 from broker.worklist.model import WorklistItem
 
 
-def plan(order: Order, order_id: int, known_stations: Collection[str] | None = None) -> tuple[WorklistItem, ...]:
+def plan(
+    order: Order, order_id: int, known_stations: Collection[str] | None = None, origins: Origins | None = None
+) -> tuple[WorklistItem, ...]:
     """Return the items of an order, not yet stored. Of equal attributes the step's go before the order's.
 
     A station title that is not among `known_stations` counts as none: HL7 2.3.1 assigns no field to it, and a
-    department's name in the field that is read for it must not hide the order from every device.
+    department's name in the field that is read for it must not hide the order from every device. `origins` say where
+    each value comes from.
     """
-    return tuple(_item(order, order_id, step, known_stations) for step in order.steps)
+    return tuple(_item(order, order_id, step, known_stations, origins or {}) for step in order.steps)
 
 
 def _stations(step: ScheduledStep, known: Collection[str] | None) -> tuple[str, ...]:
@@ -20,12 +23,14 @@ def _stations(step: ScheduledStep, known: Collection[str] | None) -> tuple[str, 
     return titles if known is None else tuple(title for title in titles if title in known)
 
 
-def _item(order: Order, order_id: int, step: ScheduledStep, known: Collection[str] | None) -> WorklistItem:
+def _item(
+    order: Order, order_id: int, step: ScheduledStep, known: Collection[str] | None, origins: Origins
+) -> WorklistItem:
     patient = order.patient
     return WorklistItem(
         id=0,
         order_id=order_id,
-        status=_status(step),
+        status=step.status,
         patient_name=patient.patient_name,
         patient_id=patient.patient_id,
         issuer_of_patient_id=patient.issuer_of_patient_id,
@@ -46,12 +51,14 @@ def _item(order: Order, order_id: int, step: ScheduledStep, known: Collection[st
         scheduled_station_ae_titles=_stations(step, known),
         scheduled_performing_physician_name=step.scheduled_performing_physician_name,
         attributes=_attributes(order, step),
+        provenance=_provenance(origins, step.scheduled_procedure_step_id),
     )
 
 
-def _status(step: ScheduledStep) -> StepStatus:
-    stated = step.attributes.get("ScheduledProcedureStepStatus", "")
-    return StepStatus.__members__.get(stated, StepStatus.SCHEDULED)
+def _provenance(origins: Origins, step_id: str) -> dict[str, Origin]:
+    shared = {keyword: origin for (step, keyword), origin in origins.items() if not step}
+    own = {keyword: origin for (step, keyword), origin in origins.items() if step == step_id}
+    return shared | own
 
 
 def _attributes(order: Order, step: ScheduledStep) -> dict[str, str]:
@@ -59,5 +66,5 @@ def _attributes(order: Order, step: ScheduledStep) -> dict[str, str]:
         "PlacerOrderNumberImagingServiceRequest": order.placer_order_number,
         "FillerOrderNumberImagingServiceRequest": order.filler_order_number,
     }
-    stated = {**numbers, **order.patient.attributes, **order.attributes, **step.attributes}
+    stated = {**numbers, **order.patient.attributes, **order.visit, **order.attributes, **step.attributes}
     return {keyword: value for keyword, value in stated.items() if value}

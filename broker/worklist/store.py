@@ -5,6 +5,7 @@ compared by code point on both databases, and prefixes as ranges: no pattern of 
 Write items under the label `orders`, which also keeps two messages from adding the same step.
 """
 
+import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Index,
+    LargeBinary,
     Select,
     String,
     Text,
@@ -23,12 +25,13 @@ from sqlalchemy import (
     insert,
     or_,
     select,
+    text,
     update,
 )
 from sqlmodel import Field, SQLModel
 
 from broker.database import Transaction, UtcDateTime, table_of
-from broker.orders.model import StepStatus
+from broker.orders.model import PERFORMED, Origin, StepStatus
 from broker.worklist import rows, wildcards
 from broker.worklist.model import QueryResult, Viewer, WorklistItem
 from broker.worklist.narrowing import Narrowing, narrow, pool
@@ -36,8 +39,6 @@ from broker.worklist.query import Query
 from broker.worklist.stations import Stations, resolved
 
 OFFERED = frozenset({StepStatus.SCHEDULED, StepStatus.ARRIVED, StepStatus.READY, StepStatus.STARTED})
-# Set by what was performed: neither a change nor a cancel of the order sets them back.
-_PERFORMED = frozenset({StepStatus.STARTED, StepStatus.COMPLETED, StepStatus.DISCONTINUED})
 
 _BY_CODE_POINT = String().with_variant(String(collation="C"), "postgresql")
 _LAST = "\U0010ffff"  # sorts behind every character of a name or number
@@ -77,6 +78,8 @@ class WorklistItemRow(SQLModel, table=True):
     study_instance_uid: str = _text()
     scheduled_procedure_step_id: str = _text()
     rest: str = Field(sa_type=Text)
+    provenance: str = Field(sa_type=Text, sa_column_kwargs={"server_default": "{}"})
+    encoded: bytes = Field(sa_type=LargeBinary, sa_column_kwargs={"server_default": text("''")})
 
 
 class WorklistStationRow(SQLModel, table=True):
@@ -118,6 +121,22 @@ _STATION = table_of(WorklistStationRow)
 _NAME = table_of(WorklistNameRow)
 _QUERY = table_of(WorklistQueryRow)
 
+_INSERT = insert(_ITEM)
+_INSERT_STATIONS = insert(_STATION)
+_INSERT_NAMES = insert(_NAME)
+_STEPS = select(
+    _ITEM.c.id, _ITEM.c.order_id, _ITEM.c.status, _ITEM.c.study_instance_uid, _ITEM.c.scheduled_procedure_step_id
+).where(
+    or_(
+        _ITEM.c.order_id == bindparam("order"),
+        _ITEM.c.study_instance_uid.in_(bindparam("studies", expanding=True)),
+    )
+)
+_WITHDRAWALS = tuple(
+    delete(table).where(table.c.item_id.in_(bindparam("items", expanding=True))) for table in (_STATION, _NAME)
+)
+_ANSWERED = tuple(column for column in _ITEM.c if column.name != "provenance")  # no query reads it
+
 _COLUMNS = {
     "AccessionNumber": _ITEM.c.accession_number,
     "Modality": _ITEM.c.modality,
@@ -134,80 +153,70 @@ _COLUMNS = {
 def replace(tx: Transaction, order_id: int, items: Sequence[WorklistItem]) -> None:
     """Make `items` the steps of an order: added or changed by study and step ID, those no longer in it canceled.
 
-    A step that was started, completed or discontinued keeps its status; its other values change.
+    A step that was started, completed or discontinued keeps its values, since they are what the modality took; only
+    its status changes.
     """
     wanted = {(item.study_instance_uid, item.scheduled_procedure_step_id): item for item in items}
-    stored = {(row.study_instance_uid, row.scheduled_procedure_step_id): row for row in _stored(tx, order_id, wanted)}
-    changed = [
-        {"row": stored[key].id, **_values(order_id, item, _status_after(StepStatus(stored[key].status), item.status))}
-        for key, item in wanted.items()
-        if key in stored
-    ]
-    added = [_values(order_id, item, item.status) for key, item in wanted.items() if key not in stored]
-    gone = [stored[key].id for key in stored if key not in wanted]
-    if changed:
-        columns: dict[str, Any] = {name: bindparam(name) for name in changed[0] if name != "row"}
-        tx.execute(update(_ITEM).where(_ITEM.c.id == bindparam("row")).values(columns), changed)
-    if added:
-        tx.execute(insert(_ITEM), added)
-    if gone:
-        _cancel(tx, _ITEM.c.id.in_(gone))
-    _offer(tx, order_id, wanted)
+    stored = {
+        (row.study_instance_uid, row.scheduled_procedure_step_id): row for row in _stored(tx, order_id, tuple(wanted))
+    }
+    for key, row in stored.items():
+        if key in wanted:
+            _change(tx, row, order_id, wanted[key])
+        else:
+            _cancel(tx, row)
+    if stored:
+        _withdraw(tx, [row.id for row in stored.values()])
+    offered = [(_row_id(tx, order_id, item, stored.get(key)), item) for key, item in wanted.items()]
+    _offer(tx, [(item_id, item) for item_id, item in offered if item.status in OFFERED])
 
 
-def cancel(tx: Transaction, order_id: int) -> None:
-    """Cancel every step of an order that nobody has started."""
-    _cancel(tx, _ITEM.c.order_id == order_id)
-    _withdraw(tx, and_(_ITEM.c.order_id == order_id, _ITEM.c.offered == 0))
-
-
-def _stored(tx: Transaction, order_id: int, wanted: Iterable[tuple[str, str]]) -> Sequence[Any]:
-    studies = {study for study, _ in wanted}
-    c = _ITEM.c
-    query = select(c.id, c.order_id, c.status, c.study_instance_uid, c.scheduled_procedure_step_id).where(
-        or_(c.order_id == order_id, c.study_instance_uid.in_(studies))
-    )
-    keys = set(wanted)
-    found = tx.execute(query).all()
+def _stored(tx: Transaction, order_id: int, wanted: Sequence[tuple[str, str]]) -> Sequence[Any]:
     # Two orders may share a study; only their own steps, and those now claimed, are this order's matter.
+    studies = sorted({study for study, _ in wanted}) or [""]
+    keys = set(wanted)
     return [
         row
-        for row in found
+        for row in tx.execute(_STEPS, {"order": order_id, "studies": studies})
         if row.order_id == order_id or (row.study_instance_uid, row.scheduled_procedure_step_id) in keys
     ]
 
 
-def _status_after(stored: StepStatus, planned: StepStatus) -> StepStatus:
-    return stored if stored in _PERFORMED else planned
+def _change(tx: Transaction, row: Any, order_id: int, item: WorklistItem) -> None:
+    performed = StepStatus(row.status) in PERFORMED and row.order_id == order_id
+    status = {"status": item.status.value, "offered": int(item.status in OFFERED)}
+    values = status if performed else _values(order_id, item)
+    tx.execute(update(_ITEM).where(_ITEM.c.id == bindparam("row")).values(values), {"row": row.id})
 
 
-def _cancel(tx: Transaction, which: ColumnElement[bool]) -> None:
-    open_steps = _ITEM.c.status.not_in([status.value for status in _PERFORMED])
-    tx.execute(update(_ITEM).where(which, open_steps).values(status=StepStatus.CANCELED.value, offered=0))
+def _cancel(tx: Transaction, row: Any) -> None:
+    if StepStatus(row.status) not in PERFORMED:
+        canceled = {"status": StepStatus.CANCELED.value, "offered": 0}
+        tx.execute(update(_ITEM).where(_ITEM.c.id == bindparam("row")).values(canceled), {"row": row.id})
 
 
-def _withdraw(tx: Transaction, which: ColumnElement[bool]) -> None:
-    ids = select(_ITEM.c.id).where(which)
-    tx.execute(delete(_STATION).where(_STATION.c.item_id.in_(ids)))
-    tx.execute(delete(_NAME).where(_NAME.c.item_id.in_(ids)))
+def _row_id(tx: Transaction, order_id: int, item: WorklistItem, stored: Any | None) -> int:
+    """Return the row of an item, added where it has none."""
+    if stored is not None:
+        return int(stored.id)
+    key = tx.execute(_INSERT, _values(order_id, item)).inserted_primary_key
+    assert key is not None
+    return int(key[0])
 
 
-def _offer(tx: Transaction, order_id: int, wanted: dict[tuple[str, str], WorklistItem]) -> None:
-    """Write anew what finds the offered steps of an order."""
-    _withdraw(tx, _ITEM.c.order_id == order_id)
-    c = _ITEM.c
-    offered = select(c.id, c.study_instance_uid, c.scheduled_procedure_step_id, c.offered).where(c.order_id == order_id)
-    found = [
-        (row.id, wanted[row.study_instance_uid, row.scheduled_procedure_step_id])
-        for row in tx.execute(offered)
-        if row.offered and (row.study_instance_uid, row.scheduled_procedure_step_id) in wanted
-    ]
-    stations = [entry for item_id, item in found for entry in _station_entries(item_id, item)]
-    names = [entry for item_id, item in found for entry in _name_entries(item_id, item)]
+def _withdraw(tx: Transaction, item_ids: Sequence[int]) -> None:
+    for statement in _WITHDRAWALS:
+        tx.execute(statement, {"items": list(item_ids)})
+
+
+def _offer(tx: Transaction, offered: Sequence[tuple[int, WorklistItem]]) -> None:
+    """Write what finds the offered steps."""
+    stations = [entry for item_id, item in offered for entry in _station_entries(item_id, item)]
+    names = [entry for item_id, item in offered for entry in _name_entries(item_id, item)]
     if stations:
-        tx.execute(insert(_STATION), stations)
+        tx.execute(_INSERT_STATIONS, stations)
     if names:
-        tx.execute(insert(_NAME), names)
+        tx.execute(_INSERT_NAMES, names)
 
 
 def _station_entries(item_id: int, item: WorklistItem) -> Iterator[dict[str, object]]:
@@ -220,13 +229,20 @@ def _name_entries(item_id: int, item: WorklistItem) -> Iterator[dict[str, object
         yield {"item_id": item_id, "folded": group}
 
 
-def _values(order_id: int, item: WorklistItem, status: StepStatus) -> dict[str, object]:
+def _values(order_id: int, item: WorklistItem) -> dict[str, object]:
     return {
         **rows.columns_of(item),
         "order_id": order_id,
-        "status": status.value,
-        "offered": int(status in OFFERED),
+        "status": item.status.value,
+        "offered": int(item.status in OFFERED),
+        "provenance": _provenance_text(item),
+        "encoded": item.encoded,
     }
+
+
+def _provenance_text(item: WorklistItem) -> str:
+    entries = {key: (origin.source, origin.rule, origin.entry_id) for key, origin in item.provenance.items()}
+    return json.dumps(entries, ensure_ascii=False)
 
 
 # --- what queries find -------------------------------------------------------------------------------------------
@@ -248,7 +264,7 @@ def candidates(tx: Transaction, query: Query, viewer: Viewer, registry_stations:
 
 def statement_for(narrowing: Narrowing) -> Select[Any]:
     """Return the statement that finds the candidates, soonest first (D.2.8)."""
-    found = select(_ITEM).where(_offered(narrowing) == 1)
+    found = select(*_ANSWERED).where(_offered(narrowing) == 1)
     if narrowing.offered_to is not None:
         found = found.join(_STATION, _STATION.c.item_id == _ITEM.c.id)
         found = found.where(_STATION.c.offered_to.in_(sorted(narrowing.offered_to)))
@@ -287,6 +303,18 @@ def _days(column: ColumnElement[str], narrowing: Narrowing) -> Iterator[ColumnEl
 
 def _begins(column: ColumnElement[str], prefixes: Iterable[str]) -> ColumnElement[bool]:
     return or_(*(and_(column >= prefix, column < prefix + _LAST) for prefix in sorted(prefixes)))
+
+
+def of_order(tx: Transaction, order_id: int) -> list[WorklistItem]:
+    """Return every item of an order, whatever its status, soonest first, with its provenance."""
+    query = (
+        select(_ITEM).where(_ITEM.c.order_id == order_id).order_by(_ITEM.c.start_date, _ITEM.c.start_time, _ITEM.c.id)
+    )
+    return [dataclasses.replace(rows.item_of(row), provenance=_origins(row.provenance)) for row in tx.execute(query)]
+
+
+def _origins(stored: str) -> dict[str, Origin]:
+    return {keyword: Origin(*parts) for keyword, parts in json.loads(stored).items()}
 
 
 def record_query(tx: Transaction, association_id: str, at: datetime, result: QueryResult) -> None:
