@@ -6,12 +6,14 @@ promises by `REPEATABLE READ READ ONLY` for readers and one advisory lock per ro
 No transaction is held across the network or a page.
 """
 
+import threading
 import zlib
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, Generic, TypeVar, cast
 
 from sqlalchemy import Connection, DateTime, Dialect, Engine, MetaData, Table, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
@@ -20,7 +22,9 @@ from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
 
 from broker import failpoints
-from broker.errors import Unavailable
+from broker.errors import BrokerError, Unavailable
+
+_T = TypeVar("_T")
 
 NAMING = {
     "ix": "ix_%(column_0_N_label)s",
@@ -60,11 +64,48 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class _Job(Generic[_T]):
+    """What one caller wants done in a transaction, and what came of it."""
+
+    def __init__(self, work: Callable[[Transaction], _T]) -> None:
+        self._work = work
+        self._result: _T | None = None
+        self._error: BrokerError | None = None
+        self.tried = False
+        self.done = False
+
+    def run_alone(self, tx: Transaction) -> None:
+        """Do it; what it raises undoes the whole transaction."""
+        self._error = None
+        self._result = self._work(tx)
+        self.done = True
+
+    def run_beside_others(self, tx: Transaction) -> None:
+        """Do it; what it raises undoes this part, and is kept for the caller."""
+        tx.exec_driver_sql("SAVEPOINT job")
+        try:
+            self._result = self._work(tx)
+            self._error = None
+        except BrokerError as error:
+            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
+            self._error = error
+        tx.exec_driver_sql("RELEASE SAVEPOINT job")
+
+    def outcome(self) -> _T:
+        """Return the result, or raise what stopped it."""
+        if self._error is not None:
+            raise self._error
+        return cast(_T, self._result)
+
+
 class Database:
     """One environment's database. Raises Unavailable where the database is at fault."""
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._waiting: dict[str, list[_Job[Any]]] = {}
+        self._waiting_lock = threading.Lock()
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
 
     @property
@@ -92,6 +133,40 @@ class Database:
                 connection.rollback()
                 raise
         failpoints.hit(f"{what}.commit.after")
+
+    def together(self, what: str, work: Callable[[Transaction], _T]) -> _T:
+        """Return `work(tx)`, done in a writing transaction that it may share: one commit for all who wait.
+
+        What `work` raises undoes its own part only. It may be called twice, where the first try fell with another's.
+        """
+        job = _Job(work)
+        with self._waiting_lock:
+            self._waiting.setdefault(what, []).append(job)
+        with self._turns[what]:
+            if not job.tried:
+                with self._waiting_lock:
+                    jobs = self._waiting.pop(what)
+                self._work_off(what, jobs)
+            if not job.done:  # nobody else waits, or it fell with another's
+                with self.write(what) as tx:
+                    job.run_alone(tx)
+        return job.outcome()
+
+    def _work_off(self, what: str, jobs: "list[_Job[Any]]") -> None:
+        """Do several jobs in one transaction, or leave each to be done alone."""
+        for job in jobs:
+            job.tried = True
+        if len(jobs) == 1:
+            return
+        finished = False
+        try:
+            with self.write(what) as tx:
+                for job in jobs:
+                    job.run_beside_others(tx)
+            finished = True
+        finally:
+            for job in jobs:
+                job.done = finished
 
     @contextmanager
     def read(self) -> Iterator[Transaction]:

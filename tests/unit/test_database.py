@@ -1,4 +1,5 @@
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -7,8 +8,8 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, InternalError, StatementError
 
-from broker.database import Database, UtcDateTime, sqlite_url
-from broker.errors import Unavailable
+from broker.database import Database, Transaction, UtcDateTime, sqlite_url
+from broker.errors import Rejected, Unavailable
 
 _SCRATCH = Table(
     "scratch", MetaData(), Column("id", Integer, primary_key=True), Column("at", UtcDateTime), Column("n", Integer)
@@ -134,3 +135,62 @@ def test_failed_commit_leaves_nothing(scratch: Database, monkeypatch: pytest.Mon
     finally:
         failpoints.disarm()
     assert count(scratch) == 0
+
+
+def _adds(number: int) -> Callable[[Transaction], int]:
+    def work(tx: Transaction) -> int:
+        tx.execute(insert(_SCRATCH).values(id=number))
+        if number % 7 == 0:
+            raise Rejected("not this one")
+        return number
+
+    return work
+
+
+def test_many_who_wait_share_commits_and_each_gets_its_own_result(scratch: Database) -> None:
+    refused: list[int] = []
+
+    def add_some(first: int) -> None:
+        for number in range(first, first + 20):
+            try:
+                assert scratch.together("orders", _adds(number)) == number
+            except Rejected:
+                refused.append(number)
+
+    threads = [threading.Thread(target=add_some, args=(first,)) for first in range(0, 160, 20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(refused) == [number for number in range(160) if number % 7 == 0]
+    assert count(scratch) == 160 - len(refused)
+
+
+def test_a_failure_nobody_expected_is_raised_to_its_caller_and_takes_no_other_with_it(scratch: Database) -> None:
+    begun, others = threading.Event(), threading.Event()
+    raised: list[str] = []
+
+    def slow(tx: Transaction) -> None:
+        begun.set()
+        assert others.wait(10)
+
+    def broken(tx: Transaction) -> None:
+        raise KeyError("a programming error")
+
+    def run(work: Callable[[Transaction], object]) -> None:
+        try:
+            scratch.together("orders", work)
+        except KeyError as error:
+            raised.append(str(error))
+
+    first = threading.Thread(target=run, args=(slow,))
+    first.start()
+    assert begun.wait(10)
+    waiting = [threading.Thread(target=run, args=(work,)) for work in (_adds(1), broken, _adds(2), _adds(3))]
+    for thread in waiting:
+        thread.start()
+    others.set()
+    for thread in (first, *waiting):
+        thread.join(30)
+    assert raised
+    assert count(scratch) >= 2  # whoever led the common transaction may have to send again
