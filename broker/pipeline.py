@@ -28,13 +28,11 @@ from broker.dimse.service import (
 )
 from broker.environments.model import Destination, Profile, UnknownCallers
 from broker.identifiers import new_id
-from broker.inbox import store as inbox
-from broker.inbox.model import ACCEPTED, NO_ANSWER, Arrival, EntryState, HeaderFacts, Outcome
+from broker.inbox.model import Arrival
+from broker.intake import Answer, Intake
 from broker.journal import log
-from broker.orders import messages
 from broker.orders import store as orders
-from broker.orders.messages.context import Context
-from broker.orders.model import OrderChange, Refusal
+from broker.orders.model import Applied, StepStatus
 from broker.registry.cache import RegistryCache
 from broker.registry.model import Modality
 from broker.registry.nearest import advice
@@ -42,10 +40,10 @@ from broker.spool import store as spool_index
 from broker.spool.errors import DamagedInstance
 from broker.spool.files import FileSpool, Known
 from broker.spool.model import ReceiptFacts, SpooledInstance
-from broker.worklist import find, plan
+from broker.worklist import find
 from broker.worklist import store as worklist
 from broker.worklist.memory import AnswerMemory
-from broker.worklist.viewer import known_stations, registry_stations, viewer_of
+from broker.worklist.viewer import registry_stations, viewer_of
 
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
 _INCOMPLETE = "an instance has no Study or no Series Instance UID: it is kept and forwarded as it came"
@@ -65,57 +63,40 @@ class Flows:
         self._clock = clock
         self._open = associations.OpenAssociations()
         self._answers = AnswerMemory()
+        self._intake = Intake(profile, database, registry, clock)
 
     # --- RIS -> worklist -----------------------------------------------------------------------------------------
 
-    def take_message(self, raw: bytes, arrival: Arrival) -> Outcome:
-        """HL7 message -> inbox -> orders -> worklist -> how to acknowledge it.
+    def take_message(self, raw: bytes, arrival: Arrival, answer: Answer) -> bytes | None:
+        """HL7 message -> inbox, orders and worklist in one commit -> its acknowledgement, which is kept too.
 
         Raises Unavailable when nothing could be made durable: then nothing may be acknowledged.
         """
-        facts = messages.header_facts(raw)
-        with self._database.write("inbox") as tx:
-            if inbox.applied_before(tx, facts, raw):
-                return ACCEPTED  # sent again because our answer was lost (A.4)
-            entry_id = inbox.keep(tx, arrival, raw, facts)
-        try:
-            changes = messages.translate(raw, self._translation())
-            self._apply(changes, entry_id)
-            outcome = ACCEPTED
-        except Refusal as refusal:
-            outcome = self._refuse(entry_id, facts, refusal)
+        taken = self._intake.take(raw, arrival, answer)
+        outcome = taken.outcome
         log.info(
             "message.answered",
-            entry=entry_id,
-            type=facts.message_type,
+            entry=taken.entry_id,
+            state=taken.state.value,
             address=arrival.address,
             code=outcome.code,
             location=outcome.location,
             why=outcome.text,
+            repeated=taken.repeated,
         )
-        return outcome
+        return taken.acknowledgement
 
-    def _translation(self) -> Context:
-        profile = self._profile
-        return Context(profile.name, profile.timezone, profile.hl7.processing_ids, self._clock.now())
+    def rejects_when_unavailable(self, raw: bytes) -> bool:
+        """Tell whether a message may be answered AR when nothing can be made durable: its sender is known to retry."""
+        return self._intake.sends_again_after_reject(raw)
 
-    def _apply(self, changes: tuple[OrderChange, ...], entry_id: int) -> None:
-        """All changes of one message, and what they do to the worklist, or none."""
+    def perform(self, order_id: int, step_ids: tuple[str, ...], status: StepStatus) -> Applied:
+        """What was performed of an order -> its steps -> worklist, and the receivers are owed word of it."""
+        now = self._clock.now()
         with self._database.write("orders") as tx:
-            stations = known_stations(self._registry.within(tx))
-            for change in changes:
-                applied = orders.apply(tx, change, self._clock.now(), entry_id)
-                if applied.canceled:
-                    worklist.cancel(tx, applied.order_id)
-                elif applied.order:
-                    worklist.replace(tx, applied.order_id, plan.plan(applied.order, applied.order_id, stations))
-            inbox.finish(tx, entry_id, EntryState.APPLIED, ACCEPTED)
-
-    def _refuse(self, entry_id: int, facts: HeaderFacts, refusal: Refusal) -> Outcome:
-        state, outcome = _refused(facts, refusal)
-        with self._database.write("inbox") as tx:
-            inbox.finish(tx, entry_id, state, outcome)
-        return outcome
+            applied = orders.perform(tx, order_id, step_ids, status, now)
+            self._intake.change(tx, applied)
+        return applied
 
     # --- associations --------------------------------------------------------------------------------------------
 
@@ -289,12 +270,3 @@ class Flows:
     def _alert(self, tx: Transaction, event: str, subject: str, text: str) -> None:
         raise_alert(tx, event, subject, Severity.URGENT, text, self._clock.now())
         log.error("alert.raised", alert=event, subject=subject)
-
-
-def _refused(facts: HeaderFacts, refusal: Refusal) -> tuple[EntryState, Outcome]:
-    """Decide what becomes of a message that changes nothing: an acknowledgement and noise get no answer (A.3)."""
-    if not facts.readable:
-        return EntryState.UNREADABLE, NO_ANSWER
-    if facts.acknowledgement:
-        return EntryState.IGNORED, NO_ANSWER
-    return EntryState.REFUSED, Outcome(refusal.answer, refusal.location, refusal.code, refusal.text)
