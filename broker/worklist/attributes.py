@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict, tag_for_keyword
+from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict
 
 from broker.orders.model import Code
-from broker.worklist.model import Viewer, WorklistItem
+from broker.worklist.elements import ONE_TEXT, tag_of
+from broker.worklist.model import WorklistItem
 
 STEP_SEQUENCE = "ScheduledProcedureStepSequence"
 
@@ -123,9 +124,6 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "ReferencedPatientSequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
 }
 
-# VRs whose text may hold a backslash, and so is one value whatever it says (PS3.5 6.2).
-_ONE_TEXT = frozenset({"LT", "ST", "UT"})
-
 _FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
     "PatientName": lambda item: item.patient_name,
     "PatientID": lambda item: item.patient_id,
@@ -138,13 +136,16 @@ _FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
     "StudyInstanceUID": lambda item: item.study_instance_uid,
 }
 _STEP_FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
-    "ScheduledStationAETitle": lambda item: "\\".join(item.scheduled_station_ae_titles),
     "ScheduledProcedureStepStartDate": lambda item: item.scheduled_procedure_step_start_date,
     "ScheduledProcedureStepStartTime": lambda item: item.scheduled_procedure_step_start_time,
     "Modality": lambda item: item.modality,
     "ScheduledPerformingPhysicianName": lambda item: item.scheduled_performing_physician_name,
     "ScheduledProcedureStepDescription": lambda item: item.scheduled_procedure_step_description,
     "ScheduledProcedureStepID": lambda item: item.scheduled_procedure_step_id,
+}
+# Stations are resolved when somebody asks, and the status follows what is performed.
+_CHANGING_STEP_FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
+    "ScheduledStationAETitle": lambda item: "\\".join(item.scheduled_station_ae_titles),
     "ScheduledProcedureStepStatus": lambda item: item.status.value,
 }
 
@@ -157,16 +158,25 @@ class Entity:
     sequences: "dict[str, tuple[Entity, ...]]" = field(default_factory=dict)
 
 
-def entity(item: WorklistItem, viewer: Viewer) -> Entity:
-    """Return everything that an item has to say to a viewer."""
-    further = {k: v for k, v in item.attributes.items() if k in STEP_KEYWORDS}
-    station = {"ScheduledStationName": viewer.station_name, "ScheduledProcedureStepLocation": viewer.location}
-    step = _entity({**station, **further, **_values_of(_STEP_FIELDS, item)})
-    step.sequences["ScheduledProtocolCodeSequence"] = _codes(item.scheduled_protocol_codes)
+def answer_entity(item: WorklistItem) -> Entity:
+    """Return what an item has to say beside its step, whoever asks."""
     answer = _entity({**_others(item), **_values_of(_FIELDS, item)})
     answer.sequences["RequestedProcedureCodeSequence"] = _codes(filter(None, [item.requested_procedure_code]))
-    answer.sequences[STEP_SEQUENCE] = (step,)
+    answer.sequences.pop(STEP_SEQUENCE, None)
     return answer
+
+
+def step_entity(item: WorklistItem) -> Entity:
+    """Return what an item's step has to say, but for `step_keywords_of` and what the viewer adds."""
+    further = {k: v for k, v in item.attributes.items() if k in STEP_KEYWORDS}
+    step = _entity({**further, **_values_of(_STEP_FIELDS, item)})
+    step.sequences["ScheduledProtocolCodeSequence"] = _codes(item.scheduled_protocol_codes)
+    return step
+
+
+def step_keywords_of(item: WorklistItem) -> dict[str, str]:
+    """Return what of a resolved item's step may change after it was planned, by keyword."""
+    return _values_of(_CHANGING_STEP_FIELDS, item)
 
 
 def members(sequence: str) -> tuple[str, ...]:
@@ -188,7 +198,7 @@ def values_of(keyword: str, text: str) -> tuple[str, ...]:
     """Return the values of an attribute's text; none for empty text. A backslash divides only what may be several."""
     if not text:
         return ()
-    if _vr(keyword) in _ONE_TEXT:
+    if _vr(keyword) in ONE_TEXT:
         return (text,)
     if _vm(keyword) == "1":
         return (text.replace("\\", "/"),)
@@ -244,15 +254,9 @@ def _codes(codes: Iterable[Code]) -> tuple[Entity, ...]:
 
 @lru_cache(maxsize=1024)
 def _vr(keyword: str) -> str:
-    return dictionary_VR(_tag(keyword))
+    return dictionary_VR(tag_of(keyword))
 
 
 @lru_cache(maxsize=1024)
 def _vm(keyword: str) -> str:
-    return dictionary_VM(_tag(keyword))
-
-
-def _tag(keyword: str) -> int:
-    tag = tag_for_keyword(keyword)
-    assert tag is not None, keyword
-    return tag
+    return dictionary_VM(tag_of(keyword))

@@ -1,35 +1,25 @@
-"""The answer's data set: exactly what was asked for (PS3.4 K.6, standards D.2). Decides no match.
+"""The answer's data set: exactly what was asked for (PS3.4 K.6, standards D.2), joined of the item's encoded elements.
 
 Policies: an attribute we do not support is returned with zero length and the status stays FF00, since consoles show
 FF01 as an error; an attribute of the step that was asked for outside its sequence is answered there too.
+Decides no match.
 """
 
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pydicom.datadict import tag_for_keyword
-
-from broker.worklist import characters, elements
-from broker.worklist.attributes import (
-    STEP_KEYWORDS,
-    STEP_SEQUENCE,
-    TOP_KEYWORDS,
-    Entity,
-    always,
-    entity,
-    is_code_sequence,
-    members,
-)
-from broker.worklist.elements import Element, dictionary_vr
+from broker.worklist import characters, elements, encoding
+from broker.worklist.asked import STEP_TAG, Asked, compiled, wanted
+from broker.worklist.attributes import step_keywords_of, values_of
+from broker.worklist.elements import ByteOrder, dictionary_vr
+from broker.worklist.encoding import ASCII, ITEMS, NUMBERS, TEXT, VALUE, Entry, Table
 from broker.worklist.model import Viewer, WorklistItem
-from broker.worklist.query import Query, keyword_of
+from broker.worklist.query import Query
 
 _CHARACTER_SET = 0x00080005
-# Never echoed: the set is the answer's own, times are civil and so have no offset (PS3.4 K.6.1.2.2).
-_OWN = frozenset({_CHARACTER_SET, 0x00080201})
-_TEXT = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-_NUMBERS = {"US": "H", "SS": "h", "UL": "I", "SL": "i"}
+_STEP = 9  # the kind of the step's own entry, whose one item is made at query time
+_STEP_ENTRY: Entry = (STEP_TAG, _STEP, 0, 0)
+_PLAIN = frozenset({VALUE, ASCII})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,147 +32,175 @@ class Encoded:
     transliterated: bool  # no set the device takes holds all of the text
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """An attribute of the answer before its text is encoded."""
+class Answers:
+    """Joins the answers of one query. The same item gives the same bytes."""
 
-    tag: int
-    vr: str
-    values: tuple[str, ...] = ()
-    raw: bytes = b""
-    items: "tuple[tuple[_Part, ...], ...]" = ()
-    supported: bool = True
+    def __init__(self, query: Query, viewer: Viewer, transfer_syntax: str) -> None:
+        self._asked = compiled(query.asked, transfer_syntax)
+        self._viewer = viewer
+        self._transfer_syntax = transfer_syntax
+        self._order = elements.byte_order(transfer_syntax)
+        self._front = sum(each.tag < _CHARACTER_SET for each in self._asked)
+        self._of_viewer = {
+            "ScheduledStationName": viewer.station_name,
+            "ScheduledProcedureStepLocation": viewer.location,
+        }
+        self._tails: dict[tuple[object, ...], _Tail] = {}
+
+    def encode(self, item: WorklistItem) -> Encoded:
+        """Return the answer for a resolved item, from its encoded elements where this version made them."""
+        made = item.encoded if encoding.is_current(item.encoded) else encoding.encoded_elements(item)
+        tail = self._tail(item)
+        is_ascii, answer, stored = encoding.tables(made)
+        step = {**tail.defaults(len(made)), **stored, **tail.entries(len(made))}
+        # Consoles ask for the step's attributes at the top, too.
+        top = {**step, **answer, STEP_TAG: _STEP_ENTRY}
+        source = _Source(made + tail.content, step, self._transfer_syntax, self._order)
+        if not (is_ascii and tail.is_ascii):
+            source.choose(self._asked, top, self._viewer.character_sets)
+        written = source.written(self._asked, top)
+        # Never zero length; left out of an answer in plain ASCII (A.5).
+        sent_set = "" if source.all_ascii else source.character_set
+        if sent_set:
+            written.insert(self._front, self._character_set(sent_set))
+        return Encoded(b"".join(written), source.all_supported, sent_set, transliterated=not source.fits)
+
+    def _tail(self, item: WorklistItem) -> "_Tail":
+        key = (item.scheduled_station_ae_titles, item.status)
+        tail = self._tails.get(key)
+        if tail is None:
+            tail = self._tails[key] = _Tail(self._of_viewer, step_keywords_of(item))
+        return tail
+
+    def _character_set(self, character_set: str) -> bytes:
+        element = elements.Element(_CHARACTER_SET, "CS", character_set.encode("ascii"))
+        return elements.write([element], self._transfer_syntax)
 
 
 def encode(query: Query, item: WorklistItem, viewer: Viewer, transfer_syntax: str) -> Encoded:
-    """Return the answer for a resolved item. The same arguments give the same bytes."""
-    parts = tuple(_parts(query.asked, _with_step(entity(item, viewer)), TOP_KEYWORDS | STEP_KEYWORDS))
-    character_set, fits = characters.choose("".join(_texts(parts)), viewer.character_sets)
-    writer = _Writer(character_set, fits, elements.byte_order(transfer_syntax))
-    answer = list(writer.elements(parts))
-    # Never zero length; left out of an answer in plain ASCII (A.5).
-    if character_set and not writer.all_ascii:
-        answer.append(Element(_CHARACTER_SET, "CS", character_set.encode("ascii")))
-    identifier = elements.write(answer, transfer_syntax)
-    sent_set = "" if writer.all_ascii else character_set
-    return Encoded(identifier, _supported(parts), sent_set, transliterated=not fits)
+    """Return the answer for one resolved item."""
+    return Answers(query, viewer, transfer_syntax).encode(item)
 
 
-# --- what is in it -----------------------------------------------------------------------------------------------
+class _Tail:
+    """What the question adds to an item's elements: values behind them, and where these stand."""
+
+    __slots__ = ("_count", "_entries", "content", "is_ascii")
+
+    def __init__(self, defaults: dict[str, str], always: dict[str, str]) -> None:
+        self.content = b""
+        self.is_ascii = True
+        self._count = len(defaults)
+        self._entries: list[Entry] = []
+        for keyword, text in (*defaults.items(), *always.items()):
+            tag = elements.tag_of(keyword)
+            kind, value = encoding.value(dictionary_vr(tag), values_of(keyword, text))
+            self._entries.append((tag, kind, len(self.content), len(self.content) + len(value)))
+            self.content += value
+            self.is_ascii = self.is_ascii and kind != TEXT
+
+    def defaults(self, base: int) -> Table:
+        """Return what counts where the item itself says nothing."""
+        return {tag: (tag, kind, base + at, base + end) for tag, kind, at, end in self._entries[: self._count]}
+
+    def entries(self, base: int) -> Table:
+        """Return what counts whatever was encoded with the item."""
+        return {tag: (tag, kind, base + at, base + end) for tag, kind, at, end in self._entries[self._count :]}
 
 
-def _with_step(answer: Entity) -> Entity:
-    """Add the step's attributes at the top, for consoles that ask for them there."""
-    step = answer.sequences[STEP_SEQUENCE][0]
-    return Entity({**step.values, **answer.values}, {**step.sequences, **answer.sequences})
+class _Source:
+    """One item's values, and the writing of those that are asked for."""
 
+    __slots__ = (
+        "_content",
+        "_order",
+        "_plain",
+        "_step",
+        "_syntax",
+        "all_ascii",
+        "all_supported",
+        "character_set",
+        "fits",
+    )
 
-def _parts(asked: Iterable[Element], of: Entity, known: frozenset[str]) -> Iterator[_Part]:
-    seen = set(_OWN)
-    for element in asked:
-        if element.tag not in seen and not _is_structure(element.tag):
-            seen.add(element.tag)
-            yield _part(element, of, known)
-
-
-def _is_structure(tag: int) -> bool:
-    # Group lengths, and groups that belong to no data set (PS3.5 7.1).
-    return tag & 0xFFFF == 0 or tag >> 16 < 0x0008
-
-
-def _part(asked: Element, of: Entity, known: frozenset[str]) -> _Part:
-    keyword = keyword_of(asked.tag)
-    vr = dictionary_vr(asked.tag) if keyword else asked.vr
-    if _is_private_creator(asked.tag):
-        return _Part(asked.tag, "LO", raw=asked.value, supported=False)  # what follows means nothing without it
-    supported = keyword in known or keyword in of.values or keyword in of.sequences
-    if vr != "SQ":
-        return _Part(asked.tag, vr, of.values.get(keyword, ()), supported=supported)
-    items = tuple(tuple(_item(asked, keyword, item)) for item in of.sequences.get(keyword, ()))
-    return _Part(asked.tag, vr, items=items, supported=supported)
-
-
-def _item(asked: Element, sequence: str, item: Entity) -> Iterator[_Part]:
-    """Yield an item's attributes: those asked for, or all when the request names none (D.2.3)."""
-    keys = asked.items[0] if asked.items else ()
-    named = {keyword_of(key.tag) for key in keys}
-    whole = not keys or is_code_sequence(sequence)
-    wanted = [keyword for keyword in _all_of(item, sequence) if keyword not in named] if whole else []
-    known = frozenset(members(sequence)) | item.values.keys() | item.sequences.keys()
-    return _parts([*keys, *map(_asking, wanted)], item, known)
-
-
-def _all_of(item: Entity, sequence: str) -> tuple[str, ...]:
-    valued = [keyword for keyword, values in item.values.items() if values]
-    filled = [keyword for keyword, items in item.sequences.items() if items]
-    return tuple(dict.fromkeys([*always(sequence), *valued, *filled]))
-
-
-def _asking(keyword: str) -> Element:
-    tag = tag_for_keyword(keyword)
-    assert tag is not None, keyword
-    return Element(tag, dictionary_vr(tag))
-
-
-def _is_private_creator(tag: int) -> bool:
-    return tag >> 16 & 1 == 1 and 0x10 <= tag & 0xFFFF <= 0xFF
-
-
-def _supported(parts: Iterable[_Part]) -> bool:
-    return all(part.supported and all(map(_supported, part.items)) for part in parts)
-
-
-def _texts(parts: Iterable[_Part]) -> Iterator[str]:
-    for part in parts:
-        if part.vr in _TEXT:
-            yield from part.values
-        for item in part.items:
-            yield from _texts(item)
-
-
-# --- as bytes ----------------------------------------------------------------------------------------------------
-
-
-class _Writer:
-    """Encodes values in one character set and byte order, and notes whether any text needed the set."""
-
-    def __init__(self, character_set: str, fits: bool, byte_order: str) -> None:
-        self._character_set = character_set
-        self._fits = fits
-        self._prefix = "<" if byte_order == "little" else ">"
+    def __init__(self, content: bytes, step: Table, transfer_syntax: str, order: ByteOrder) -> None:
+        self._content = content
+        self._step = step
+        self._syntax = transfer_syntax
+        self._order = order
+        self.character_set = characters.DEFAULT
+        self.fits = True
         self.all_ascii = True
+        self.all_supported = True
+        self._plain = _PLAIN  # kinds whose values are sent as they stand
 
-    def elements(self, parts: Iterable[_Part]) -> Iterator[Element]:
-        for part in parts:
-            if part.vr == "SQ":
-                yield Element(part.tag, "SQ", items=tuple(tuple(self.elements(item)) for item in part.items))
-            else:
-                yield Element(part.tag, part.vr, part.raw or self._value(part))
+    def choose(self, asked: Iterable[Asked], table: Table, offered: tuple[str, ...]) -> None:
+        """Choose the character set by the text that is asked for."""
+        self.character_set, self.fits = characters.choose("".join(self._texts(asked, table)), offered)
+        if not self.fits:
+            self._plain = _PLAIN - {ASCII}  # a set may hold less than ASCII, and names are cut
 
-    def _value(self, part: _Part) -> bytes:
-        if part.vr in _NUMBERS:
-            return b"".join(self._number(part.vr, text) for text in part.values)
-        if part.vr not in _TEXT:
-            return "\\".join(part.values).encode("ascii", "replace")
-        return b"\\".join(self._text(part.vr, text) for text in part.values)
+    def written(self, asked: Iterable[Asked], table: Table) -> list[bytes]:
+        """Return the elements that are asked for."""
+        content, plain, order = self._content, self._plain, self._order
+        written = []
+        for each in asked:
+            entry = table.get(each.tag)
+            if entry is None or not (kind := entry[1]):  # NOTHING
+                self.all_supported = self.all_supported and (each.is_known or entry is not None)
+                written.append(each.empty)
+                continue
+            value = content[entry[2] : entry[3]] if kind in plain else self._value(each, entry)
+            if len(value) & 1:
+                value += b" "  # only text is kept without its padding
+            written.append(each.head + len(value).to_bytes(each.length_size, order) + value)
+        return written
 
-    def _number(self, vr: str, text: str) -> bytes:
-        try:
-            return struct.pack(self._prefix + _NUMBERS[vr], int(text))
-        except (ValueError, struct.error):
-            return b""  # no number: as good as none
+    def _value(self, asked: Asked, entry: Entry) -> bytes:
+        _, kind, at, end = entry
+        if kind >= ITEMS:
+            return b"".join(self._item(asked, table) for table in self._items(entry))
+        value = self._content[at:end]
+        if kind == NUMBERS:
+            return elements.swapped(asked.vr, value) if self._order == "big" else value
+        return self._text(asked.vr, value.decode("utf-8", "surrogatepass"))
+
+    def _items(self, entry: Entry) -> Iterable[Table]:
+        return (self._step,) if entry[1] == _STEP else encoding.items(self._content, entry)
+
+    def _item(self, asked: Asked, table: Table) -> bytes:
+        content = b"".join(self.written(self._wanted(asked, table), table))
+        return asked.item_head + len(content).to_bytes(4, self._order) + content
+
+    def _wanted(self, asked: Asked, table: Table) -> Iterable[Asked]:
+        return wanted(asked, table, self._syntax) if asked.is_whole else asked.keys
+
+    def _texts(self, asked: Iterable[Asked], table: Table) -> Iterator[str]:
+        for each in asked:
+            entry = table.get(each.tag)
+            if entry is None:
+                continue
+            if entry[1] in (ASCII, TEXT):
+                yield self._content[entry[2] : entry[3]].decode("utf-8", "surrogatepass")
+            elif entry[1] >= ITEMS:
+                for item in self._items(entry):
+                    yield from self._texts(self._wanted(each, item), item)
 
     def _text(self, vr: str, text: str) -> bytes:
-        shown = text if self._fits else self._approximated(vr, text)
-        self.all_ascii = self.all_ascii and shown.isascii()
-        return characters.encode(shown, self._character_set)
+        if self.fits:
+            self.all_ascii = self.all_ascii and text.isascii()
+            return characters.encode(text, self.character_set)
+        values = (text,) if vr in elements.ONE_TEXT else text.split("\\")
+        shown = [self._approximated(vr, value) for value in values]
+        self.all_ascii = self.all_ascii and all(map(str.isascii, shown))
+        return b"\\".join(characters.encode(value, self.character_set) for value in shown)
 
     def _approximated(self, vr: str, text: str) -> str:
         if vr != "PN":
-            return characters.transliterate(text, self._character_set)
+            return characters.transliterate(text, self.character_set)
         alphabetic, *others = text.split("=")
-        kept = [group if characters.expresses(self._character_set, group) else "" for group in others]
+        kept = [group if characters.expresses(self.character_set, group) else "" for group in others]
         # A name in a script the device does not know is left out beside its alphabetic form, not shown as "??".
         if alphabetic:
-            return "=".join([characters.transliterate(alphabetic, self._character_set), *kept]).rstrip("=")
-        return characters.transliterate(text, self._character_set)
+            return "=".join([characters.transliterate(alphabetic, self.character_set), *kept]).rstrip("=")
+        return characters.transliterate(text, self.character_set)

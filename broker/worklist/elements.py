@@ -7,14 +7,17 @@ error `Malformed`, and nesting is counted before it is followed.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
-from pydicom.datadict import dictionary_VR
+from pydicom.datadict import dictionary_VR, tag_for_keyword
 
 from broker.errors import Rejected
 
 IMPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 EXPLICIT_LITTLE_ENDIAN = "1.2.840.10008.1.2.1"
 EXPLICIT_BIG_ENDIAN = "1.2.840.10008.1.2.2"
+
+ByteOrder = Literal["little", "big"]
 
 MAXIMUM_BYTES = 65_536
 MAXIMUM_DEPTH = 8
@@ -27,6 +30,9 @@ _UNDEFINED = 0xFFFFFFFF
 # VRs with a 32-bit length in explicit syntaxes (PS3.5 7.1.2).
 _LONG = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "SQ", "SV", "UC", "UN", "UR", "UT", "UV"})
 _PADDED_WITH_NUL = frozenset({"UI", "OB", "UN"})
+# VRs whose text may hold a backslash, and so is one value whatever it says (PS3.5 6.2).
+ONE_TEXT = frozenset({"LT", "ST", "UT"})
+_NUMBER_SIZES = {"US": 2, "SS": 2, "UL": 4, "SL": 4}
 
 
 class Malformed(Rejected):
@@ -53,7 +59,7 @@ class _Syntax:
     little: bool
 
     @property
-    def order(self) -> str:
+    def order(self) -> ByteOrder:
         return "little" if self.little else "big"
 
 
@@ -77,7 +83,7 @@ def write(elements: Iterable[Element], transfer_syntax: str) -> bytes:
     return _written(elements, _syntax(transfer_syntax))
 
 
-def byte_order(transfer_syntax: str) -> str:
+def byte_order(transfer_syntax: str) -> ByteOrder:
     """Return `little` or `big`, the byte order of binary values."""
     return _syntax(transfer_syntax).order
 
@@ -89,6 +95,37 @@ def dictionary_vr(tag: int) -> str:
         return dictionary_VR(tag)[:2]
     except KeyError:
         return "LO" if tag >> 16 & 1 and 0x10 <= tag & 0xFFFF <= 0xFF else "UN"  # private creators (PS3.5 7.8.1)
+
+
+@lru_cache(maxsize=4096)
+def tag_of(keyword: str) -> int:
+    """Return the tag of a keyword of PS3.6."""
+    tag = tag_for_keyword(keyword)
+    assert tag is not None, keyword
+    return tag
+
+
+def padded(vr: str, value: bytes) -> bytes:
+    """Return a value with even length (PS3.5 6.2)."""
+    if len(value) % 2 == 0:
+        return value
+    return value + (b"\0" if vr in _PADDED_WITH_NUL else b" ")
+
+
+def swapped(vr: str, value: bytes) -> bytes:
+    """Return binary numbers in the other byte order."""
+    size = _NUMBER_SIZES[vr]
+    return b"".join(value[at : at + size][::-1] for at in range(0, len(value), size))
+
+
+def length_size(vr: str, transfer_syntax: str) -> int:
+    """Return how many bytes the length of an element takes (PS3.5 7.1.2, 7.1.3)."""
+    return 2 if _syntax(transfer_syntax).explicit and vr not in _LONG else 4
+
+
+def item_tag(transfer_syntax: str) -> bytes:
+    """Return the bytes with which an item of a sequence begins, before its length."""
+    return _tag_bytes(_ITEM, _syntax(transfer_syntax))
 
 
 def _syntax(transfer_syntax: str) -> _Syntax:
@@ -192,19 +229,13 @@ def _written(elements: Iterable[Element], syntax: _Syntax) -> bytes:
 
 def _element_bytes(element: Element, syntax: _Syntax) -> bytes:
     items = b"".join(_item_bytes(item, syntax) for item in element.items)
-    value = items if element.vr == "SQ" else _even(element)
+    value = items if element.vr == "SQ" else padded(element.vr, element.value)
     return _tag_bytes(element.tag, syntax) + _vr_and_length_bytes(element, len(value), syntax) + value
 
 
 def _item_bytes(item: tuple[Element, ...], syntax: _Syntax) -> bytes:
     content = _written(item, syntax)
     return _tag_bytes(_ITEM, syntax) + _number_bytes(len(content), 4, syntax) + content
-
-
-def _even(element: Element) -> bytes:
-    if len(element.value) % 2 == 0:
-        return element.value
-    return element.value + (b"\0" if element.vr in _PADDED_WITH_NUL else b" ")
 
 
 def _vr_and_length_bytes(element: Element, length: int, syntax: _Syntax) -> bytes:

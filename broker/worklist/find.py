@@ -8,7 +8,7 @@ from broker.database import Database, Transaction
 from broker.dimse.service import FindAnswer, FindRequest
 from broker.errors import Unavailable
 from broker.worklist import store
-from broker.worklist.memory import AnswerMemory, Encoder
+from broker.worklist.dataset import Answers
 from broker.worklist.model import QueryResult, Viewer, WorklistItem
 from broker.worklist.query import EVERYTHING, BadQuery, Query, matches, read
 from broker.worklist.stations import Stations
@@ -49,7 +49,7 @@ def answers(
     registry_stations: Stations,
     clock: Clock,
     *,
-    memory: AnswerMemory | None = None,
+    memory: object = None,  # remembers nothing any more: the caller still gives it
 ) -> Generator[FindAnswer, None, QueryResult]:
     """Yield one pending answer an item, then the final one; return what became of the query."""
     try:
@@ -62,8 +62,8 @@ def answers(
     except Unavailable:
         yield FindAnswer(OUT_OF_RESOURCES, None, _UNAVAILABLE)
         return QueryResult(OUT_OF_RESOURCES, comment=_UNAVAILABLE)
-    encoder = (memory or AnswerMemory()).encoder(query, viewer, request.transfer_syntax)
-    return (yield from _answered(request, query, found, encoder))
+    joined = Answers(query, viewer, request.transfer_syntax)
+    return (yield from _answered(request, query, found, joined))
 
 
 def search(
@@ -93,7 +93,7 @@ def _in_time(candidates: Iterable[WorklistItem], clock: Clock | None) -> Iterabl
 
 
 def _answered(
-    request: FindRequest, query: Query, found: Found, encoder: Encoder
+    request: FindRequest, query: Query, found: Found, joined: Answers
 ) -> Generator[FindAnswer, None, QueryResult]:
     tally = _Tally()
     status = SUCCESS
@@ -101,7 +101,7 @@ def _answered(
         if request.is_cancelled():
             status = CANCELLED
             break
-        yield FindAnswer(PENDING, _encoded(encoder, item, tally))
+        yield FindAnswer(PENDING, _encoded(joined, item, tally))
     yield FindAnswer(status)
     return QueryResult(
         status,
@@ -114,8 +114,8 @@ def _answered(
     )
 
 
-def _encoded(encoder: Encoder, item: WorklistItem, tally: _Tally) -> bytes:
-    encoded = encoder.encode(item)
+def _encoded(joined: Answers, item: WorklistItem, tally: _Tally) -> bytes:
+    encoded = joined.encode(item)
     tally.items.append(item.id)
     tally.all_supported = tally.all_supported and encoded.all_supported
     tally.transliterated += encoded.transliterated

@@ -1,7 +1,7 @@
 """An item as a row's columns and back. Knows no statement."""
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 from broker.orders.model import Code, StepStatus
@@ -19,15 +19,16 @@ _COLUMNS = {
     "study_instance_uid": "study_instance_uid",
     "scheduled_procedure_step_id": "scheduled_procedure_step_id",
 }
-_OWN = frozenset({"id", "order_id", "status", "encoded"})
+# Columns that the store itself writes.
+_OWN = frozenset({"id", "order_id", "status", "provenance", "encoded"})
+_REST = tuple(field.name for field in fields(WorklistItem) if field.name not in _COLUMNS and field.name not in _OWN)
 
 
 def columns_of(item: WorklistItem) -> dict[str, object]:
     """Return what an item itself puts into its row."""
-    fields = asdict(item)
-    rest = {name: value for name, value in fields.items() if name not in _COLUMNS and name not in _OWN}
-    columns = {column: fields[name] for name, column in _COLUMNS.items()}
-    return {**columns, "rest": json.dumps(rest, ensure_ascii=False, sort_keys=True)}
+    rest = {name: getattr(item, name) for name in _REST}
+    columns = {column: getattr(item, name) for name, column in _COLUMNS.items()}
+    return {**columns, "rest": json.dumps(rest, ensure_ascii=False, sort_keys=True, default=asdict)}
 
 
 def item_of(row: Any) -> WorklistItem:
@@ -41,6 +42,7 @@ def item_of(row: Any) -> WorklistItem:
         requested_procedure_code=Code(**code) if code else None,
         scheduled_protocol_codes=tuple(Code(**each) for each in rest.pop("scheduled_protocol_codes")),
         scheduled_station_ae_titles=tuple(rest.pop("scheduled_station_ae_titles")),
+        encoded=row.encoded,
         **{name: getattr(row, column) for name, column in _COLUMNS.items()},
         **rest,
     )

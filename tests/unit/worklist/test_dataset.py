@@ -9,7 +9,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
 from broker.orders.model import Code
-from broker.worklist.attributes import STEP_KEYWORDS, TOP_KEYWORDS, entity
+from broker.worklist.attributes import STEP_KEYWORDS, TOP_KEYWORDS, answer_entity
 from broker.worklist.dataset import Encoded, encode
 from broker.worklist.elements import IMPLICIT_LITTLE_ENDIAN
 from broker.worklist.model import Viewer, WorklistItem
@@ -175,7 +175,7 @@ def test_further_sequences_come_from_json() -> None:
     found, _ = answer(with_sequence("IssuerOfAccessionNumberSequence", Dataset()), of)
     assert found.IssuerOfAccessionNumberSequence[0].LocalNamespaceEntityID == "HOSP"
     assert found.IssuerOfAccessionNumberSequence[0].UniversalEntityID == "1.2.3"
-    assert entity(of, US1).sequences["ReferencedStudySequence"] == ()
+    assert answer_entity(of).sequences["ReferencedStudySequence"] == ()
 
 
 def test_other_patient_ids_are_values_and_items() -> None:

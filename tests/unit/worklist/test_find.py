@@ -105,7 +105,7 @@ def test_no_transaction_is_open_while_answers_leave(filled: Database) -> None:
     running = answers(filled, request(identifier({})), US1, STATIONS, FakeClock())
     assert next(running).status == 0xFF00
     with filled.write("orders") as tx:  # would wait for a reader on neither database
-        store.cancel(tx, 1)
+        store.replace(tx, 1, ())
     assert [answer.status for answer in running] == [0xFF00] * 5 + [0x0000]
 
 
