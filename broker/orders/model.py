@@ -295,6 +295,8 @@ class StoredOrder:
     updated: datetime
     entry_id: int  # of the inbox: the message that changed it last
     origins: Origins = field(default_factory=dict)
+    placer_issuer: str = ""  # of the placer's number (EI.2, else EI.3), so that we can name it as its maker does
+    filler_issuer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
