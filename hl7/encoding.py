@@ -1,12 +1,32 @@
-"""Delimiters, escape sequences and character sets (MSH-1, MSH-2, MSH-18). Knows no segment."""
+"""Delimiters and escape sequences (MSH-1, MSH-2), with the character sets of charsets.py. Knows no segment."""
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
-from hl7.errors import Hl7Error
+from hl7.charsets import (
+    CHARACTER_SET_LOCATION,
+    DEFAULT_FALLBACK,
+    codecs_named,
+    codecs_of,
+    decode,
+    decoded,
+    encode,
+)
 
-CHARACTER_SET_LOCATION = "MSH^1^18"
-DEFAULT_FALLBACK = ("utf-8", "cp1252")
+__all__ = [
+    "CHARACTER_SET_LOCATION",
+    "DEFAULT_FALLBACK",
+    "Delimiters",
+    "can_separate",
+    "codecs_named",
+    "codecs_of",
+    "decode",
+    "encode",
+    "escape",
+    "unescape",
+]
+
 _DEFAULTS = ("^", "~", "\\", "&")
 _SPARE = "^~\\&!@%*;"
 _MOST_LINES = 100  # of `\.sp n\`: a few bytes must not become megabytes
@@ -23,21 +43,14 @@ class Delimiters:
     subcomponent: str = "&"
     truncation: str = ""
 
-    @classmethod
-    def of(cls, field: str, encoding_characters: str) -> "Delimiters":
+    @staticmethod
+    def of(field: str, encoding_characters: str) -> "Delimiters":
         """Return what MSH-1 and MSH-2 say.
 
         An empty MSH-2 means the usual four. A character that cannot separate (a letter, a control, one already in
         use) is taken as not in use, so that the message can still be answered.
         """
-        taken = {field}
-        roles: list[str] = []
-        for character in (encoding_characters or "".join(_DEFAULTS))[:5]:
-            usable = can_separate(character) and character not in taken
-            roles.append(character if usable else "")
-            taken.add(character)
-        component, repetition, escape_, subcomponent, truncation = roles + [""] * (5 - len(roles))
-        return cls(field, component, repetition, escape_, subcomponent, truncation)
+        return _delimiters(field, (encoding_characters or "".join(_DEFAULTS))[:5])
 
     @property
     def encoding_characters(self) -> str:
@@ -46,6 +59,8 @@ class Delimiters:
 
     def completed(self) -> "Delimiters":
         """Return these with every separator in use that an answer needs."""
+        if self.component and self.repetition and self.escape and self.subcomponent:
+            return self
         roles = [self.component, self.repetition, self.escape, self.subcomponent]
         for index, usual in enumerate(_DEFAULTS):
             if not roles[index]:
@@ -55,90 +70,21 @@ class Delimiters:
         return Delimiters(self.field, component, repetition, escape_, subcomponent, self.truncation)
 
 
+@lru_cache(maxsize=64)
+def _delimiters(field: str, characters: str) -> Delimiters:
+    taken = {field}
+    roles: list[str] = []
+    for character in characters:
+        usable = can_separate(character) and character not in taken
+        roles.append(character if usable else "")
+        taken.add(character)
+    component, repetition, escape_, subcomponent, truncation = roles + [""] * (5 - len(roles))
+    return Delimiters(field, component, repetition, escape_, subcomponent, truncation)
+
+
 def can_separate(character: str) -> bool:
     """Tell whether a character may be a delimiter: printable ASCII that is neither letter, digit nor blank."""
     return "!" <= character <= "~" and not character.isalnum()
-
-
-# --- character sets (table 0211) ---------------------------------------------------------------------------------
-
-# Each name, without blanks and punctuation, with the codecs to try in turn. Senders often declare 8859/1 and mean
-# Windows-1252, which agrees with it wherever 8859/1 has a printable character.
-_CODECS: dict[str, tuple[str, ...]] = {
-    "88591": ("cp1252", "latin-1"),
-    "88592": ("iso8859_2",),
-    "88593": ("iso8859_3",),
-    "88594": ("iso8859_4",),
-    "88595": ("iso8859_5",),
-    "88596": ("iso8859_6",),
-    "88597": ("iso8859_7",),
-    "88598": ("iso8859_8",),
-    "88599": ("iso8859_9",),
-    "885915": ("iso8859_15",),
-    "ISOIR14": ("shift_jis", "cp932"),
-    "ISOIR87": ("iso2022_jp",),
-    "ISOIR159": ("iso2022_jp_2",),
-    "GB180302000": ("gb18030",),
-    "GB18030": ("gb18030",),
-    "KSX1001": ("euc_kr", "cp949"),
-    "BIG5": ("big5", "cp950"),
-    "UNICODE": ("utf-8",),
-    "UNICODEUTF8": ("utf-8",),
-    "UTF8": ("utf-8",),
-}
-_ASCII = {"", "ASCII", "USASCII"}
-_ISO_2022 = {"ISOIR87", "ISOIR159"}  # reached by escape sequences wherever they stand in MSH-18
-
-
-def codecs_of(character_set: str, repetition: str, fallback: tuple[str, ...] = DEFAULT_FALLBACK) -> tuple[str, ...]:
-    """Return the codecs to try in turn for a value of MSH-18.
-
-    The first repetition is the default set, later ones are reached by escape sequences. `fallback` is tried after
-    ASCII where nothing or ASCII is declared. Raises Hl7Error 103 for a set that is unknown or cannot be framed.
-    """
-    values = character_set.split(repetition) if repetition else [character_set]
-    names = [_plain(value) for value in values[:8]]
-    for name in names:
-        if name not in _ASCII and name not in _CODECS:
-            raise Hl7Error("103", CHARACTER_SET_LOCATION, "this character set is not supported")
-    if _ISO_2022.intersection(names):
-        return ("iso2022_jp_2",) if "ISOIR159" in names else ("iso2022_jp", "iso2022_jp_2")
-    return ("ascii", *fallback) if names[0] in _ASCII else _CODECS[names[0]]
-
-
-def decode(payload: bytes, codecs: tuple[str, ...], escape: str) -> tuple[str, str]:
-    """Return the payload as text, and the codec that read it. Nothing is ever replaced.
-
-    Raises Hl7Error 102 at MSH-18 when the bytes are not of the declared set.
-    """
-    for codec in codecs:
-        try:
-            return _decode(payload, codec, escape), codec
-        except UnicodeDecodeError:
-            continue
-    raise Hl7Error("102", CHARACTER_SET_LOCATION, "the message is not in the character set it declares")
-
-
-def _decode(payload: bytes, codec: str, escape: str) -> str:
-    if not codec.startswith("iso2022"):
-        return payload.decode(codec)
-    # Every segment starts in the default set again, also where the sender forgot to switch back.
-    return _switched(payload, escape).replace(b"\r", b"\x1b(B\r").decode(codec)
-
-
-def _switched(payload: bytes, escape: str) -> bytes:
-    """Turn `\\Cxxyy\\` and `\\Mxxyyzz\\` into the ISO 2022 escape sequences that they spell (2.7.2)."""
-    if not escape:
-        return payload
-    mark = re.escape(escape.encode("ascii"))
-    pattern = mark + rb"[CM]((?:[0-9A-Fa-f]{2}){2,3})" + mark
-    return re.sub(pattern, lambda found: b"\x1b" + bytes.fromhex(found[1].decode("ascii")), payload)
-
-
-def _plain(name: str) -> str:
-    """Return a set's name without the blanks and punctuation that senders vary, and without a leading `ISO` of 8859."""
-    plain = re.sub(r"[ _/.\-]", "", name).upper()
-    return plain[3:] if plain.startswith("ISO8859") else plain
 
 
 # --- escape sequences (2.7) --------------------------------------------------------------------------------------
@@ -152,10 +98,14 @@ def unescape(text: str, delimiters: Delimiters, codec: str) -> str:
     mark = delimiters.escape
     if not mark or mark not in text:
         return text
+    return _sequences(mark).sub(lambda found: _resolved(found[0], delimiters, codec), text)
+
+
+@lru_cache(maxsize=64)
+def _sequences(mark: str) -> re.Pattern[str]:
     quoted = re.escape(mark)
     hexadecimal = f"(?:{quoted}X(?:[0-9A-Fa-f]{{2}})++{quoted})++"
-    pattern = f"{hexadecimal}|{quoted}[^{quoted}]*{quoted}"
-    return re.sub(pattern, lambda found: _resolved(found[0], delimiters, codec), text)
+    return re.compile(f"{hexadecimal}|{quoted}[^{quoted}]*{quoted}")
 
 
 def _resolved(sequence: str, delimiters: Delimiters, codec: str) -> str:
@@ -180,7 +130,7 @@ def _resolved(sequence: str, delimiters: Delimiters, codec: str) -> str:
 def _from_hexadecimal(sequence: str, mark: str, codec: str) -> str:
     # Neighbouring sequences are read together: one character of UTF-8 may be spread over several.
     try:
-        return bytes.fromhex(sequence.replace(f"{mark}X", "").replace(mark, "")).decode(codec)
+        return decoded(bytes.fromhex(sequence.replace(f"{mark}X", "").replace(mark, "")), codec)
     except ValueError:
         return sequence
 
@@ -196,6 +146,8 @@ def _layout(content: str, sequence: str) -> str:
 
 def escape(text: str, delimiters: Delimiters) -> str:
     """Return text that may stand in a leaf: delimiters and controls as escape sequences, or blank where none exist."""
+    if text.isalnum():
+        return text
     mark = delimiters.escape
     names = {
         delimiters.field: "F",

@@ -9,6 +9,7 @@ _LEADING = b" \t\r\n\f\v\0"
 _MOST_FIELDS = 64
 _MOST_BYTES = 65_536  # of the first segment: more is not a header
 _CONTROL_ID = 10
+_CHARACTER_SET = 18
 _BATCH_CONTROL_ID = 11  # FHS-11 and BHS-11 (2.15)
 
 
@@ -55,9 +56,17 @@ def read_header(raw: bytes) -> Header | None:
 
     Takes any bytes. Only MSH-1 must make sense; a missing field is empty.
     """
-    lines = _first_lines(raw)
-    fields = _fields(lines[0], b"MSH")
-    return _header(fields, lines) if fields else None
+    start = raw[:_MOST_BYTES]
+    if not start.startswith(b"MSH"):
+        start = without_lead(start)
+    if b"\n" in start:
+        start = start.replace(b"\n", b"\r")
+    line, _, rest = start.partition(b"\r")
+    fields = _fields(line, b"MSH")
+    if not fields:
+        return None
+    texts = line.decode("latin-1").split(chr(line[3]), _MOST_FIELDS)
+    return _header(fields, texts, rest.lstrip(_LEADING))
 
 
 def read_batch_header(raw: bytes) -> Header | None:
@@ -73,7 +82,9 @@ def read_batch_header(raw: bytes) -> Header | None:
         return None
     inner = _padded(next((found for line in lines[1:] if (found := _fields(line, b"MSH"))), ()), 18)
     control_id = fields[_BATCH_CONTROL_ID - 1] or inner[_CONTROL_ID - 1]
-    return _header((*fields[:7], b"", b"", control_id, *inner[10:18]), lines)
+    all_fields = (*fields[:7], b"", b"", control_id, *inner[10:18])
+    texts = [field.decode("latin-1") for field in all_fields]
+    return _header(all_fields, texts, next(filter(None, lines[1:]), b""))
 
 
 def _first_lines(raw: bytes) -> list[bytes]:
@@ -93,38 +104,42 @@ def _padded(fields: tuple[bytes, ...], count: int) -> tuple[bytes, ...]:
     return fields + (b"",) * (count - len(fields))
 
 
-def _header(fields: tuple[bytes, ...], lines: list[bytes]) -> Header:
-    text = ("", *(field.decode("latin-1") for field in _padded(fields, 18)))
-    delimiters = Delimiters.of(text[1], text[2])
-    code, trigger, structure = _components(text[9], delimiters)
+def _header(fields: tuple[bytes, ...], texts: list[str], rest: bytes) -> Header:
+    """Return the header of its fields, `texts` being the same as text; `rest` begins with the second segment."""
+    if len(texts) < _CHARACTER_SET:
+        texts += [""] * (_CHARACTER_SET - len(texts))
+    delimiters = Delimiters.of(chr(fields[0][0]), texts[1])
+    component = delimiters.component
+    code, trigger, structure = _components(texts[8], component)
     return Header(
         delimiters=delimiters,
-        sending_application=text[3],
-        sending_facility=text[4],
-        receiving_application=text[5],
-        receiving_facility=text[6],
-        date_time=_components(text[7], delimiters)[0],
+        sending_application=texts[2],
+        sending_facility=texts[3],
+        receiving_application=texts[4],
+        receiving_facility=texts[5],
+        date_time=_first(texts[6], component),
         message_code=code,
         trigger=trigger,
         structure=structure,
-        control_id=text[_CONTROL_ID],
-        control_id_raw=text[_CONTROL_ID].encode("latin-1"),
-        processing_id=_components(text[11], delimiters)[0],
-        version=_components(text[12], delimiters)[0],
-        accept_acknowledgement=text[15].strip(),
-        application_acknowledgement=text[16].strip(),
-        character_set=text[18],
-        is_acknowledgement=code == "ACK" or _second(lines)[:3] == b"MSA",
+        control_id=texts[_CONTROL_ID - 1],
+        control_id_raw=fields[_CONTROL_ID - 1] if len(fields) >= _CONTROL_ID else b"",
+        processing_id=_first(texts[10], component),
+        version=_first(texts[11], component),
+        accept_acknowledgement=texts[14].strip(),
+        application_acknowledgement=texts[15].strip(),
+        character_set=texts[_CHARACTER_SET - 1],
+        is_acknowledgement=code == "ACK" or rest.startswith(b"MSA"),
         fields=fields,
     )
 
 
-def _second(lines: list[bytes]) -> bytes:
-    return next((line for line in lines[1:] if line), b"")
+def _first(text: str, component: str) -> str:
+    """Return the first component, without outer blanks."""
+    return (text.partition(component)[0] if component else text).strip()
 
 
-def _components(text: str, delimiters: Delimiters) -> tuple[str, str, str]:
+def _components(text: str, component: str) -> tuple[str, str, str]:
     """Return the first three components, without outer blanks."""
-    split = text.split(delimiters.component, 3) if delimiters.component else [text]
+    split = text.split(component, 3) if component else [text]
     parts = [part.strip() for part in split[:3]] + ["", ""]
     return parts[0], parts[1], parts[2]

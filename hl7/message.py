@@ -1,6 +1,7 @@
 """A message as text that can be asked for its fields: lazy, lossless, counted from 1. Gives no meaning to any field."""
 
 import re
+from functools import lru_cache
 
 from hl7.encoding import DEFAULT_FALLBACK, Delimiters, codecs_of, decode, unescape
 from hl7.errors import Hl7Error, Unreadable
@@ -10,6 +11,7 @@ MOST_SEGMENTS = 100_000
 MOST_FIELDS = 10_000  # of one segment; the standard's longest has under 100
 MOST_REPETITIONS = 1_000  # of one field, where they are counted
 MOST_COMPONENTS = 1_000  # of one field, where all are asked for
+_SHORT = 65_536  # characters of a message that may be split at once, however many blank lines it has
 NO_NAME = "???"  # of a line that does not begin as a segment does
 _NAME = re.compile("[A-Za-z][A-Za-z0-9]{2}")
 _BLANK = " \t\f\v\0\x1a\x1c"
@@ -17,7 +19,10 @@ _HEADERS = ("MSH", "FHS", "BHS")  # their field 1 is the separator itself
 
 
 class Segment:
-    """One segment of a message. `position` is its place among the segments of its name, from 1."""
+    """One segment of a message. `position` is its place among the segments of its name, from 1.
+
+    `text` is the whole line as it stands; outer blanks of the line belong to no field.
+    """
 
     __slots__ = ("_codec", "_delimiters", "_fields", "name", "position", "text")
 
@@ -31,17 +36,25 @@ class Segment:
 
     def raw(self, field: int) -> str:
         """Return a field as it stands, escape sequences and repetitions included, or "" where absent."""
-        if self._fields is None:
-            self._fields = self._split()
-        return self._fields[field] if 0 < field < len(self._fields) else ""
+        fields = self._fields or self._split()
+        return fields[field] if 0 < field < len(fields) else ""
 
     def get(self, field: int, component: int = 1, subcomponent: int = 1, repetition: int = 1) -> str:
         """Return one leaf, unescaped, or "" where absent."""
-        whole = self._repetition(field, repetition)
-        if self._is_delimiter_field(field):
-            return whole if (component, subcomponent) == (1, 1) else ""
-        leaf = _nth(whole, self._delimiters.component, component)
-        return self._unescaped(_nth(leaf, self._delimiters.subcomponent, subcomponent))
+        # The hottest function of the intake, hence the repetition of what `_nth` does.
+        fields = self._fields or self._split()
+        if not 0 < field < len(fields) or not (text := fields[field]):
+            return ""
+        if field < 3 and self.name in _HEADERS:
+            return text if component == subcomponent == repetition == 1 else ""
+        delimiters = self._delimiters
+        if repetition != 1 or delimiters.repetition in text:
+            text = _nth(text, delimiters.repetition, repetition)
+        if component != 1 or delimiters.component in text:
+            text = _nth(text, delimiters.component, component)
+        if subcomponent != 1 or delimiters.subcomponent in text:
+            text = _nth(text, delimiters.subcomponent, subcomponent)
+        return unescape(text, delimiters, self._codec) if delimiters.escape in text else text
 
     def repetitions(self, field: int) -> int:
         """Return how often a field is given; 0 where absent. Raises Hl7Error 102 for a flood."""
@@ -79,7 +92,7 @@ class Segment:
 
     def _split(self) -> list[str]:
         separator = self._delimiters.field
-        fields = self.text.split(separator)
+        fields = self._fields = self.text.strip(_BLANK).split(separator)
         if self.name in _HEADERS:
             fields.insert(1, separator)
         return fields
@@ -112,9 +125,13 @@ class Message:
         self.header = header
         self.codec = codec
         self.segments = segments
-        self._by_name: dict[str, list[Segment]] = {}
+        by_name: dict[str, list[Segment]] = {}
         for segment in segments:
-            self._by_name.setdefault(segment.name, []).append(segment)
+            if segment.name in by_name:
+                by_name[segment.name].append(segment)
+            else:
+                by_name[segment.name] = [segment]
+        self._by_name = by_name
 
     @classmethod
     def read(cls, raw: bytes, fallback: tuple[str, ...] = DEFAULT_FALLBACK) -> "Message":
@@ -130,7 +147,9 @@ class Message:
         delimiters = header.delimiters
         codecs = codecs_of(header.character_set, delimiters.repetition, fallback)
         # CR and LF are never part of a character in the supported sets, so terminators may be unified first.
-        payload = without_lead(raw).replace(b"\r\n", b"\r").replace(b"\n", b"\r")
+        payload = without_lead(raw)
+        if b"\n" in payload:
+            payload = payload.replace(b"\r\n", b"\r").replace(b"\n", b"\r")
         text, codec = decode(payload, codecs, delimiters.escape)
         return cls(header, codec, _segments(text, delimiters, codec))
 
@@ -143,27 +162,35 @@ class Message:
         return next(iter(self._by_name.get(name, ())), None)
 
     def encode(self) -> str:
-        """Return the text as it was read: each segment ended by CR, without blank lines and outer blanks."""
+        """Return the text as it was read from MSH on, with every segment ended by one CR and without blank lines."""
         return "".join(f"{segment.text}\r" for segment in self.segments)
 
 
 def _segments(text: str, delimiters: Delimiters, codec: str) -> tuple[Segment, ...]:
-    lines = re.split("\r+", text.strip(_BLANK + "\r"), maxsplit=MOST_SEGMENTS)
+    lines = text.split("\r") if len(text) < _SHORT else re.split("\r+", text.strip("\r"), maxsplit=MOST_SEGMENTS)
     if len(lines) > MOST_SEGMENTS:
         raise Hl7Error("100", "", f"more than {MOST_SEGMENTS} segments")
     counts: dict[str, int] = {}
-    stripped = (line.strip(_BLANK) for line in lines)
-    return tuple(_segment(line, counts, delimiters, codec) for line in stripped if line)
+    separator = delimiters.field
+    found = []
+    for line in lines:
+        name = _name(line[:4], separator)
+        if name is NO_NAME:
+            stripped = line.strip(_BLANK)
+            if not stripped:
+                continue
+            name = _name(stripped[:4], separator)
+        position = counts[name] = counts.get(name, 0) + 1
+        found.append(Segment(line, name, position, delimiters, codec))
+        if len(line) > MOST_FIELDS and line.count(separator) > MOST_FIELDS:
+            raise Hl7Error("102", found[-1].location(), f"more than {MOST_FIELDS} fields")
+    return tuple(found)
 
 
-def _segment(line: str, counts: dict[str, int], delimiters: Delimiters, codec: str) -> Segment:
+@lru_cache(maxsize=1024)
+def _name(start: str, separator: str) -> str:
     # A line that is no segment (a broken note, for instance) must not get a patient's data into a place name.
-    name = line[:3] if _NAME.fullmatch(line[:3]) and line[3:4] in ("", delimiters.field) else NO_NAME
-    position = counts[name] = counts.get(name, 0) + 1
-    segment = Segment(line, name, position, delimiters, codec)
-    if line.count(delimiters.field) > MOST_FIELDS:
-        raise Hl7Error("102", segment.location(), f"more than {MOST_FIELDS} fields")
-    return segment
+    return start[:3] if _NAME.fullmatch(start[:3]) and start[3:4] in ("", separator) else NO_NAME
 
 
 def _nth(text: str, separator: str, number: int) -> str:

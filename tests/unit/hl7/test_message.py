@@ -83,10 +83,21 @@ def test_values_are_unescaped_after_splitting() -> None:
     assert obr.raw(3) == r"a\S\b^c\T\d&e\R\f"
 
 
-@pytest.mark.parametrize("terminator", [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b" \r", b"\r\x0c", b"\r \t\r"])
-def test_terminators_blank_lines_and_outer_blanks_do_not_matter(terminator: bytes) -> None:
+@pytest.mark.parametrize("terminator", [b"\r", b"\n", b"\r\n", b"\r\n\r\n", b"\r \t\r"])
+def test_terminators_and_blank_lines_do_not_matter(terminator: bytes) -> None:
     message = Message.read(b"\r\n" + ORDER.replace(b"\r", terminator) + b"  ")
     assert message.encode().encode("latin-1") == ORDER
+
+
+@pytest.mark.parametrize(("before", "after"), [(b"", b" "), (b" ", b""), (b"\x0c", b"\t "), (b"", b"\x1a")])
+def test_outer_blanks_of_a_line_are_kept_and_belong_to_no_field(before: bytes, after: bytes) -> None:
+    lines = ORDER.split(b"\r")[:-1]
+    outer = lines[0] + after + b"\r" + b"\r".join(before + line + after for line in lines[1:]) + b"\r"
+    message = Message.read(outer)
+    assert message.encode().encode("latin-1") == outer
+    assert [[each.raw(n) for n in range(30)] for each in message.segments] == [
+        [each.raw(n) for n in range(30)] for each in Message.read(ORDER).segments
+    ]
 
 
 def test_missing_last_terminator_is_no_loss() -> None:
