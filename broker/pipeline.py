@@ -42,7 +42,6 @@ from broker.spool.files import FileSpool, Known
 from broker.spool.model import ReceiptFacts, SpooledInstance
 from broker.worklist import find
 from broker.worklist import store as worklist
-from broker.worklist.memory import AnswerMemory
 from broker.worklist.viewer import registry_stations, viewer_of
 
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
@@ -62,7 +61,6 @@ class Flows:
         self._spool = spool
         self._clock = clock
         self._open = associations.OpenAssociations()
-        self._answers = AnswerMemory()
         self._intake = Intake(profile, database, registry, clock)
 
     # --- RIS -> worklist -----------------------------------------------------------------------------------------
@@ -152,7 +150,7 @@ class Flows:
         registry = self._registry.current()
         modality = registry.by_calling(association.request.calling_ae_title)
         viewer, stations = viewer_of(modality), registry_stations(registry)
-        result = yield from find.answers(self._database, request, viewer, stations, self._clock, memory=self._answers)
+        result = yield from find.answers(self._database, request, viewer, stations, self._clock)
         with self._database.write("associations") as tx:
             self._open.write(tx, association.id)
             worklist.record_query(tx, association.id, self._clock.now(), result)

@@ -33,6 +33,7 @@ from sqlmodel import Field, SQLModel
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.orders.model import PERFORMED, Origin, StepStatus
 from broker.worklist import rows, wildcards
+from broker.worklist.encoding import encoded_elements
 from broker.worklist.model import QueryResult, Viewer, WorklistItem
 from broker.worklist.narrowing import Narrowing, narrow, pool
 from broker.worklist.query import Query
@@ -236,7 +237,7 @@ def _values(order_id: int, item: WorklistItem) -> dict[str, object]:
         "status": item.status.value,
         "offered": int(item.status in OFFERED),
         "provenance": _provenance_text(item),
-        "encoded": item.encoded,
+        "encoded": encoded_elements(item),
     }
 
 

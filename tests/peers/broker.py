@@ -40,6 +40,7 @@ class Environment:
     name: str = "test"
     kind: str = "test"
     ae_title: str = "BROKER_TEST"
+    hl7_keys: str = ""  # TOML that follows the keys of [hl7]
     dicom_keys: str = ""  # TOML that follows the keys of [dicom]
     destinations: str = ""  # TOML, [[destinations]] and [[routes]]
     policy: str = 'unknown_callers = "reject"'
@@ -66,7 +67,7 @@ class Environment:
         self.profile.write_text(
             f'name = "{self.name}"\nkind = "{self.kind}"\nsite = "General Hospital"\ntimezone = "Europe/Berlin"\n'
             f'state = "state-{self.name}"\n{database}'
-            f'[hl7]\nhost = "127.0.0.1"\nport = {port["hl7"]}\n'
+            f'[hl7]\nhost = "127.0.0.1"\nport = {port["hl7"]}\n{self.hl7_keys}\n'
             f'[dicom]\nhost = "127.0.0.1"\nport = {port["dicom"]}\nae_title = "{self.ae_title}"\n'
             f"{self.dicom_keys}\n"
             f'[http]\nhost = "127.0.0.1"\nport = {port["http"]}\n'
