@@ -5,8 +5,10 @@ from contextlib import contextmanager
 
 import pytest
 
+from broker.environments.model import AcknowledgedBy
 from broker.errors import Unavailable
 from broker.inbox.model import ACCEPTED, NO_ANSWER, Arrival, Outcome
+from broker.intake import Answer
 from broker.listeners import mllp
 from hl7 import client
 from hl7.reply import Acknowledgement, read_acknowledgement
@@ -19,7 +21,7 @@ def message(accept: str = "", application: str = "", kind: str = "ORM^O01") -> b
 
 @contextmanager
 def listening(take: mllp.Take, clock: FakeClock) -> Iterator[int]:
-    server = mllp.listen("127.0.0.1", 0, take, clock)
+    server = mllp.listen("127.0.0.1", 0, take, lambda raw: b"RETRIES" in raw, clock)
     port = server.start()
     try:
         yield port
@@ -28,7 +30,7 @@ def listening(take: mllp.Take, clock: FakeClock) -> Iterator[int]:
 
 
 def answer_to(raw: bytes, outcome: Outcome, clock: FakeClock) -> Acknowledgement:
-    with listening(lambda _raw, _arrival: outcome, clock) as port:
+    with listening(lambda _raw, _arrival, answer: answer(outcome, AcknowledgedBy.ACK), clock) as port:
         return read_acknowledgement(next(client.send("127.0.0.1", port, [raw], 5)))
 
 
@@ -66,9 +68,9 @@ def test_level_of_the_answer_is_the_one_asked_for(
 def test_taken_message_has_its_arrival(clock: FakeClock) -> None:
     seen: list[tuple[bytes, Arrival]] = []
 
-    def take(raw: bytes, arrival: Arrival) -> Outcome:
+    def take(raw: bytes, arrival: Arrival, answer: Answer) -> bytes | None:
         seen.append((raw, arrival))
-        return ACCEPTED
+        return answer(ACCEPTED, AcknowledgedBy.ACK)
 
     with listening(take, clock) as port:
         list(client.send("127.0.0.1", port, [message()], 5))
@@ -77,11 +79,24 @@ def test_taken_message_has_its_arrival(clock: FakeClock) -> None:
 
 
 def test_nothing_durable_means_no_answer(clock: FakeClock) -> None:
-    def take(_raw: bytes, _arrival: Arrival) -> Outcome:
-        raise Unavailable("the disk is full")
-
-    with listening(take, clock) as port, pytest.raises(ConnectionError):
+    with listening(_on_a_full_disk, clock) as port, pytest.raises(ConnectionError):
         list(client.send("127.0.0.1", port, [message()], 5))
+
+
+def test_a_sender_that_only_retries_after_a_reject_gets_one_when_nothing_is_durable(clock: FakeClock) -> None:
+    raw = message().replace(b"RIS", b"RETRIES")
+    with listening(_on_a_full_disk, clock) as port:
+        answer = read_acknowledgement(next(client.send("127.0.0.1", port, [raw], 5)))
+    assert (answer.code, answer.errors[0].code) == ("AR", "207")
+
+
+def test_a_warning_is_said_beside_the_acceptance(clock: FakeClock) -> None:
+    answer = answer_to(message(), Outcome("AA", text="a step has begun and stays"), clock)
+    assert (answer.code, answer.text, answer.errors) == ("AA", "a step has begun and stays", ())
+
+
+def _on_a_full_disk(_raw: bytes, _arrival: Arrival, _answer: Answer) -> bytes | None:
+    raise Unavailable("the disk is full")
 
 
 @pytest.mark.parametrize(
@@ -89,11 +104,11 @@ def test_nothing_durable_means_no_answer(clock: FakeClock) -> None:
     [(message(kind="ACK"), ACCEPTED), (message(), NO_ANSWER), (b"hello", Outcome("AR", "", "100", ""))],
 )
 def test_some_messages_get_no_answer(raw: bytes, outcome: Outcome, clock: FakeClock) -> None:
-    assert mllp.acknowledgement(raw, outcome, clock) is None
+    assert mllp.acknowledgement(raw, clock, outcome, AcknowledgedBy.ACK) is None
 
 
 def test_batch_is_answered_by_its_own_header(clock: FakeClock) -> None:
     batch = b"FHS|^~\\&|RIS|HOSP|B|R|20260131||||F1\rMSH|^~\\&|RIS|HOSP|B|R|2026||ORM^O01|M1|P|2.3.1\r"
-    answer = mllp.acknowledgement(batch, Outcome("AR", "", "200", "batches are not supported"), clock)
+    answer = mllp.acknowledgement(batch, clock, Outcome("AR", "", "200", "no batches"), AcknowledgedBy.ACK)
     assert answer is not None
     assert read_acknowledgement(answer).code == "AR"
