@@ -142,7 +142,7 @@ def _unsupported() -> Hl7Error:
 
 def _plain(name: str) -> str:
     """Return a set's name without the blanks and punctuation that senders vary, and without a leading `ISO` of 8859."""
-    plain = re.sub(r"[ _/.\-]", "", name).upper()
+    plain = re.sub(r"[\s_/.\-\0\x1a\x1c]", "", name).upper()
     return plain[3:] if plain.startswith("ISO8859") else plain
 
 
