@@ -13,6 +13,7 @@ NOUNS = {
     "modality": Noun("broker.cli.modality:group", "Modalities: their documents, revisions and bindings."),
     "rejection": Noun("broker.cli.rejection:group", "Refused associations, with the nearest known title."),
     "delivery": Noun("broker.cli.delivery:group", "Deliveries: what is owed to whom, and why it waits."),
+    "outbox": Noun("broker.cli.outbox:group", "Messages that tell other systems how orders stand."),
     "alert": Noun("broker.cli.alert:group", "Alerts: what a person must see."),
 }
 

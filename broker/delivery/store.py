@@ -10,6 +10,8 @@ from sqlmodel import Field, SQLModel, UniqueConstraint
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState, DestinationState
 from broker.delivery.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event, Park, well
+from broker.outbox import store as outbox
+from broker.outbox.store import AwaitedStudy
 from broker.spool import store as spool_store
 from broker.spool.model import SpooledInstance
 
@@ -54,6 +56,8 @@ class DestinationStateRow(SQLModel, table=True):
 
 _TABLE = table_of(DeliveryRow)
 _DESTINATIONS = table_of(DestinationStateRow)
+_INSTANCES = table_of(spool_store.InstanceRow)
+_STUDIES = 200  # Study Instance UIDs in one statement
 
 
 def owe(tx: Transaction, instance_id: str, destinations: Sequence[str], now: datetime) -> None:
@@ -240,6 +244,47 @@ def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
     waiting = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
     query = select(_TABLE.c.destination, func.min(_TABLE.c.created)).where(_TABLE.c.state.in_(waiting))
     return {row.destination: row[1] for row in tx.execute(query.group_by(_TABLE.c.destination))}
+
+
+def note_studies(tx: Transaction, receivers: Collection[str], limit: int = 1000) -> int:
+    """Have each receiver of status messages await the studies of what came since the last call; return how many came.
+
+    Every instance is a delivery from its receipt on, and their IDs grow, so that nothing is looked at twice.
+    """
+    seen = outbox.seen_deliveries(tx)
+    query = (
+        select(_TABLE.c.id, _INSTANCES.c.study_instance_uid, _INSTANCES.c.received)
+        .join(_INSTANCES, _INSTANCES.c.id == _TABLE.c.instance_id)
+        .where(_TABLE.c.id > seen)
+    )
+    rows = tx.execute(query.order_by(_TABLE.c.id).limit(limit)).all()
+    newest: dict[str, datetime] = {}
+    for row in (row for row in rows if row.study_instance_uid):
+        newest[row.study_instance_uid] = max(row.received, newest.get(row.study_instance_uid, row.received))
+    if rows:
+        outbox.note_studies(tx, receivers, newest, rows[-1].id)
+    return len(rows)
+
+
+def settled_studies(
+    tx: Transaction, receiver: str, quiet_since: datetime, now: datetime, limit: int
+) -> list[AwaitedStudy]:
+    """Return studies that the receiver awaits, that got nothing since `quiet_since`, and of which all is delivered."""
+    awaited = outbox.awaited_studies(tx, receiver, quiet_since, now)
+    settled: list[AwaitedStudy] = []
+    for start in range(0, len(awaited), _STUDIES):
+        batch = awaited[start : start + _STUDIES]
+        owed = _unfinished(tx, [study.study_instance_uid for study in batch])
+        settled += [study for study in batch if study.study_instance_uid not in owed]
+        if len(settled) >= limit:
+            break
+    return settled[:limit]
+
+
+def _unfinished(tx: Transaction, study_instance_uids: Sequence[str]) -> set[str]:
+    query = select(_INSTANCES.c.study_instance_uid).join(_TABLE, _TABLE.c.instance_id == _INSTANCES.c.id)
+    of_these = _INSTANCES.c.study_instance_uid.in_(study_instance_uids)
+    return set(tx.execute(query.where(of_these, _TABLE.c.state != DeliveryState.DELIVERED.value).distinct()).scalars())
 
 
 def _owed(instance_id: str, destination: str, now: datetime) -> dict[str, object]:

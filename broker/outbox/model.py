@@ -1,0 +1,45 @@
+"""The values of an outgoing message, and its states."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from broker.environments.model import OrderEvent
+
+
+class OutboxState(StrEnum):
+    """How one message owed to one receiver stands; who acts next."""
+
+    WAITING = "waiting"  # machine, when due and when nothing before it waits
+    SENDING = "sending"  # machine, until the lease ends
+    DELIVERED = "delivered"  # nobody
+    PARKED = "parked"  # a person: the receiver does not accept it; what follows goes on
+    DISCARDED = "discarded"  # nobody: a person decided that it is not to be sent
+
+
+OPEN = (OutboxState.WAITING, OutboxState.SENDING)
+"""What the machine still has to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxMessage:
+    """One message owed to one receiver. The body says what was true when it was owed and is never built anew."""
+
+    id: int
+    receiver: str
+    event: OrderEvent
+    order_id: int
+    step_ids: tuple[str, ...]  # the steps it tells of; empty means all of the order
+    generation: int  # the order's, raised by each cancel
+    turn: int  # how often this event was told of these steps before, with another one in between
+    control_id: str  # MSH-10, the same at every try
+    body: bytes
+    state: OutboxState
+    tries: int
+    due: datetime
+    created: datetime
+    code: str  # MSA-1 of the last answer
+    reason: str  # in words: why parked, or the last failure
+    lease: str = ""  # fencing token of who is sending
+    lease_ends: datetime | None = None
+    finished: datetime | None = None

@@ -1,0 +1,409 @@
+"""The outbox_message, outbox_study and outbox_mark tables: leases, fencing, order, and what was told already.
+
+Every change is guarded by the state, or by the token, that it expects.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import BigInteger, Index, Row, Text, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlmodel import Field, SQLModel, UniqueConstraint
+
+from broker.database import Transaction, UtcDateTime, table_of
+from broker.environments.model import OrderEvent, Receiver
+from broker.identifiers import new_id
+from broker.orders.model import StoredOrder
+from broker.outbox import messages
+from broker.outbox.messages import Told
+from broker.outbox.model import OPEN, OutboxMessage, OutboxState
+from broker.outbox.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event
+
+_CONTROL_ID = 20  # characters of MSH-10 (2.3.1)
+_STEPS = "\\"  # no ID has a backslash (PS3.5 6.2)
+_STATUS = tuple(event.value for event in OrderEvent if event is not OrderEvent.IMAGES_AVAILABLE)
+
+
+class OutboxMessageRow(SQLModel, table=True):
+    """One message owed to one receiver."""
+
+    __tablename__ = "outbox_message"
+    __table_args__ = (
+        UniqueConstraint("receiver", "order_id", "event", "steps", "generation", "turn", name="uq_outbox_message_told"),
+        Index("ix_outbox_message_receiver", "receiver", "state", "id"),
+        Index("ix_outbox_message_state", "state", "id"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    receiver: str
+    event: str
+    order_id: int = Field(index=True)
+    steps: str
+    generation: int
+    turn: int
+    control_id: str = Field(max_length=_CONTROL_ID, unique=True)
+    body: bytes
+    state: str
+    tries: int
+    due: datetime = Field(sa_type=UtcDateTime)
+    created: datetime = Field(sa_type=UtcDateTime)
+    code: str
+    reason: str = Field(sa_type=Text)
+    lease: str
+    lease_ends: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+class OutboxStudyRow(SQLModel, table=True):
+    """One study of which a receiver is to be told once its images are available."""
+
+    __tablename__ = "outbox_study"
+    __table_args__ = (Index("ix_outbox_study_newest", "receiver", "newest"),)
+
+    receiver: str = Field(primary_key=True)
+    study_instance_uid: str = Field(primary_key=True)
+    newest: datetime = Field(sa_type=UtcDateTime)  # receipt of an instance
+    due: datetime = Field(sa_type=UtcDateTime)  # not looked at before
+
+
+class OutboxMarkRow(SQLModel, table=True):
+    """Up to where the deliveries were looked at for studies."""
+
+    __tablename__ = "outbox_mark"
+
+    name: str = Field(primary_key=True)
+    value: int = Field(sa_type=BigInteger)
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitedStudy:
+    """A study of which a receiver is to be told, and when its newest instance came."""
+
+    receiver: str
+    study_instance_uid: str
+    newest: datetime
+
+
+_TABLE = table_of(OutboxMessageRow)
+_STUDIES = table_of(OutboxStudyRow)
+_MARKS = table_of(OutboxMarkRow)
+_DELIVERIES = "deliveries"
+
+
+# --- owing -------------------------------------------------------------------------------------------------------
+
+
+def owe(  # noqa: PLR0917 - what happened, in all its parts
+    tx: Transaction,
+    receivers: Iterable[Receiver],
+    order: StoredOrder,
+    event: OrderEvent,
+    step_ids: Sequence[str],
+    now: datetime,
+) -> int:
+    """Owe a message to each receiver that wants this event; return how many were owed.
+
+    No steps means all of the order. The same is told twice only where something else was told in between: a step
+    that was started, discontinued and is started again.
+    """
+    steps = _steps_key(order, step_ids)
+    told = Told(order, event, _step_ids(steps), now)
+    owed = 0
+    for receiver in (each for each in receivers if event in each.events):
+        turn = _turn(tx, receiver.name, told, steps)
+        if turn is not None:
+            owed += _insert(tx, receiver, told, steps, turn)
+    return owed
+
+
+def _insert(tx: Transaction, receiver: Receiver, told: Told, steps: str, turn: int) -> int:
+    control_id = new_id(told.at)[:_CONTROL_ID]
+    row = {
+        "receiver": receiver.name,
+        "event": told.event.value,
+        "order_id": told.order.id,
+        "steps": steps,
+        "generation": told.order.generation,
+        "turn": turn,
+        "control_id": control_id,
+        "body": messages.build(receiver, told, control_id),
+        "state": OutboxState.WAITING.value,
+        "tries": 0,
+        "due": told.at,
+        "created": told.at,
+        "code": "",
+        "reason": "",
+        "lease": "",
+    }
+    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
+    return tx.execute(dialect.insert(_TABLE).values(row).on_conflict_do_nothing()).rowcount
+
+
+def _turn(tx: Transaction, receiver: str, told: Told, steps: str) -> int | None:
+    """Return how often this was told before, or None where the receiver knows it."""
+    events = [told.event.value] if told.event is OrderEvent.IMAGES_AVAILABLE else _STATUS
+    query = select(_TABLE.c.event).where(
+        _TABLE.c.receiver == receiver,
+        _TABLE.c.order_id == told.order.id,
+        _TABLE.c.steps == steps,
+        _TABLE.c.generation == told.order.generation,
+        _TABLE.c.event.in_(events),
+    )
+    before = tx.execute(query.order_by(_TABLE.c.id)).scalars().all()
+    if before and before[-1] == told.event.value:
+        return None
+    return before.count(told.event.value)
+
+
+def _steps_key(order: StoredOrder, step_ids: Sequence[str]) -> str:
+    known = [step.scheduled_procedure_step_id for step in order.order.steps]
+    named = [step_id for step_id in known if step_id in step_ids]
+    return "" if not step_ids or named == known else _STEPS.join(named or sorted(step_ids))
+
+
+def _step_ids(steps: str) -> tuple[str, ...]:
+    return tuple(steps.split(_STEPS)) if steps else ()
+
+
+# --- sending -----------------------------------------------------------------------------------------------------
+
+
+def has_due(tx: Transaction, receiver: str, now: datetime) -> bool:
+    """Tell whether a lease would find something."""
+    first = tx.execute(_open(receiver).limit(1)).first()
+    return first is not None and _is_free(first, now)
+
+
+def lease(
+    tx: Transaction, receiver: str, now: datetime, limit: int, *, token: str, lease_seconds: float
+) -> list[OutboxMessage]:
+    """Lease up to `limit` messages in the order in which they were owed; none while the first is not due, or sent."""
+    ids: list[int] = []
+    for row in tx.execute(_open(receiver).limit(limit)):
+        if not _is_free(row, now):
+            break
+        ids.append(row.id)
+    ends = now + timedelta(seconds=lease_seconds)
+    leased = _next(OutboxState.WAITING, Event.LEASED)
+    tx.execute(
+        update(_TABLE).where(_TABLE.c.id.in_(ids), *_open_states()).values(state=leased, lease=token, lease_ends=ends)
+    )
+    query = select(_TABLE).where(_TABLE.c.lease == token, _TABLE.c.id.in_(ids)).order_by(_TABLE.c.id)
+    return [_value(row) for row in tx.execute(query)]
+
+
+def finish(  # noqa: PLR0917 - one outcome in all its parts
+    tx: Transaction, message_id: int, token: str, decision: Decision, code: str, now: datetime
+) -> bool:
+    """Record what became of a leased message; tell False, and change nothing, when the lease is another's by now.
+
+    The receiver's own words are kept behind the reason, here and nowhere else.
+    """
+    said = f"; it says: {decision.said}" if decision.said else ""
+    values: dict[str, object] = {
+        "state": _next(OutboxState.SENDING, EVENT_OF[type(decision)]),
+        "tries": _TABLE.c.tries + 1,
+        "code": code,
+        "reason": f"{decision.reason}{said}".removeprefix("; "),
+        "lease": "",
+        "lease_ends": None,
+    }
+    if isinstance(decision, Again):
+        values["due"] = decision.due
+    if isinstance(decision, Delivered):
+        values["finished"] = now
+    statement = update(_TABLE).where(_TABLE.c.id == message_id, *_held_by(token)).values(values)
+    return tx.execute(statement).rowcount == 1
+
+
+def renew(tx: Transaction, token: str, until: datetime) -> None:
+    """Extend the lease on all that is still to be sent under this token."""
+    tx.execute(update(_TABLE).where(*_held_by(token)).values(lease_ends=until))
+
+
+def release(tx: Transaction, token: str) -> None:
+    """Give back what was not sent; no try is counted."""
+    tx.execute(_released().where(*_held_by(token)))
+
+
+def release_all(tx: Transaction) -> int:
+    """Give back every lease, as the only process that sends does at its start; return how many there were."""
+    return tx.execute(_released().where(_TABLE.c.state == OutboxState.SENDING.value)).rowcount
+
+
+# --- for people --------------------------------------------------------------------------------------------------
+
+
+def messages_of(tx: Transaction, state: OutboxState | None = None, limit: int = 1000) -> list[OutboxMessage]:
+    """Return messages, newest first, of one state or of all."""
+    query = select(_TABLE).order_by(_TABLE.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(_TABLE.c.state == state.value)
+    return [_value(row) for row in tx.execute(query)]
+
+
+def of_order(tx: Transaction, order_id: int) -> list[OutboxMessage]:
+    """Return every message of an order, oldest first."""
+    query = select(_TABLE).where(_TABLE.c.order_id == order_id).order_by(_TABLE.c.id)
+    return [_value(row) for row in tx.execute(query)]
+
+
+def find(tx: Transaction, message_id: int) -> OutboxMessage | None:
+    """Return one message."""
+    row = tx.execute(select(_TABLE).where(_TABLE.c.id == message_id)).first()
+    return None if row is None else _value(row)
+
+
+def overtaken_by(tx: Transaction, message: OutboxMessage) -> int | None:
+    """Return the ID of a later message to the same receiver about the same steps that it has; None without any.
+
+    Sending the older one after it would put the receiver back.
+    """
+    later = (
+        _TABLE.c.receiver == message.receiver,
+        _TABLE.c.order_id == message.order_id,
+        _TABLE.c.id > message.id,
+        _TABLE.c.state == OutboxState.DELIVERED.value,
+    )
+    steps = set(message.step_ids)
+    for row in tx.execute(select(_TABLE.c.id, _TABLE.c.steps).where(*later).order_by(_TABLE.c.id)):
+        if not steps or not row.steps or steps.intersection(_step_ids(row.steps)):
+            return int(row.id)
+    return None
+
+
+def retry(tx: Transaction, message_id: int, now: datetime) -> bool:
+    """Make a message due at once, with its tries forgotten; tell whether its state allowed that."""
+    return _by_person(tx, message_id, Event.RETRIED, {"due": now, "tries": 0})
+
+
+def discard(tx: Transaction, message_id: int, reason: str, now: datetime) -> bool:
+    """Do not send a message; tell whether its state allowed that."""
+    return _by_person(tx, message_id, Event.DISCARDED, {"reason": reason, "finished": now})
+
+
+def counts(tx: Transaction) -> dict[tuple[str, OutboxState], int]:
+    """Return how many messages there are by receiver and state."""
+    query = select(_TABLE.c.receiver, _TABLE.c.state, func.count()).group_by(_TABLE.c.receiver, _TABLE.c.state)
+    return {(name, OutboxState(state)): int(count) for name, state, count in tx.execute(query)}
+
+
+def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
+    """Return by receiver since when the oldest message that the machine owes has been waiting."""
+    query = select(_TABLE.c.receiver, func.min(_TABLE.c.created)).where(*_open_states())
+    return {row.receiver: row[1] for row in tx.execute(query.group_by(_TABLE.c.receiver))}
+
+
+# --- studies whose images are to be told of ----------------------------------------------------------------------
+
+
+def seen_deliveries(tx: Transaction) -> int:
+    """Return up to which delivery the studies were noted; 0 before the first."""
+    return tx.execute(select(_MARKS.c.value).where(_MARKS.c.name == _DELIVERIES)).scalar() or 0
+
+
+def note_studies(tx: Transaction, receivers: Collection[str], newest: Mapping[str, datetime], seen: int) -> None:
+    """Await each study for each receiver, and move the mark on to the delivery `seen`."""
+    for receiver in receivers:
+        for study_instance_uid, received in newest.items():
+            _await(tx, receiver, study_instance_uid, received)
+    if tx.execute(update(_MARKS).where(_MARKS.c.name == _DELIVERIES).values(value=seen)).rowcount == 0:
+        tx.execute(insert(_MARKS).values(name=_DELIVERIES, value=seen))
+
+
+def awaited_studies(tx: Transaction, receiver: str, quiet_since: datetime, now: datetime) -> list[AwaitedStudy]:
+    """Return the studies that a receiver waits for and that got nothing since `quiet_since`, longest quiet first."""
+    ripe = (_STUDIES.c.receiver == receiver, _STUDIES.c.newest <= quiet_since, _STUDIES.c.due <= now)
+    query = select(_STUDIES).where(*ripe).order_by(_STUDIES.c.newest, _STUDIES.c.study_instance_uid)
+    return [AwaitedStudy(row.receiver, row.study_instance_uid, row.newest) for row in tx.execute(query)]
+
+
+def ask_later(tx: Transaction, study: AwaitedStudy, due: datetime) -> None:
+    """Do not look at a study before `due`."""
+    tx.execute(update(_STUDIES).where(*_study(study.receiver, study.study_instance_uid)).values(due=due))
+
+
+def forget_study(tx: Transaction, study: AwaitedStudy) -> None:
+    """Await a study no longer."""
+    tx.execute(delete(_STUDIES).where(*_study(study.receiver, study.study_instance_uid)))
+
+
+def _await(tx: Transaction, receiver: str, study_instance_uid: str, received: datetime) -> None:
+    row = tx.execute(select(_STUDIES.c.newest).where(*_study(receiver, study_instance_uid))).first()
+    if row is None:
+        tx.execute(
+            insert(_STUDIES).values(
+                receiver=receiver, study_instance_uid=study_instance_uid, newest=received, due=received
+            )
+        )
+    elif row.newest < received:
+        tx.execute(update(_STUDIES).where(*_study(receiver, study_instance_uid)).values(newest=received))
+
+
+def _study(receiver: str, study_instance_uid: str) -> tuple[Any, ...]:
+    return (_STUDIES.c.receiver == receiver, _STUDIES.c.study_instance_uid == study_instance_uid)
+
+
+# --- parts of statements -----------------------------------------------------------------------------------------
+
+
+def _open(receiver: str) -> Any:
+    columns = (_TABLE.c.id, _TABLE.c.state, _TABLE.c.due, _TABLE.c.lease_ends)
+    return select(*columns).where(_TABLE.c.receiver == receiver, *_open_states()).order_by(_TABLE.c.id)
+
+
+def _open_states() -> tuple[Any, ...]:
+    return (_TABLE.c.state.in_([state.value for state in OPEN]),)
+
+
+def _is_free(row: Row[Any], now: datetime) -> bool:
+    """Tell whether a row may be leased: due, or leased by one whose time is over."""
+    if row.state == OutboxState.SENDING.value:
+        return bool(row.lease_ends <= now)
+    return bool(row.due <= now)
+
+
+def _released() -> Any:
+    return update(_TABLE).values(state=_next(OutboxState.SENDING, Event.RELEASED), lease="", lease_ends=None)
+
+
+def _held_by(token: str) -> tuple[Any, ...]:
+    # The fencing token: whoever lost the lease no longer holds the row.
+    return (_TABLE.c.lease == token, _TABLE.c.state == OutboxState.SENDING.value)
+
+
+def _by_person(tx: Transaction, message_id: int, event: Event, values: Mapping[str, object]) -> bool:
+    for before in (state for state, moved_by in NEXT if moved_by is event):
+        here = (_TABLE.c.id == message_id, _TABLE.c.state == before.value)
+        if tx.execute(update(_TABLE).where(*here).values(state=_next(before, event), **values)).rowcount:
+            return True
+    return False
+
+
+def _next(state: OutboxState, event: Event) -> str:
+    return NEXT[state, event].value
+
+
+def _value(row: Row[Any]) -> OutboxMessage:
+    return OutboxMessage(
+        id=row.id,
+        receiver=row.receiver,
+        event=OrderEvent(row.event),
+        order_id=row.order_id,
+        step_ids=_step_ids(row.steps),
+        generation=row.generation,
+        turn=row.turn,
+        control_id=row.control_id,
+        body=row.body,
+        state=OutboxState(row.state),
+        tries=row.tries,
+        due=row.due,
+        created=row.created,
+        code=row.code,
+        reason=row.reason,
+        lease=row.lease,
+        lease_ends=row.lease_ends,
+        finished=row.finished,
+    )
