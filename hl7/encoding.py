@@ -146,23 +146,25 @@ def _layout(content: str, sequence: str) -> str:
 
 def escape(text: str, delimiters: Delimiters) -> str:
     """Return text that may stand in a leaf: delimiters and controls as escape sequences, or blank where none exist."""
-    if text.isalnum():
-        return text
-    mark = delimiters.escape
+    special, names = _special(delimiters)
+    return special.sub(lambda found: _escaped(found[0], names.get(found[0]), delimiters.escape), text)
+
+
+@lru_cache(maxsize=64)
+def _special(delimiters: Delimiters) -> tuple[re.Pattern[str], dict[str, str]]:
     names = {
         delimiters.field: "F",
         delimiters.component: "S",
         delimiters.subcomponent: "T",
         delimiters.repetition: "R",
-        mark: "E",
+        delimiters.escape: "E",
         delimiters.truncation: "P",
     }
-    return "".join(_escaped(character, names.get(character), mark) for character in text)
+    names.pop("", None)
+    return re.compile(f"[{re.escape(''.join(names))}\\x00-\\x1f\\x7f]"), names
 
 
 def _escaped(character: str, name: str | None, mark: str) -> str:
-    if name is None and (character >= " " and character != "\x7f"):
-        return character
     if not mark:
         return " "
     if character == "\n":

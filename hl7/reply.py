@@ -1,12 +1,13 @@
 """Acknowledgements: built from the header that they answer, and read by clients. Decides no code."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from hl7.encoding import Delimiters, codecs_of, escape
 from hl7.errors import Hl7Error
 from hl7.header import Header
 from hl7.message import Message, Segment
+from hl7.writing import Writer, version_of
 
 # Table 0357, message error condition codes.
 ERROR_NAMES = {
@@ -24,7 +25,7 @@ ERROR_NAMES = {
     "206": "Application record locked",
     "207": "Application internal error",
 }
-_STRUCTURED_TYPE = (2, 4)  # from here on MSH-9 has a third component
+STRUCTURED_TYPE = (2, 4)  # from here on MSH-9 has a third component
 _LOCATED_ERRORS = (2, 5)  # from here on ERR has a place of its own for location, code and text
 
 
@@ -39,6 +40,16 @@ class ReplyError:
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What MSA and ERR say: MSA-1, the error, MSA-3 where it is not the error's text, and warnings."""
+
+    code: str
+    error: ReplyError | None
+    text: str
+    warnings: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """An answer as its receiver sees it: MSA-1, MSA-2, MSA-3 and what ERR says."""
 
@@ -49,25 +60,25 @@ class Acknowledgement:
 
 
 def acknowledge(
-    header: Header, code: str, now: datetime, control_id: str, error: ReplyError | None = None, *, text: str = ""
+    header: Header,
+    code: str,
+    now: datetime,
+    control_id: str,
+    error: ReplyError | None = None,
+    *,
+    text: str = "",
+    warnings: Sequence[str] = (),
 ) -> bytes:
     """Return the acknowledgement of the message with this header (2.9.2).
 
-    `code` is MSA-1, `control_id` our own MSH-10. MSA-2 and the fields that are sent back are the sender's own bytes.
-    `text` is MSA-3, where empty the error's text. MSH-18 is left out when it is a set that we cannot write.
+    `code` is MSA-1 at either level, `control_id` our own MSH-10. MSA-2 and the fields that are sent back are the
+    sender's own bytes. `text` is MSA-3, where empty the error's text, else the warnings. Each of `warnings` is an ERR
+    of severity W, which there is from 2.5 on. MSH-18 is left out when it is a set that we cannot write.
     """
-    delimiters = header.delimiters.completed()
-    codec, character_set = _character_set(header)
-    write = _Writer(delimiters, codec)
-    segments = [
-        _msh(header, write, now, control_id, character_set),
-        write.segment(
-            b"MSA", write.leaf(code), header.control_id_raw, write.leaf(text or (error.text if error else ""))
-        ),
-    ]
-    if error is not None:
-        segments.append(_err(error, write, _version(header.version) >= _LOCATED_ERRORS))
-    return b"".join(segment + b"\r" for segment in segments)
+    write = Writer(header)
+    return msh(header, write, now, control_id, _message_type(header, write)) + b"".join(
+        verdict_segments(header, write, Verdict(code, error, text, warnings))
+    )
 
 
 def read_acknowledgement(raw: bytes) -> Acknowledgement:
@@ -80,66 +91,79 @@ def read_acknowledgement(raw: bytes) -> Acknowledgement:
     return Acknowledgement(msa.get(1).strip(), msa.raw(2), msa.get(3), errors)
 
 
-class _Writer:
-    """Puts texts into segments by one message's delimiters and codec."""
-
-    def __init__(self, delimiters: Delimiters, codec: str) -> None:
-        self.delimiters = delimiters
-        self._codec = codec
-        self.separator = delimiters.field.encode("ascii")
-
-    def leaf(self, text: str) -> bytes:
-        return escape(text, self.delimiters).encode(self._codec, errors="replace")
-
-    def joined(self, separator: str, *texts: str) -> bytes:
-        return separator.encode("ascii").join(self.leaf(text) for text in texts)
-
-    def segment(self, *fields: bytes) -> bytes:
-        text = self.separator.join(fields).rstrip(self.separator)
-        # What we send back may end in FS: with the terminator after it, it would look like the end of the frame.
-        return text + self.separator if text.endswith(b"\x1c") else text
-
-
-def _msh(header: Header, write: _Writer, now: datetime, control_id: str, character_set: bytes) -> bytes:
-    delimiters = write.delimiters
+def msh(header: Header, write: Writer, now: datetime, control_id: str, message_type: bytes) -> bytes:
+    """Return MSH of an answer: the applications change sides, processing identifier and version stay (2.9.2.1)."""
+    raw = header.raw
     return write.segment(
         b"MSH",
-        delimiters.encoding_characters.encode("ascii"),
-        *(header.raw(number) for number in (5, 6, 3, 4)),
-        now.strftime("%Y%m%d%H%M%S%z").encode("ascii"),
+        write.delimiters.encoding_characters.encode("ascii"),
+        raw(5),
+        raw(6),
+        raw(3),
+        raw(4),
+        _instant(now),
         b"",
-        _message_type(header, write),
+        message_type,
         write.leaf(control_id),
-        header.raw(11),
-        header.raw(12),
-        *(b"",) * 5,
-        character_set,
+        raw(11),
+        raw(12),
+        b"",
+        b"",
+        b"",
+        b"",
+        b"",
+        write.character_set,
     )
 
 
-def _message_type(header: Header, write: _Writer) -> bytes:
+def verdict_segments(header: Header, write: Writer, verdict: Verdict) -> list[bytes]:
+    """Return MSA, and ERR for the error and for each warning."""
+    error, warnings = verdict.error, verdict.warnings
+    said = verdict.text or (error.text if error else "; ".join(warnings))
+    msa = write.segment(b"MSA", write.leaf(verdict.code), header.control_id_raw, write.leaf(said))
+    if error is None and not warnings:
+        return [msa]
+    if version_of(header) >= _LOCATED_ERRORS:
+        errors = [error] if error else []
+        errors += [ReplyError("0", text=warning, severity="W") for warning in warnings]
+        return [msa, *(_located_err(each, write) for each in errors)]
+    # Before 2.5, ERR has no severity: one beside AA would look like an error, so MSA-3 alone has the warnings.
+    return [msa, _coded_err(error, write)] if error else [msa]
+
+
+def _instant(now: datetime) -> bytes:
+    return now.strftime("%Y%m%d%H%M%S%z").encode("ascii")
+
+
+def _message_type(header: Header, write: Writer) -> bytes:
     if not header.trigger:
         return b"ACK"
-    parts = ("ACK", header.trigger, "ACK") if _version(header.version) >= _STRUCTURED_TYPE else ("ACK", header.trigger)
-    return write.delimiters.component.encode("ascii").join(part.encode("latin-1") for part in parts)
+    parts = ("ACK", header.trigger, "ACK") if version_of(header) >= STRUCTURED_TYPE else ("ACK", header.trigger)
+    return write.delimiters.component.join(parts).encode("latin-1")
 
 
-def _err(error: ReplyError, write: _Writer, located: bool) -> bytes:
-    name = ERROR_NAMES.get(error.code, "")
+def _coded_err(error: ReplyError, write: Writer) -> bytes:
+    """Return ERR up to 2.4: one field of segment, sequence, field and code."""
     place = error.location.split("^") if error.location else []
-    if not located:
-        coded = write.joined(write.delimiters.subcomponent, error.code, name, "HL70357")
-        where = write.joined(write.delimiters.component, *[*place, "", "", ""][:3])
-        return write.segment(b"ERR", where + write.delimiters.component.encode("ascii") + coded)
-    # ERL has the repetition between field and component (chapter 2A).
+    name = ERROR_NAMES.get(error.code, "")
+    coded = write.joined(write.delimiters.subcomponent, error.code, name, "HL70357")
+    where = write.components(*[*place, "", "", ""][:3])
+    return write.segment(b"ERR", where + write.delimiters.component.encode("ascii") + coded)
+
+
+def _located_err(error: ReplyError, write: Writer) -> bytes:
+    """Return ERR from 2.5 on. ERL has the repetition between field and component (chapter 2A)."""
+    place = error.location.split("^") if error.location else []
     full = [*place[:3], "1", place[3]] if len(place) > 3 else place
     return write.segment(
         b"ERR",
         b"",
-        write.joined(write.delimiters.component, *full),
-        write.joined(write.delimiters.component, error.code, name, "HL70357"),
+        write.components(*full),
+        write.components(error.code, ERROR_NAMES.get(error.code, ""), "HL70357"),
         write.leaf(error.severity),
-        *(b"",) * 3,
+        b"",
+        b"",
+        b"",
         write.leaf(error.text),
     )
 
@@ -155,18 +179,3 @@ def _errors(err: Segment) -> list[ReplyError]:
         code, text = (err.get(1, 4, part, repetition) for part in (1, 2))
         found.append(ReplyError(code, "^".join(place).rstrip("^"), text))
     return found
-
-
-def _character_set(header: Header) -> tuple[str, bytes]:
-    try:
-        codecs = codecs_of(header.character_set, header.delimiters.repetition, ())
-    except Hl7Error:
-        return "ascii", b""
-    # We read 8859/1 as Windows-1252 too, but write only what it has.
-    return "latin-1" if "latin-1" in codecs else codecs[0], header.raw(18)
-
-
-def _version(version: str) -> tuple[int, ...]:
-    """Return "2.3.1" as (2, 3, 1); what is no version counts as the oldest."""
-    parts = version.split(".")
-    return tuple(int(part) for part in parts) if all(p.isascii() and p.isdigit() and len(p) < 4 for p in parts) else ()

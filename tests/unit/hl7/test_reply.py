@@ -112,9 +112,43 @@ def test_missing_encoding_characters_are_completed(msh_2: bytes) -> None:
 def test_text_is_written_in_the_senders_set_where_that_has_it() -> None:
     assert "übel".encode() in acknowledge(header_of(OMI), "AE", NOW, "B", text="übel")
     assert "übel".encode("latin-1") in acknowledge(header_of(ORDER), "AE", NOW, "B", text="übel")
-    assert b"\x8c" not in acknowledge(header_of(ORDER), "AE", NOW, "B", text="Œ")
+    japanese = header_of(ORDER.replace(b"8859/1", b"~ISO IR87"))
+    assert acknowledge(japanese, "AE", NOW, "B", text="山").endswith(b"|\x1b$B;3\x1b(B\r")
+
+
+def test_character_that_the_senders_set_does_not_have_is_spelt_out() -> None:
+    assert acknowledge(header_of(ORDER), "AE", NOW, "B", text="Œ").endswith(b"|U+0152\r")
     undeclared = header_of(ORDER.replace(b"8859/1", b""))
-    assert acknowledge(undeclared, "AE", NOW, "B", text="übel").endswith(b"|?bel\r")
+    assert acknowledge(undeclared, "AE", NOW, "B", text="übel").endswith(b"|U+00FCbel\r")
+
+
+def test_warnings_have_a_segment_each_from_2_5_on_and_the_text_alone_before() -> None:
+    warnings = ("taken, but older than what is known", "canceled before it was ordered")
+    later = acknowledge(header_of(OMI), "AA", NOW, "B", warnings=warnings)
+    assert later.split(b"\r", 1)[1] == (
+        b"MSA|AA|MSG0002|taken, but older than what is known; canceled before it was ordered\r"
+        b"ERR|||0^Message accepted^HL70357|W||||taken, but older than what is known\r"
+        b"ERR|||0^Message accepted^HL70357|W||||canceled before it was ordered\r"
+    )
+    assert [error.severity for error in read_acknowledgement(later).errors] == ["W", "W"]
+    earlier = acknowledge(header_of(ORDER), "AA", NOW, "B", warnings=warnings[:1])
+    assert earlier.endswith(b"\rMSA|AA|MSG0001|taken, but older than what is known\r")
+
+
+def test_error_and_warning_stand_beside_each_other() -> None:
+    error = ReplyError("101", "PID^1^3", "missing")
+    later = read_acknowledgement(acknowledge(header_of(OMI), "AE", NOW, "B", error, warnings=("and more",)))
+    assert [(each.code, each.severity, each.text) for each in later.errors] == [
+        ("101", "E", "missing"),
+        ("0", "W", "and more"),
+    ]
+    earlier = acknowledge(header_of(ORDER), "AE", NOW, "B", error, warnings=("and more",))
+    assert earlier.count(b"ERR|") == 1
+
+
+@pytest.mark.parametrize("code", ["CA", "CE", "CR"])
+def test_accept_level_is_written_like_any_other(code: str) -> None:
+    assert read_acknowledgement(acknowledge(header_of(ORDER), code, NOW, "B")).code == code
 
 
 def test_character_set_we_cannot_write_is_not_claimed() -> None:
