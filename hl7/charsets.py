@@ -155,7 +155,10 @@ def decode(payload: bytes, codecs: tuple[str, ...], escape: str) -> tuple[str, s
     `escape` is the delimiter within which a switch may be spelt out. Raises Hl7Error 102 at MSH-18 when the bytes
     are not of the declared set.
     """
-    for codec in _with_switching(payload, codecs, escape):
+    codecs = _with_switching(payload, codecs, escape)
+    if payload.isascii() and b"\x1b" not in payload and not codecs[0].startswith(_SWITCHING):
+        return payload.decode("ascii"), codecs[0]  # what all of them would say, ten times as fast
+    for codec in codecs:
         try:
             return decoded(payload, codec, escape), codec
         except UnicodeDecodeError:
