@@ -1,120 +1,149 @@
-"""Where each attribute of an order is read from, as data: ordered sources, first valued one wins. Reads no message."""
+"""Where each attribute of an order is read from, as values: ordered sources, first valued one wins. Reads no message.
 
+The files that say so are read by `mapping_file`; what a form does to a field's text stands in `messages/forms.py`.
+"""
+
+import dataclasses
 import re
 from collections.abc import Mapping as Map
-from dataclasses import dataclass, field
-from enum import Enum, auto
+from dataclasses import dataclass
+from enum import StrEnum
+
+from broker.orders.model import Origin
+
+_PATH = re.compile(
+    r"(?P<segment>[A-Z][A-Z0-9]{2})-(?P<field>[1-9]\d{0,2})"
+    r"(?:\.(?P<component>[1-9]\d{0,2}))?(?:\.(?P<subcomponent>[1-9]\d{0,2}))?(?:\[(?P<repetition>[1-9]\d{0,2})\])?"
+)
+
+_NUMBERS = ("field", "component", "subcomponent", "repetition")
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A place in a message: segment, field, component, subcomponent, counted from 1."""
+    """A place in a message: segment, field, component, subcomponent, repetition, counted from 1.
+
+    With a `table`, it has a value only where the table holds the field's code: the value is then the table's.
+    """
 
     segment: str
     field: int
     component: int = 1
     subcomponent: int = 1
+    repetition: int = 1
+    table: Map[str, str] | None = None
+    origin: Origin = dataclasses.field(init=False, compare=False)  # of what is found there as it stands
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "origin", Origin(self.path))
+
+    @property
+    def path(self) -> str:
+        """The source as a mapping file writes it, e.g. "ORC-7.4" or "PID-3[2]"."""
+        component = f".{self.component}" if (self.component, self.subcomponent) != (1, 1) else ""
+        subcomponent = f".{self.subcomponent}" if self.subcomponent != 1 else ""
+        repetition = f"[{self.repetition}]" if self.repetition != 1 else ""
+        return f"{self.segment}-{self.field}{component}{subcomponent}{repetition}"
 
 
-class Form(Enum):
-    """What a field's text becomes."""
+def source(path: str, table: Map[str, str] | None = None) -> Source:
+    """Return the source of a text `SEG-field[.component[.subcomponent]]`, a repetition in brackets: "PID-3.4[2]".
 
-    SHORT = auto()  # SH
-    LONG = auto()  # LO
-    NAME = auto()  # PN of an XCN
-    NAMES = auto()  # PN, one value a repetition
-    PLACE = auto()  # LO of a PL: point of care, room, bed
-    ADDRESS = auto()  # LO of an XAD, its first six components
-    DATE = auto()  # DA of a TS, in the site's zone
-    TIME = auto()  # TM of a TS, in the site's zone
-    LONGS = auto()  # LO, one value a repetition
+    Raises ValueError for any other text.
+    """
+    found = _PATH.fullmatch(path)
+    if found is None:
+        raise ValueError("is no SEG-field[.component[.subcomponent]]")
+    number, component, subcomponent, repetition = (int(found[name] or 1) for name in _NUMBERS)
+    return Source(found["segment"], number, component, subcomponent, repetition, table)
+
+
+class Form(StrEnum):
+    """What a field's text becomes. The comment says the attribute's VR."""
+
+    SHORT = "short"  # SH, cut
+    LONG = "long"  # LO, cut
+    TEXT = "text"  # LT, ST, UT
+    CODED_TEXTS = "coded-texts"  # LO of each repetition of a CE: its text, else its code
+    PHONE = "phone"  # SH of an XTN
+    SHORT_IDENTIFIER = "short-identifier"  # SH, refused where too long
+    LONG_IDENTIFIER = "long-identifier"  # LO, refused where too long
+    UID = "uid"  # UI, refused where it is none
+    CODE_STRING = "code-string"  # CS
+    MODALITY = "modality"  # CS by the rule's table, refused where it is none
+    MEANING = "meaning"  # what the rule's table says, else nothing
+    DECIMAL = "decimal"  # DS
+    WHOLE_NUMBER = "whole-number"  # IS, US
+    DATE = "date"  # DA at the site; what is no date is left out
+    TIME = "time"  # TM at the site
+    START_DATE = "start-date"  # DA at the site, refused where it is no date
+    START_TIME = "start-time"  # TM of the field that gave the start's date
+    BIRTH_DATE = "birth-date"  # DA, never moved by a zone
+    SEX = "sex"  # CS
+    PATIENT_NAME = "patient-name"  # PN of an XPN, with ideographic and phonetic groups
+    NAME = "name"  # PN of an XCN
+    NAMES = "names"  # PN of each repetition of an XCN
+    NAME_IN_SUBCOMPONENTS = "name-in-subcomponents"  # PN of a CNN
+    PLACE = "place"  # LO of a PL: point of care, room, bed
+    ADDRESS = "address"  # LO of an XAD
+    PATIENT_ID = "patient-id"  # LO of the preferred repetition of a CX
+    PATIENT_ISSUER = "patient-issuer"  # LO of that repetition's assigning authority
+    PATIENT_ISSUER_QUALIFIERS = "patient-issuer-qualifiers"  # SQ of the same
+    OTHER_IDENTIFIERS = "other-identifiers"  # LO of the other repetitions
+    OTHER_IDENTIFIER_ITEMS = "other-identifier-items"  # SQ of the other repetitions
+    CODE = "code"  # SQ of one item: a CE that begins at the source's component
+    CODES = "codes"  # SQ of an item for each repetition
+    ISSUER = "issuer"  # SQ: an EI's authority, which begins at the source's component
+    ISSUER_IN_SUBCOMPONENTS = "issuer-in-subcomponents"  # SQ: an HD inside a component
+    AE_TITLES = "ae-titles"  # AE of each repetition, those that are titles
+    NOTES = "notes"  # LT of all the NTE
+    ALLERGIES = "allergies"  # LO of each AL1
+    PREGNANCY = "pregnancy"  # US of PV1-15
+    SPECIAL_NEEDS = "special-needs"  # LO of PV1-15
+    KILOGRAMS = "kilograms"  # DS of the OBX with one of the rule's names
+    METRES = "metres"  # DS of the OBX with one of the rule's names
+
+
+OF_SEVERAL_SEGMENTS = frozenset({Form.NOTES, Form.ALLERGIES, Form.KILOGRAMS, Form.METRES})
+"""Forms that look at every segment of the source's name, not only at the first."""
+
+
+class Made(StrEnum):
+    """What stands in for a value that no field gives."""
+
+    MESSAGE_TIME = "message-time"  # when the message was made, as date or time
+    MIDNIGHT = "midnight"  # for the time of a date without one
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """How one further attribute is read."""
+    """How one attribute is read."""
 
     keyword: str
     form: Form
     sources: tuple[Source, ...]
+    made: tuple[Made, ...] = ()  # tried in turn where no source has a value
+    table: Map[str, str] | None = None  # codes to what they mean
+    beside: tuple[Source, ...] = ()  # text that follows in parentheses
+    called: frozenset[str] = frozenset()  # OBX-3 of measurements, in upper case
+    default: str = ""  # where nothing else gives a value
 
-
-_SOURCE = re.compile(r"([A-Z][A-Z0-9]{2})-(\d+)(?:\.(\d+))?(?:\.(\d+))?")
-
-
-def sources(*paths: str) -> tuple[Source, ...]:
-    """Return the sources of texts such as "OBR-18" or "ORC-7.4"."""
-    return tuple(_source(path) for path in paths)
-
-
-def _source(path: str) -> Source:
-    match = _SOURCE.fullmatch(path)
-    if match is None:
-        raise ValueError(f"{path} is no SEG-field[.component[.subcomponent]]")
-    segment, number, component, subcomponent = match.groups()
-    return Source(segment, int(number), int(component or 1), int(subcomponent or 1))
-
-
-def _rule(keyword: str, form: Form, *paths: str) -> Rule:
-    return Rule(keyword, form, sources(*paths))
-
-
-# Read with the patient: what a procedure update must leave alone (IHE RAD-13).
-PATIENT_RULES = (
-    _rule("PatientAddress", Form.ADDRESS, "PID-11"),
-    _rule("PatientTelephoneNumbers", Form.SHORT, "PID-13"),
-    _rule("AdmissionID", Form.LONG, "PV1-19", "PID-18"),
-    _rule("CurrentPatientLocation", Form.PLACE, "PV1-3"),
-    _rule("ReferringPhysicianName", Form.NAME, "PV1-8"),
-    _rule("RouteOfAdmissions", Form.LONG, "PV1-2"),
-    _rule("ConfidentialityConstraintOnPatientDataDescription", Form.LONG, "PV1-16"),
-    _rule("AdmittingDate", Form.DATE, "PV1-44"),
-    _rule("AdmittingTime", Form.TIME, "PV1-44"),
-)
-
-ORDER_RULES = (
-    _rule("RequestingPhysician", Form.NAME, "OBR-16", "ORC-12"),
-    _rule("RequestingService", Form.LONG, "ORC-17.2", "ORC-17"),
-    _rule("InstitutionName", Form.LONG, "ORC-17.2", "ORC-21"),
-    _rule("PlacerOrderNumberImagingServiceRequest", Form.LONG, "ORC-2", "OBR-2"),
-    _rule("FillerOrderNumberImagingServiceRequest", Form.LONG, "ORC-3", "OBR-3"),
-    _rule("OrderEnteredBy", Form.NAME, "ORC-10"),
-    _rule("OrderEntererLocation", Form.SHORT, "ORC-13"),
-    _rule("OrderCallbackPhoneNumber", Form.SHORT, "ORC-14", "OBR-17"),
-    _rule("IssueDateOfImagingServiceRequest", Form.DATE, "ORC-9", "ORC-15"),
-    _rule("IssueTimeOfImagingServiceRequest", Form.TIME, "ORC-9", "ORC-15"),
-    _rule("PatientTransportArrangements", Form.LONG, "OBR-30"),
-    _rule("ReasonForTheRequestedProcedure", Form.LONG, "OBR-31.2", "OBR-31"),
-    _rule("PatientState", Form.LONG, "OBR-12.2", "OBR-12"),
-    _rule("MedicalAlerts", Form.LONGS, "OBR-13"),
-    _rule("ConfidentialityCode", Form.LONG, "ORC-28"),
-    _rule("NamesOfIntendedRecipientsOfResults", Form.NAMES, "OBR-28"),
-)
-
-PRIORITIES = {"S": "STAT", "A": "HIGH", "P": "HIGH", "C": "HIGH", "R": "ROUTINE", "T": "MEDIUM"}
-
-MODALITY_CODES = {"RUS": "US", "USG": "US", "ULTRASOUND": "US", "RCT": "CT", "RMR": "MR", "MRI": "MR", "XR": "DX"}
+    @property
+    def of_several(self) -> bool:
+        """Tell whether more than the first segment of the source's name counts."""
+        return self.form in OF_SEVERAL_SEGMENTS
 
 
 @dataclass(frozen=True, slots=True)
 class Mapping:
-    """One site's sources. The defaults are IHE's for ORM^O01 with ZDS, then what else is common."""
+    """One site's rules: of the patient, the visit, the order and its steps; and of orders and steps in SIU."""
 
+    name: str
+    patient: tuple[Rule, ...]
+    visit: tuple[Rule, ...]
+    order: tuple[Rule, ...]
+    step: tuple[Rule, ...]
+    appointment_order: tuple[Rule, ...] = ()
+    appointment_step: tuple[Rule, ...] = ()
     patient_id_types: tuple[str, ...] = ("MR", "PI")  # PID-3.5 that is preferred, best first
-    placer_order_number: tuple[Source, ...] = sources("ORC-2", "OBR-2")
-    filler_order_number: tuple[Source, ...] = sources("ORC-3", "OBR-3")
-    accession_number: tuple[Source, ...] = sources("OBR-18")
-    requested_procedure_id: tuple[Source, ...] = sources("OBR-19")
-    scheduled_procedure_step_id: tuple[Source, ...] = sources("OBR-20")
-    study_instance_uid: tuple[Source, ...] = sources("ZDS-1")
-    modality: tuple[Source, ...] = sources("OBR-24")
-    start: tuple[Source, ...] = sources("ORC-7.4", "OBR-27.4", "OBR-36")
-    station_ae_title: tuple[Source, ...] = sources("ORC-18")
-    priority: tuple[Source, ...] = sources("ORC-7.6", "OBR-27.6", "OBR-5")
-    modality_codes: Map[str, str] = field(default_factory=lambda: dict(MODALITY_CODES))
-    priorities: Map[str, str] = field(default_factory=lambda: dict(PRIORITIES))
-    patient_rules: tuple[Rule, ...] = PATIENT_RULES
-    order_rules: tuple[Rule, ...] = ORDER_RULES
-
-
-DEFAULT = Mapping()
+    patient_authorities: tuple[str, ...] = ()  # PID-3.4 that is preferred, best first, before any type

@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
-from broker.orders.mapping import DEFAULT, Mapping
+from broker.environments.model import Source
+from broker.orders.control import ControlTable
+from broker.orders.mapping import Mapping
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The environment a message came to, and when."""
+    """Who sent a message, to which environment, when, and how the sender's messages are to be understood."""
 
-    environment: str  # its name; part of every UID we derive, so that two worlds never share one
-    timezone: ZoneInfo  # of civil dates and times
-    processing_ids: tuple[str, ...]  # MSH-11 that is taken
-    now: datetime
-    mapping: Mapping = DEFAULT
+    environment: str  # its name
+    source: Source  # the sender's habits
+    mapping: Mapping
+    order_control: ControlTable
+    now: datetime  # when the message came

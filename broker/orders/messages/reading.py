@@ -1,0 +1,199 @@
+"""The rules of a mapping applied to the segments of one patient or order. Knows no form and no message type."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from broker.orders.mapping import Form, Made, Rule, Source
+from broker.orders.messages.times import UNSTATED, Civil, civil, civil_of
+from broker.orders.model import Code, Origin, Refusal
+from hl7.errors import Hl7Error
+from hl7.message import Segment
+
+NULL = '""'  # an explicit "there is no value" (HL7 2.6)
+
+Value = str | tuple[Code, ...] | tuple[dict[str, str], ...]
+"""Text, codes, or the items of another sequence by keyword. Empty is not stated; NULL is stated to be none."""
+
+Shape = Callable[["Reader", Rule, Segment, Source], Value]
+
+# What may not be taken back: without it nobody knows whose order it is, or which study.
+_NEVER_NULL = frozenset({"PatientID", "PatientName", "StudyInstanceUID"})
+# Of type 1 or a key: null is no statement there.
+_NEVER_CLEARED = frozenset(
+    {
+        "RequestedProcedureID",
+        "ScheduledProcedureStepID",
+        "Modality",
+        "ScheduledProcedureStepStartDate",
+        "ScheduledProcedureStepStartTime",
+        "PlacerOrderNumberImagingServiceRequest",
+        "FillerOrderNumberImagingServiceRequest",
+        "AccessionNumber",
+        "IssuerOfPatientID",
+        "IssuerOfPatientIDQualifiersSequence",
+    }
+)
+_START_DATE = "ScheduledProcedureStepStartDate"
+
+
+@dataclass(slots=True)
+class Stated:
+    """What some rules have found, by keyword."""
+
+    values: dict[str, Value] = field(default_factory=dict)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    cleared: set[str] = field(default_factory=set)
+    found: dict[str, tuple[Segment, Source]] = field(default_factory=dict)
+
+    def text(self, keyword: str) -> str:
+        """Return a value that is text, or empty."""
+        value = self.values.get(keyword, "")
+        return value if isinstance(value, str) else ""
+
+    def codes(self, keyword: str) -> tuple[Code, ...]:
+        """Return a value that is codes, or none."""
+        value = self.values.get(keyword, ())
+        return tuple(code for code in value if isinstance(code, Code))
+
+
+class Reader:
+    """The segments in question, by name, and what else the forms need to know."""
+
+    __slots__ = (
+        "_times",
+        "all",
+        "authority",
+        "id_authorities",
+        "id_types",
+        "identifier",
+        "origin",
+        "sent",
+        "start",
+        "zone",
+    )
+
+    def __init__(
+        self,
+        segments: Mapping[str, Sequence[Segment]],
+        *,
+        zone: ZoneInfo,
+        sent: datetime,
+        authority: str = "",
+        id_types: tuple[str, ...] = (),
+        id_authorities: tuple[str, ...] = (),
+    ) -> None:
+        self.all = segments
+        self.zone = zone
+        self.sent = sent  # when the message was made
+        self.authority = authority  # of identifiers that name none
+        self.id_types = id_types
+        self.id_authorities = id_authorities
+        self.identifier: dict[tuple[int, int], int] = {}  # which repetition of a CX was preferred
+        self.start: Origin | None = None  # what gave the start's date
+        self.origin: Origin | None = None  # of the value that a form just gave, where it is not its source's
+        self._times: dict[str, Civil] = {}
+
+    def civil(self, text: str) -> Civil:
+        """Return a TS as date and time at the site. Raises Hl7Error 102 without location."""
+        found = self._times.get(text)
+        if found is None:
+            found = self._times[text] = civil(text, self.zone)
+        return found
+
+    def civil_or_none(self, text: str) -> Civil:
+        """Return a TS as date and time at the site, nothing for what is none."""
+        try:
+            return self.civil(text)
+        except Hl7Error:
+            return UNSTATED
+
+    def place(self, rule: Rule) -> str:
+        """Return where a value of this rule is looked for, by the first of its segments that is there."""
+        for source in rule.sources:
+            segments = self.all.get(source.segment)
+            if segments:
+                return segments[0].location(source.field)
+        return next((f"{source.segment}^1^{source.field}" for source in reversed(rule.sources)), "")
+
+
+def leaf(segment: Segment, source: Source) -> str:
+    """Return the text of a source, without outer blanks; through its table, where it has one."""
+    text = segment.get(source.field, source.component, source.subcomponent, source.repetition).strip()
+    return text if source.table is None else source.table.get(text.upper(), "")
+
+
+def read(rules: Sequence[Rule], reader: Reader, shapes: Mapping[Form, Shape]) -> Stated:
+    """Return what the rules find: of each the first source with a value, or that it was stated to be none.
+
+    Raises Refusal for what may not stand in its attribute.
+    """
+    stated = Stated()
+    every = reader.all
+    for rule in rules:
+        null: Segment | None = None
+        for source in rule.sources:
+            segments = every.get(source.segment)
+            if not segments:
+                continue
+            segment = segments[0]
+            raw = segment.raw(source.field)
+            if not raw and not rule.of_several:
+                continue
+            value = NULL if raw == NULL and not rule.of_several else shapes[rule.form](reader, rule, segment, source)
+            if value == NULL:
+                null = null or segment
+                if rule.keyword in _NEVER_NULL:
+                    raise Refusal("AE", segment.location(source.field), "102", f"{rule.keyword} cannot be cleared")
+            elif value:
+                stated.values[rule.keyword] = value
+                stated.origins[rule.keyword] = reader.origin or _origin(rule, source, segment, value)
+                stated.found[rule.keyword] = (segment, source)
+                reader.origin = None
+                break
+        else:
+            if null is not None and rule.keyword not in _NEVER_CLEARED:
+                stated.cleared.add(rule.keyword)
+    return stated
+
+
+def _origin(rule: Rule, source: Source, segment: Segment, value: Value) -> Origin:
+    if rule.table is None and source.table is None:
+        return source.origin
+    code = segment.get(source.field, source.component, source.subcomponent, source.repetition).strip()
+    return source.origin if code == value else Origin(source.path, f"{code} means {value}")
+
+
+def make(rules: Sequence[Rule], reader: Reader, stated: Stated) -> None:
+    """Add what is made here where no field gives a value: by the rules' `made`, then by their `default`."""
+    for rule in rules:
+        if rule.keyword in stated.values or not (rule.made or rule.default):
+            continue
+        for made in rule.made:
+            value, why = _MAKERS[made](reader, rule, stated)
+            if value:
+                break
+        else:
+            value, why = rule.default, "the mapping's default"
+        if value:
+            stated.values[rule.keyword] = value
+            stated.origins[rule.keyword] = Origin("", why)
+
+
+def _message_time(reader: Reader, rule: Rule, _: Stated) -> tuple[str, str]:
+    made = civil_of(reader.sent, reader.zone)
+    text = made.time if rule.form in (Form.START_TIME, Form.TIME) else made.date
+    return text, "when the message was made, since no start is stated"
+
+
+def _midnight(_: Reader, __: Rule, stated: Stated) -> tuple[str, str]:
+    origin = stated.origins.get(_START_DATE)
+    of_a_field = origin is not None and not origin.made_here
+    return ("000000" if of_a_field else ""), "midnight, since the start is stated without a time"
+
+
+_MAKERS: dict[Made, Callable[[Reader, Rule, Stated], tuple[str, str]]] = {
+    Made.MESSAGE_TIME: _message_time,
+    Made.MIDNIGHT: _midnight,
+}
