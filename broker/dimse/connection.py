@@ -45,6 +45,8 @@ def prepare(sock: socket.socket) -> None:
 
 
 def _is_readable(sock: socket.socket) -> bool:
+    if isinstance(sock, ssl.SSLSocket) and sock.pending():
+        return True
     # Not select(): it knows no descriptor above 1,023, and a listener may have more.
     poll = select.poll()
     poll.register(sock, select.POLLIN)
@@ -72,6 +74,7 @@ class Connection:
         self._size = max(_BUFFER, limits.maximum_length + 4096)
         self._view = memoryview(mmap.mmap(-1, self._size))
         self._start = self._end = 0
+        self.is_lost = False  # there is nobody at the other end any more
         self.is_torn = False  # something was sent in part: nothing that follows would be understood
 
     @property
@@ -131,6 +134,7 @@ class Connection:
             except (BlockingIOError, TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 pass
             except OSError as error:
+                self.is_lost = True
                 raise Lost(f"the connection broke while we sent{_said(self._last_word(error))}") from error
             patience -= time.monotonic() - before
             if patience <= 0 and view:
@@ -143,14 +147,6 @@ class Connection:
             most -= self.available
             self._start = self._end
             self._receive_some()
-
-    def is_closed(self) -> bool:
-        """Tell, without waiting, whether the peer has gone."""
-        try:
-            self.fill_now()
-        except Lost:
-            return True
-        return False
 
     def interrupt(self) -> None:
         """Break every wait on this connection, from any thread."""
@@ -193,8 +189,10 @@ class Connection:
         except (BlockingIOError, TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             received = -1
         except OSError as error:
+            self.is_lost = True
             raise Lost(f"the connection broke{_said(error)}") from error
         if received == 0:
+            self.is_lost = True
             raise Lost("the peer closed the connection")
         self.patience -= time.monotonic() - before
         if received > 0:

@@ -22,7 +22,7 @@ from broker.dimse.pdu import (
     decode_associate_rq,
     encode_associate_rj,
 )
-from broker.dimse.pdu_link import RECEIVED, PduLink, Unexpected
+from broker.dimse.pdu_link import RECEIVED, PduLink, ReleaseAsked, Unexpected
 from broker.dimse.service import Rejection
 from broker.dimse.state import Event, State
 from broker.errors import Unavailable
@@ -176,56 +176,60 @@ class Link(PduLink):
         self.connection.patience = self._limits.pdu
 
     def answer_release(self) -> None:
-        """Answer the peer's A-RELEASE-RQ."""
+        """Answer the peer's A-RELEASE-RQ, unless it says something else behind it."""
+        self.take_unasked()
         self.act(Event.RELEASE_RESPONSE)
 
-    def release(self) -> None:
-        """Ask to release and wait for the answer; a collision ends well too (PS3.8 9.2.2.3)."""
-        self.connection.patience = self._limits.response
+    def release(self, patience: float) -> None:
+        """Ask to release and wait `patience` seconds for the answer; a collision ends well too (PS3.8 9.2.2.3).
+
+        What the peer has sent before is read and forgotten. Raises Aborted, Lost, TooSlow, InvalidPdu, Unexpected.
+        """
+        self.connection.patience = patience
         self.act(Event.RELEASE_REQUEST)
         while self.machine.state not in (State.STA1, State.STA13):
             self._release_step()
 
     def _release_step(self) -> None:
         kind, length = self._header()
-        body = b"" if kind == PduType.DATA_TF else self._body(kind, length)
-        if kind == PduType.DATA_TF:
+        if kind == PduType.DATA_TF and self.machine.state is State.STA7:
             self.act(Event.DATA_TF)
             self._skip(length)
-        elif kind == PduType.ABORT:
-            self._received(kind, body)
-        else:
-            self._step_unless_aborted(RECEIVED[kind])
+            return
+        self._received(kind, self._body(kind, length))
         if self.machine.state in (State.STA9, State.STA12):
-            self.act(Event.RELEASE_RESPONSE)
-
-    def _step_unless_aborted(self, event: Event) -> None:
-        self._reason = AbortReason.UNEXPECTED_PDU
-        self.act(event)
+            self.answer_release()
 
     def end(self, error: BaseException | None = None) -> None:
         """End in whatever state we are: tell the peer what `error` deserves, wait for it to close, and close."""
         try:
-            self._tell(error)
+            self._tell(self._answered_release() if isinstance(error, ReleaseAsked) else error)
             self._linger()
         except Unavailable:
             return  # gone, or out of time: both end here
         finally:
             self.connection.close()
 
+    def _answered_release(self) -> Exception | None:
+        """Answer a release that nobody has answered yet; return what went wrong."""
+        try:
+            if self.machine.state is State.STA8:
+                self.answer_release()
+        except (Unavailable, InvalidPdu) as error:
+            return error
+        return None
+
     def _tell(self, error: BaseException | None) -> None:
         state = self.machine.state
         if state in (State.STA1, State.STA13):
             return
-        if isinstance(error, Lost) or self.connection.is_torn:
+        if isinstance(error, Lost) or self.connection.is_lost or self.connection.is_torn:
             self.act(Event.CONNECTION_CLOSED)
         elif isinstance(error, InvalidPdu):
             self._reason = AbortReason(error.reason)
             self.act(Event.INVALID_PDU)
         elif state is State.STA2:
             self.act(Event.ARTIM_EXPIRED)
-        elif state is State.STA8:
-            self.act(Event.RELEASE_RESPONSE)
         else:
             self.act(Event.ABORT_REQUEST)
 
@@ -239,7 +243,8 @@ class Link(PduLink):
                     self._skip(length)
                 else:
                     self.connection.take(length)
-                self._step_unless_aborted(RECEIVED[kind])
+                self._reason = AbortReason.UNEXPECTED_PDU
+                self.act(RECEIVED[kind])
             except InvalidPdu as error:
                 self._reason = AbortReason(error.reason)
                 self.act(Event.INVALID_PDU)

@@ -6,7 +6,7 @@ Knows no message. Every length is checked, and every wait is paid for, before an
 from contextlib import suppress
 
 from broker.dimse import message
-from broker.dimse.connection import Connection
+from broker.dimse.connection import Connection, Lost
 from broker.dimse.items import InvalidPdu
 from broker.dimse.limits import GRACE, LARGEST_NEGOTIATION, Limits
 from broker.dimse.pdu import (
@@ -64,9 +64,9 @@ class Unexpected(Unavailable):
 class PduLink:
     """The upper layer of one association below its messages."""
 
-    def __init__(self, connection: Connection, limits: Limits, requestor: bool) -> None:
+    def __init__(self, connection: Connection, limits: Limits, machine: Machine) -> None:
         self.connection = connection
-        self.machine = Machine(requestor)
+        self.machine = machine
         self.fragment = message.fragment_size(0)
         self._limits = limits
         self._left = 0  # bytes of the current P-DATA-TF behind the current PDV
@@ -132,6 +132,24 @@ class PduLink:
             raise ReleaseAsked("the peer asks to release the association")
         if self.machine.state is State.STA13:
             raise Unexpected(f"the peer sent {PduType(kind).name}, which was not expected")
+
+    def take_unasked(self) -> None:
+        """Take what came while our services decided (Sta3, Sta8, Sta9, Sta12), without waiting for anything to come.
+
+        Whatever it is, it ends the association (PS3.8 table 9-10): raises Unexpected, Aborted, Lost, InvalidPdu.
+        """
+        try:
+            if not self.connection.available:
+                self.connection.fill_now()
+            if not self.connection.available:
+                return
+            self.connection.patience = self._limits.pdu  # for the rest of what has begun
+            kind, length = self._header()
+            body = self._body(kind, length)
+        except Lost:
+            self.act(Event.CONNECTION_CLOSED)
+            raise
+        self._received(kind, body)
 
     def _skip(self, length: int) -> None:
         while length:

@@ -29,7 +29,7 @@ from broker.dimse.service import (
     Rejection,
 )
 from broker.dimse.session import TlsContext
-from broker.dimse.state import Event, State
+from broker.dimse.state import Event, Machine, State
 from broker.dimse.statuses import PENDING, UNRECOGNIZED_OPERATION
 from broker.errors import Unavailable
 
@@ -59,13 +59,14 @@ class EngineRequestor:
         When the block raises, the association is aborted instead of released.
         """
         request = negotiation.propose(peer, contexts, roles, self._limits.maximum_length)
-        link = Link(Connection(self._connect(peer), self._limits), self._limits, requestor=True)
+        machine = Machine(requestor=True)
+        link = Link(Connection(self._connect(peer, machine), self._limits), self._limits, machine)
         error: BaseException | None = None
         try:
             association = self._establish(link, request, peer)
             association.reports = reports
             yield association
-            error = _release(link)
+            error = _release(link, self._limits)
         except InvalidPdu as invalid:
             error = invalid
             raise Unavailable(f"{peer.called_ae_title} does not speak DICOM as it should: {invalid}") from invalid
@@ -75,17 +76,19 @@ class EngineRequestor:
         finally:
             link.end(error)
 
-    def _connect(self, peer: Peer) -> socket.socket:
+    def _connect(self, peer: Peer, machine: Machine) -> socket.socket:
+        machine.step(Event.ASSOCIATE_REQUEST)
         try:
             sock = socket.create_connection((peer.host, peer.port), self._limits.connect)
             if self._tls is None:
                 return sock
             return _wrapped(sock, self._tls(), peer.host)
         except OSError as error:
+            # It was we who stopped waiting, or the connection was refused.
+            machine.step(Event.ABORT_REQUEST if isinstance(error, TimeoutError) else Event.CONNECTION_CLOSED)
             raise Unavailable(causes.of_connection(error, peer)) from error
 
     def _establish(self, link: Link, request: AssociateRq, peer: Peer) -> "OpenAssociation":
-        link.act(Event.ASSOCIATE_REQUEST)
         try:
             link.act(Event.CONNECTION_CONFIRMED, encode_associate_rq(request))
             answer = link.await_answer()
@@ -268,11 +271,11 @@ class OpenAssociation:
         return self._message_id
 
 
-def _release(link: Link) -> BaseException | None:
+def _release(link: Link, limits: Limits) -> BaseException | None:
     """Release; return what went wrong. Every answer has come by then, so it is nobody's failure any more."""
     try:
         if link.machine.state is State.STA6:
-            link.release()
+            link.release(limits.response)
     except (Unavailable, InvalidPdu) as error:
         return error
     return None

@@ -5,6 +5,7 @@ import ssl
 import threading
 import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from broker.dimse.service import (
     Provider,
     Rejection,
 )
-from broker.dimse.state import Event
+from broker.dimse.state import Event, Machine
 from broker.errors import Unavailable
 from broker.identifiers import new_id
 
@@ -96,7 +97,7 @@ class Session:
     def _serve(self) -> None:
         limits = self._house.limits
         connection = Connection(self._socket, limits, self._is_wanted)
-        link = Link(connection, limits, requestor=False)
+        link = Link(connection, limits, Machine(requestor=False))
         link.act(Event.CONNECTION_INDICATED)
         error: BaseException | None = None
         try:
@@ -114,6 +115,7 @@ class Session:
     def _negotiate(self, link: Link, asked: AssociateRq) -> None:
         request = self._request(asked)
         rejection = self._admitted(request)
+        link.take_unasked()
         if rejection is not None:
             link.refuse(rejection)
             return
@@ -136,8 +138,7 @@ class Session:
         """Wait for a free place: over the limit callers wait, they are not refused."""
         deadline = self._house.clock.monotonic() + self._house.limits.congestion
         while not self._house.places.wait(self, 0.5):
-            if link.connection.is_closed():
-                raise Lost("the peer did not wait for its place")
+            link.take_unasked()
             if self._house.stopping.is_set() or self._house.clock.monotonic() > deadline:
                 return False
         return True
@@ -155,6 +156,7 @@ class Session:
             return
         released, reason = False, "an error of ours"
         try:
+            link.take_unasked()
             link.act(Event.ACCEPT, encode_associate_ac(agreement.answer))
             self._answer(link, association)
             released, reason = True, ""
@@ -165,25 +167,29 @@ class Session:
             house.provider.ended(association, released, reason)
 
     def _answer(self, link: Link, association: AcceptedAssociation) -> None:
-        """Answer messages, and send notices between them, until the peer releases."""
+        """Answer messages, and send notices between them, until the peer releases, or we do when we stop."""
         answering = Answering(link, self._house.provider, association, self._house.limits)
         self._mailbox = self._house.notices.open(association.id)
         try:
-            while True:
-                self._answer_next(link, answering)
+            while self._answer_next(link, answering):
+                pass
+            link.release(self._house.limits.artim)
         except ReleaseAsked:
-            link.answer_release()
+            with suppress(Lost):  # it asked, and did not wait for the answer
+                link.answer_release()
         finally:
             answering.abandon(self._house.notices.close(association.id))
 
-    def _answer_next(self, link: Link, answering: Answering) -> None:
+    def _answer_next(self, link: Link, answering: Answering) -> bool:
+        """Answer one message, or send what waits; tell whether to go on."""
         try:
             answering.answer(link.next_command(self._house.limits.idle))
         except Interrupted:
             if self._house.stopping.is_set():
-                raise
+                return False
         for request, answered in self._mailbox.take():
             answering.ask(request, answered)
+        return True
 
     def _is_wanted(self) -> bool:
         return self._house.stopping.is_set() or not self._mailbox.is_empty()

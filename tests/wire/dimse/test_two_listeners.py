@@ -9,7 +9,7 @@ import pytest
 
 from broker.clock import SystemClock
 from broker.dimse.acceptor import Server
-from broker.dimse.connection import Connection
+from broker.dimse.connection import Connection, Lost
 from broker.dimse.limits import Limits
 from broker.dimse.places import Places
 from broker.dimse.requestor import EngineRequestor
@@ -53,8 +53,17 @@ def test_connection_with_a_descriptor_beyond_a_thousand_is_looked_at_too() -> No
         accepted, _ = listening.accept()
     with accepted, theirs, socket.socket(fileno=fcntl.fcntl(accepted, fcntl.F_DUPFD_CLOEXEC, 1500)) as high:
         connection = Connection(high, Limits())
-        assert not connection.is_closed()
+        connection.fill_now()
+        assert connection.available == 0
         theirs.sendall(b"abc")
         connection.need(3)
         theirs.close()
-        wait_for("the end is seen", connection.is_closed)
+        wait_for("the end is seen", lambda: _has_ended(connection))
+
+
+def _has_ended(connection: Connection) -> bool:
+    try:
+        connection.fill_now()
+    except Lost:
+        return True
+    return False
