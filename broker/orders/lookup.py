@@ -1,9 +1,9 @@
 """Which stored order a message means. Pure: the store gives the candidates that share a key."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from broker.orders.model import OrderChange, OrderControl, OrderKeys, Refusal
+from broker.orders.model import Action, OrderChange, OrderKeys, Refusal
 
 UNKNOWN_KEY = "204"  # table 0357
 
@@ -15,47 +15,87 @@ KEYS = {
     "accession_number": "AccessionNumber",
 }
 _ISSUERS = {"filler_order_number": "filler_issuer", "placer_order_number": "placer_issuer"}
+# A number that several orders may share tells nothing where one of these differs.
+_STRONGER = {
+    "placer_order_number": ("filler_order_number",),
+    "accession_number": ("filler_order_number", "placer_order_number"),
+}
+_ORDERING = frozenset({Action.NEW, Action.CHILD, Action.PARENT})
+_STUDY = "study_instance_uid"
+_NEVER_ELSEWHERE = (_STUDY, "accession_number")
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A stored order as far as it can be told from others."""
+    """A stored order as far as it can be told from others. `patient_row` 0: a cancel that came before its order."""
 
     id: int
     keys: OrderKeys
-    patient_id: str
-    issuer_of_patient_id: str
+    patient_row: int
+    canceled: bool = False
+    generation: int = 0
+    procedure_made_here: bool = False
 
 
-def meant(change: OrderChange, candidates: Iterable[Candidate]) -> int | None:
+def meant(change: OrderChange, candidates: Iterable[Candidate], patient_row: int | None) -> int | None:
     """Return the id of the order that every key of the change names, or None where none is known.
 
+    `patient_row` is the stated patient's, followed through merges; None where none is stated, 0 where unknown.
     Raises Refusal AE 204 where keys name different orders, several, or another patient's.
     """
     known = tuple(candidates)
-    named = {key: _named(change, key, known) for key in KEYS if getattr(change.keys, key)}
-    found = {key: orders for key, orders in named.items() if orders}
+    if not known:
+        return None
+    sharing = {
+        key: [c for c in known if _shares(key, change.keys, c.keys)] for key in KEYS if getattr(change.keys, key)
+    }
+    found = {key: named for key, orders in sharing.items() if (named := _named(change, key, orders))}
     if not found:
+        _refuse_other_patient(change, sharing, patient_row)
         return None
     common = [c for c in known if all(c in orders for orders in found.values())]
     if len(common) != 1:
         raise _refused(change, f"{_names(found)} name {'several orders' if common else 'different orders'}")
     only = common[0]
-    if _differs(change.keys.study_instance_uid, only.keys.study_instance_uid):
+    if _differs(change.keys.study_instance_uid, only.keys.study_instance_uid) and not only.canceled:
         raise _refused(change, f"StudyInstanceUID and {_names(found)} name different orders")
-    if _is_other_patient(change, only, found):
+    if only.patient_row and _is_other_patient(change, only.patient_row, patient_row, by_study=_STUDY in found):
         raise _refused(change, f"PatientID and {_names(found)} name different patients")
     return only.id
 
 
-def _named(change: OrderChange, key: str, known: Iterable[Candidate]) -> list[Candidate]:
-    """Return the candidates that share a key; one order may have several procedures, told apart by their ID."""
-    sharing = [candidate for candidate in known if _shares(key, change.keys, candidate.keys)]
+def _named(change: OrderChange, key: str, sharing: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates that a key means: of the same procedure, and live before canceled."""
+    same = [c for c in sharing if not _is_stranger(change.keys, c.keys, key)]
     procedure = change.keys.requested_procedure_id
-    exact = [candidate for candidate in sharing if candidate.keys.requested_procedure_id == procedure]
-    if exact or (procedure and change.control is OrderControl.NEW):
-        return exact
-    return sharing
+    exact = [c for c in same if c.keys.requested_procedure_id == procedure or c.procedure_made_here]
+    if exact or (procedure and change.action in _ORDERING):
+        same = exact if procedure else same
+    return _current(change, same)
+
+
+def _current(change: OrderChange, named: Sequence[Candidate]) -> list[Candidate]:
+    """Return the stated study's order, else the live ones, else of each procedure the canceled one of last."""
+    study = change.keys.study_instance_uid
+    stated = [c for c in named if study and c.keys.study_instance_uid == study]
+    if stated:
+        return stated
+    live = [c for c in named if not c.canceled]
+    if live:
+        return live
+    last = {c.keys.requested_procedure_id: c for c in sorted(named, key=lambda c: (c.generation, c.id))}
+    return list(last.values())
+
+
+def _is_stranger(stated: OrderKeys, stored: OrderKeys, key: str) -> bool:
+    """Tell whether a candidate shares the key and yet has another number by which orders are told apart."""
+    if stated.study_instance_uid and stated.study_instance_uid == stored.study_instance_uid:
+        return False
+    return any(
+        _differs(getattr(stated, stronger), getattr(stored, stronger))
+        and not _differs(getattr(stated, _ISSUERS[stronger]), getattr(stored, _ISSUERS[stronger]))
+        for stronger in _STRONGER.get(key, ())
+    )
 
 
 def _shares(key: str, stated: OrderKeys, stored: OrderKeys) -> bool:
@@ -64,17 +104,23 @@ def _shares(key: str, stated: OrderKeys, stored: OrderKeys) -> bool:
     return same_issuer and getattr(stated, key) == getattr(stored, key)
 
 
-def _is_other_patient(change: OrderChange, candidate: Candidate, found: Mapping[str, object]) -> bool:
+def _refuse_other_patient(change: OrderChange, sharing: dict[str, list[Candidate]], patient_row: int | None) -> None:
+    """Refuse a new order under a study or an accession number of another patient's order."""
+    for key in _NEVER_ELSEWHERE:
+        for candidate in sharing.get(key, ()):
+            by_other = patient_row is not None and candidate.patient_row not in (0, patient_row)
+            if by_other and (not candidate.canceled or key == _STUDY):
+                raise _refused(change, f"PatientID and {KEYS[key]} name different patients")
+
+
+def _is_other_patient(change: OrderChange, stored: int, stated: int | None, *, by_study: bool) -> bool:
     """Tell whether the message is about another patient than the order.
 
-    A procedure update with the order's Study Instance UID goes by that alone, whatever its PID says (IHE RAD-13).
+    An update with the order's Study Instance UID goes by that alone, whatever its PID says (IHE RAD-13).
     """
-    if change.order is None or (change.control is OrderControl.CHANGE and "study_instance_uid" in found):
+    if stated is None or (by_study and change.action not in _ORDERING):
         return False
-    patient = change.order.patient
-    return _differs(patient.patient_id, candidate.patient_id) or _differs(
-        patient.issuer_of_patient_id, candidate.issuer_of_patient_id
-    )
+    return stated != stored
 
 
 def _differs(stated: str, stored: str) -> bool:

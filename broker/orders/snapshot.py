@@ -1,40 +1,97 @@
-"""An order as JSON and back, so that worklist items can be planned from it again. Knows no table."""
+"""Orders, patients and origins as JSON and back: what is empty is left out. Knows no table."""
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
-from broker.orders.model import Code, Order, Patient, ScheduledStep
+from broker.orders.model import Code, Order, Origin, Origins, Patient, ScheduledStep, StepStatus
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+_ORDER_TEXTS = (
+    "placer_order_number",
+    "filler_order_number",
+    "accession_number",
+    "requested_procedure_id",
+    "study_instance_uid",
+    "requested_procedure_description",
+    "timezone",
+    "attributes",
+    "visit",
+)
+_STEP_TEXTS = (
+    "scheduled_procedure_step_id",
+    "modality",
+    "scheduled_procedure_step_start_date",
+    "scheduled_procedure_step_start_time",
+    "scheduled_station_ae_titles",
+    "scheduled_procedure_step_description",
+    "scheduled_performing_physician_name",
+    "attributes",
+)
 
 
 def to_json(order: Order) -> str:
-    """Return the whole order as JSON; equal orders give equal text."""
-    return json.dumps(asdict(order), ensure_ascii=False, sort_keys=True)
+    """Return the order without its patient; its `visit` is what the order itself states."""
+    found: dict[str, Any] = {name: value for name in _ORDER_TEXTS if (value := getattr(order, name))}
+    if order.requested_procedure_code:
+        found["requested_procedure_code"] = _code_list(order.requested_procedure_code)
+    found["steps"] = [_step_values(step) for step in order.steps]
+    return _encode(found)
 
 
-def from_json(text: str) -> Order:
+def from_json(text: str, patient: Patient) -> Order:
     """Return the order of a text that `to_json` made."""
     found = json.loads(text)
-    return Order(
-        **{
-            **found,
-            "patient": Patient(**found["patient"]),
-            "requested_procedure_code": _code(found["requested_procedure_code"]),
-            "steps": tuple(_step(step) for step in found["steps"]),
-        }
-    )
+    code = found.pop("requested_procedure_code", None)
+    steps = tuple(map(_step, found.pop("steps")))
+    return Order(patient, steps=steps, requested_procedure_code=Code(*code) if code else None, **found)
 
 
-def _step(found: Mapping[str, Any]) -> ScheduledStep:
+def plain_json(value: object) -> str:
+    """Return attributes, identifiers and the like as text."""
+    return _encode(value) if value else "{}"
+
+
+def origins_to_json(origins: Origins) -> str:
+    """Return the origins, grouped by step."""
+    grouped: dict[str, dict[str, tuple[str, str, int]]] = {}
+    for (step, keyword), origin in origins.items():
+        grouped.setdefault(step, {})[keyword] = (origin.source, origin.rule, origin.entry_id)
+    return _encode(grouped) if grouped else "{}"
+
+
+def origins_from_json(text: str) -> dict[tuple[str, str], Origin]:
+    """Return the origins of a text that `origins_to_json` made."""
+    if text == "{}":
+        return {}
+    grouped: dict[str, dict[str, list[Any]]] = json.loads(text)
+    return {(step, keyword): Origin(*facts) for step, found in grouped.items() for keyword, facts in found.items()}
+
+
+def _step_values(step: ScheduledStep) -> dict[str, Any]:
+    found: dict[str, Any] = {name: value for name in _STEP_TEXTS if (value := getattr(step, name))}
+    if step.scheduled_protocol_codes:
+        found["scheduled_protocol_codes"] = [_code_list(code) for code in step.scheduled_protocol_codes]
+    if step.status is not StepStatus.SCHEDULED:
+        found["status"] = step.status.value
+    return found
+
+
+def _step(found: dict[str, Any]) -> ScheduledStep:
     return ScheduledStep(
-        **{
-            **found,
-            "scheduled_station_ae_titles": tuple(found["scheduled_station_ae_titles"]),
-            "scheduled_protocol_codes": tuple(Code(**code) for code in found["scheduled_protocol_codes"]),
-        }
+        scheduled_station_ae_titles=tuple(found.pop("scheduled_station_ae_titles", ())),
+        scheduled_protocol_codes=tuple(Code(*code) for code in found.pop("scheduled_protocol_codes", ())),
+        status=StepStatus(found.pop("status", StepStatus.SCHEDULED)),
+        **found,
     )
 
 
-def _code(found: Mapping[str, Any] | None) -> Code | None:
-    return None if found is None else Code(**found)
+def _code_list(code: Code) -> tuple[str, str, str]:
+    return code.value, code.scheme, code.meaning
+
+
+def texts(found: str) -> dict[str, str]:
+    """Return what `plain_json` was given as attributes."""
+    loaded: Mapping[str, str] = json.loads(found)
+    return dict(loaded)

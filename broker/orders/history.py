@@ -1,0 +1,41 @@
+"""The order_history table: what was done to each order, when, by which message. Holds no patient data."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import insert, select
+
+from broker.database import Transaction
+from broker.orders.model import Did
+from broker.orders.tables import HISTORY
+
+_ADD = insert(HISTORY).inline()
+_MOST = 400  # characters of a text
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One thing done to an order. `entry_id` is the message, 0 where there was none."""
+
+    at: datetime
+    entry_id: int
+    did: Did
+    text: str  # names of what changed, never a patient's values
+
+
+def add(tx: Transaction, order_id: int, entry: HistoryEntry) -> None:
+    """Add to an order's history."""
+    values = {
+        "order_id": order_id,
+        "at": entry.at,
+        "entry_id": entry.entry_id,
+        "did": entry.did.value,
+        "text": entry.text[:_MOST],
+    }
+    tx.execute(_ADD, values)
+
+
+def history(tx: Transaction, order_id: int) -> list[HistoryEntry]:
+    """Return what was done to an order, oldest first."""
+    found = tx.execute(select(HISTORY).where(HISTORY.c.order_id == order_id).order_by(HISTORY.c.id))
+    return [HistoryEntry(row.at, row.entry_id, Did(row.did), row.text) for row in found]

@@ -1,0 +1,181 @@
+"""Patients as they are known, and what a statement does to them. Pure; the tables are `patient_store.py`'s."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from broker.environments.model import LateStatements
+from broker.orders.merge import (
+    ADMISSION,
+    PATIENT,
+    PATIENT_KEYWORDS,
+    Statement,
+    overwritten,
+    same_visit,
+    with_stated,
+)
+from broker.orders.model import KEYWORDS, MergeKind, Order, Origin, Origins, Patient, StoredOrder
+
+REFERRING = "ReferringPhysicianName"
+
+VISIT_KEYWORDS = frozenset(
+    {
+        ADMISSION,
+        REFERRING,
+        "CurrentPatientLocation",
+        "RouteOfAdmissions",
+        "ConfidentialityConstraintOnPatientDataDescription",
+        "AdmittingDate",
+        "AdmittingTime",
+        "PregnancyStatus",
+        "SpecialNeeds",
+        "IssuerOfAdmissionIDSequence",
+    }
+)
+"""What belongs to the visit rather than to the patient."""
+
+_LATE = "the patient's data are older than what is known and were left unapplied"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPatient:
+    """A patient as it stands. `merged_into` is the row of the surviving patient, 0 for a patient in use."""
+
+    id: int
+    patient: Patient
+    visit: dict[str, str] = field(default_factory=dict)
+    origins: Origins = field(default_factory=dict)
+    merged_into: int = 0
+    effective: datetime | None = None  # the newest EVN-2 or MSH-7 applied
+    updated: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMerge:
+    """One merge, undone or not. Rows are patients' ids."""
+
+    id: int
+    at: datetime
+    entry_id: int
+    kind: MergeKind
+    old: StoredPatient
+    surviving: StoredPatient
+    order_ids: tuple[int, ...]  # that it moved or changed
+    undone: datetime | None
+    undone_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An order as its row has it: its `visit` and `origins` are its own, its patient is elsewhere."""
+
+    id: int
+    order: Order
+    origins: Origins
+    patient_row: int  # 0 for a cancel that came before its order
+    filler_issuer: str
+    placer_issuer: str
+    canceled: bool
+    generation: int
+    parent: int
+    canceled_sent: datetime | None
+    effective: datetime | None
+    created: datetime
+    updated: datetime
+    entry_id: int
+
+
+def with_statement(
+    known: StoredPatient, patient: Patient, visit: Mapping[str, str], said: Statement, stamp: datetime | None
+) -> StoredPatient:
+    """Return the patient with what a message states of patient and visit; the identifier stays.
+
+    Another AdmissionID than the known one begins another visit: nothing of the old one is left.
+    """
+    kept = dict(known.origins)
+    found = overwritten(known.patient, patient, PATIENT, (0, ""), said, kept)
+    attributes = with_stated(known.patient.attributes, patient.attributes, (0, ""), said, kept)
+    same = same_visit(known.visit, visit)
+    if not same:
+        kept = {place: origin for place, origin in kept.items() if place[1] not in VISIT_KEYWORDS}
+    now = with_stated(known.visit if same else {}, visit, (0, ""), said, kept)
+    if found is known.patient and attributes == found.attributes and now == known.visit:
+        return replace(known, effective=newest(known.effective, stamp))
+    return replace(
+        known,
+        patient=replace(found, attributes=attributes),
+        visit=now,
+        origins=kept,
+        effective=newest(known.effective, stamp),
+    )
+
+
+def new_patient(
+    patient: Patient, visit: dict[str, str], origins: Mapping[tuple[int, str], Origin], entry_id: int
+) -> StoredPatient:
+    """Return a patient that is not stored yet (its id is 0)."""
+    own = {
+        ("", keyword): Origin(origin.source, origin.rule, entry_id)
+        for (number, keyword), origin in origins.items()
+        if not number and (keyword in PATIENT_KEYWORDS or keyword in patient.attributes or keyword in visit)
+    }
+    return StoredPatient(0, patient, visit, own)
+
+
+def late_text(known: StoredPatient, stamp: datetime | None, policy: LateStatements) -> str:
+    """Return what to tell the sender of a statement older than what is known, else empty."""
+    return _LATE if policy is not LateStatements.OFF and is_older(stamp, known.effective) else ""
+
+
+def is_older(stamp: datetime | None, known: datetime | None) -> bool:
+    """Tell whether a statement is older than the newest one; where either has no stamp nothing is known."""
+    return stamp is not None and known is not None and stamp < known
+
+
+def newest(*stamps: datetime | None) -> datetime | None:
+    """Return the newest of the stamps that there are."""
+    return max((stamp for stamp in stamps if stamp is not None), default=None)
+
+
+def conflicts(one: Patient, other: Patient) -> tuple[str, ...]:
+    """Return the keywords in which two patients cannot be one person: both are known and differ."""
+    found = ((KEYWORDS[name], getattr(one, name), getattr(other, name)) for name in PATIENT[1:])
+    return tuple(keyword for keyword, first, second in found if first and second and first != second)
+
+
+def shown(kept: Kept, patient: StoredPatient | None) -> StoredOrder:
+    """Return the order with what is known now of patient and visit."""
+    visit, origins = (dict(kept.order.visit), dict(kept.origins)) if patient is None else _visit(kept, patient)
+    order = kept.order if patient is None else replace(kept.order, patient=patient.patient, visit=visit)
+    return StoredOrder(
+        id=kept.id,
+        order=order,
+        patient_row=kept.patient_row,
+        canceled=kept.canceled,
+        generation=kept.generation,
+        created=kept.created,
+        updated=kept.updated,
+        entry_id=kept.entry_id,
+        origins=origins,
+        placer_issuer=kept.placer_issuer,
+        filler_issuer=kept.filler_issuer,
+    )
+
+
+def _visit(kept: Kept, patient: StoredPatient) -> tuple[dict[str, str], Origins]:
+    """Return the visit of an order: the known one, or its own where it belongs to another.
+
+    Who refers is the order's own statement first: it is of the imaging service request (PS3.4 table K.6-1).
+    """
+    own, known = kept.order.visit, patient.visit
+    if not same_visit(known, own):
+        others = {p: o for p, o in patient.origins.items() if p[1] not in VISIT_KEYWORDS}
+        return own, {**others, **kept.origins}
+    origins = {p: o for p, o in kept.origins.items() if p[0] or p[1] not in VISIT_KEYWORDS}
+    if REFERRING not in own:
+        return known, {**origins, **patient.origins}
+    referring = kept.origins.get(("", REFERRING))
+    origins = {**origins, **patient.origins}
+    if referring:
+        origins["", REFERRING] = referring
+    return {**known, REFERRING: own[REFERRING]}, origins
