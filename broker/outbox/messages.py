@@ -1,7 +1,7 @@
 """The status messages that tell a receiver how an order stands: what stands in which field. The door to hl7apy.
 
 hl7apy names segments and fields by the version's own tables. It is given texts that are escaped already: it leaves
-`\\F\\ \\S\\ \\T\\ \\R\\ \\E\\` as they are and breaks every other sequence. Its groups are not used, since ZDS is in none.
+`\\F\\ \\S\\ \\T\\ \\R\\ \\E\\` as they are and breaks every other sequence. Its groups are not used: ZDS is in none.
 """
 
 import re
@@ -91,14 +91,17 @@ def _text(receiver: Receiver, told: Told, control_id: str, character_set: str) -
     message = core.Message(f"{code}_{trigger}", version=version, validation_level=VALIDATION_LEVEL.TOLERANT)
     for number, text in _msh(receiver, told, control_id, version).items():
         setattr(message.msh, f"msh_{number}", text)
-    for repetition in character_set.split(_DELIMITERS.repetition):
-        message.msh.add_field("MSH_18").value = repetition
+    _fill(message.msh, {18: character_set})
     for name, fields in _body(receiver.message, told):
-        segment = message.add_segment(name)
-        for number, text in fields.items():
-            if text:
-                setattr(segment, f"{name.lower()}_{number}", text)
+        _fill(message.add_segment(name), fields)
     return f"{message.to_er7()}\r"
+
+
+def _fill(segment: core.Segment, fields: Fields) -> None:
+    for number, text in fields.items():
+        # Given whole, a repetition would be taken for a character and escaped.
+        for repetition in text.split(_DELIMITERS.repetition) if text else ():
+            segment.add_field(f"{segment.name}_{number}").value = repetition
 
 
 def _msh(receiver: Receiver, told: Told, control_id: str, version: str) -> Fields:

@@ -23,6 +23,7 @@ from broker.outbox.state import EVENT_OF, NEXT, Again, Decision, Delivered, Even
 
 _CONTROL_ID = 20  # characters of MSH-10 (2.3.1)
 _STEPS = "\\"  # no ID has a backslash (PS3.5 6.2)
+_TOLD = ("receiver", "order_id", "event", "steps", "generation", "turn")
 _STATUS = tuple(event.value for event in OrderEvent if event is not OrderEvent.IMAGES_AVAILABLE)
 
 
@@ -31,7 +32,7 @@ class OutboxMessageRow(SQLModel, table=True):
 
     __tablename__ = "outbox_message"
     __table_args__ = (
-        UniqueConstraint("receiver", "order_id", "event", "steps", "generation", "turn", name="uq_outbox_message_told"),
+        UniqueConstraint(*_TOLD, name="uq_outbox_message_told"),
         Index("ix_outbox_message_receiver", "receiver", "state", "id"),
         Index("ix_outbox_message_state", "state", "id"),
     )
@@ -138,7 +139,8 @@ def _insert(tx: Transaction, receiver: Receiver, told: Told, steps: str, turn: i
         "lease": "",
     }
     dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    return tx.execute(dialect.insert(_TABLE).values(row).on_conflict_do_nothing()).rowcount
+    once = dialect.insert(_TABLE).values(row).on_conflict_do_nothing(index_elements=_TOLD)
+    return len(tx.execute(once.returning(_TABLE.c.id)).all())
 
 
 def _turn(tx: Transaction, receiver: str, told: Told, steps: str) -> int | None:
