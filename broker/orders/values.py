@@ -26,11 +26,11 @@ def identifier(text: str, limit: int, location: str, keyword: str) -> str:
     Raises Refusal AE 102 for one that its attribute cannot hold: too long, or with a control or a backslash.
     """
     value = text.strip()
+    if fits(value, limit):
+        return value
     if len(value) > limit:
         raise Refusal("AE", location, DATA_TYPE_ERROR, f"{keyword} exceeds {limit} characters")
-    if "\\" in value or _CONTROL.search(value):
-        raise Refusal("AE", location, DATA_TYPE_ERROR, f"{keyword} has a backslash or a control character")
-    return value
+    raise Refusal("AE", location, DATA_TYPE_ERROR, f"{keyword} has a backslash or a control character")
 
 
 def uid(text: str, location: str, keyword: str) -> str:
@@ -43,7 +43,8 @@ def uid(text: str, location: str, keyword: str) -> str:
 
 def fits(text: str, limit: int = SH) -> bool:
     """Tell whether `identifier` would take the text."""
-    return len(text.strip()) <= limit and "\\" not in text and not _CONTROL.search(text.strip())
+    value = text.strip()
+    return len(value) <= limit and "\\" not in value and (value.isprintable() or not _CONTROL.search(value))
 
 
 def line(text: str, limit: int) -> str:
@@ -62,6 +63,8 @@ def lines(texts: Iterable[str], limit: int = LT) -> str:
 
 def plain(text: str) -> str:
     """Return text that may stand in one value: a backslash separates values, a control is nothing to show."""
+    if text.isprintable() and "\\" not in text and "  " not in text:
+        return text.strip()
     return " ".join(_CONTROL.sub(" ", text).replace("\\", "/").split())
 
 
@@ -108,10 +111,11 @@ def person_name(
     What does not fit goes in this order: degree, suffix, middle, prefix, then given is cut; the family name stays
     whole unless it alone is too long.
     """
-    parts = [_name_part(part) for part in (family, given, middle, prefix, suffix)]
-    with_degree = [*parts[:4], f"{parts[4]} {_name_part(degree)}".strip()]
-    if _length(with_degree) <= PN_GROUP:
-        return "^".join(with_degree).rstrip("^")
+    parts = [_name_part(part) if part else "" for part in (family, given, middle, prefix, suffix)]
+    with_degree = [*parts[:4], f"{parts[4]} {_name_part(degree)}".strip()] if degree else parts
+    whole = "^".join(with_degree).rstrip("^")
+    if len(whole) <= PN_GROUP:
+        return whole
     for dropped in (4, 2, 3):
         if _length(parts) > PN_GROUP:
             parts[dropped] = ""
@@ -125,4 +129,4 @@ def _length(parts: list[str]) -> int:
 
 
 def _name_part(text: str) -> str:
-    return plain(text.replace("^", " ").replace("=", " "))
+    return plain(text.replace("^", " ").replace("=", " ") if "^" in text or "=" in text else text)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from broker.inbox.model import HeaderFacts
-from broker.orders.messages import omg, omi, orm
+from broker.orders.messages import adt, merges, omg, omi, orm, siu
 from broker.orders.messages.context import Context
 from broker.orders.model import Change, Refusal
 from hl7.encoding import DEFAULT_FALLBACK, codecs_of
@@ -23,6 +23,9 @@ TRANSLATORS: dict[tuple[str, str], Translator] = {
     ("ORM", ""): orm.translate,  # 2.2 knows no other event of it, and its senders leave it out
     ("OMI", "O23"): omi.translate,
     ("OMG", "O19"): omg.translate,
+    **{("SIU", event): siu.translate for event in siu.EVENTS},
+    **{("ADT", event): adt.translate for event in adt.EVENTS},
+    **{("ADT", event): merges.translate for event in merges.EVENTS},
 }
 
 _CODES = frozenset(code for code, _ in TRANSLATORS)

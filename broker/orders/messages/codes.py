@@ -30,17 +30,23 @@ def _null_or(segment: Segment, source: Source, found: tuple[Code, ...]) -> tuple
 
 def _code(segment: Segment, source: Source, repetition: int) -> tuple[Code, ...]:
     """Return three components as a code, or none where its value or scheme is missing or too long for one."""
-    parts = [part.strip() for part in segment.components(source.field, repetition)[source.component - 1 :][:3]]
-    value, text, scheme = ("" if part == NULL else part for part in [*parts, "", "", ""][:3])
-    scheme = scheme or _LOCAL_SCHEME
-    if not value or not values.fits(value) or not values.fits(scheme):
+    value = _component(segment, source, 0, repetition)
+    if not value or not values.fits(value):
         return ()
-    return (Code(value, scheme, values.line(text or value, values.LO)),)
+    scheme = _component(segment, source, 2, repetition) or _LOCAL_SCHEME
+    if not values.fits(scheme):
+        return ()
+    return (Code(value, scheme, values.line(_component(segment, source, 1, repetition) or value, values.LO)),)
+
+
+def _component(segment: Segment, source: Source, after: int, repetition: int) -> str:
+    text = segment.get(source.field, source.component + after, 1, repetition).strip()
+    return "" if text == NULL else text
 
 
 def issuer(_: Reader, __: Rule, segment: Segment, source: Source) -> tuple[dict[str, str], ...]:
     """Return an EI's authority: namespace, universal ID and its type, beginning at the source's component."""
-    return designator(segment.components(source.field, source.repetition)[source.component - 1 :])
+    return designator(tuple(_component(segment, source, after, source.repetition) for after in range(3)))
 
 
 def issuer_in_subcomponents(_: Reader, __: Rule, segment: Segment, source: Source) -> tuple[dict[str, str], ...]:
@@ -50,6 +56,8 @@ def issuer_in_subcomponents(_: Reader, __: Rule, segment: Segment, source: Sourc
 
 def designator(parts: tuple[str, ...]) -> tuple[dict[str, str], ...]:
     """Return the item of an HL7v2 hierarchic designator (PS3.3 table 10-17), or none where nothing is stated."""
+    if not any(parts):
+        return ()
     namespace, universal, kind = ("" if part == NULL else values.plain(part) for part in [*parts, "", "", ""][:3])
     item = {"LocalNamespaceEntityID": namespace, **universal_of(universal, kind)}
     stated = {keyword: text for keyword, text in item.items() if text}

@@ -75,13 +75,18 @@ def _phone(_: Reader, __: Rule, segment: Segment, source: Source) -> str:
 
 
 def _short_identifier(_: Reader, rule: Rule, segment: Segment, source: Source) -> str:
-    text = leaf(segment, source)
-    return text if text == NULL else values.identifier(text, values.SH, segment.location(source.field), rule.keyword)
+    return _identifier(rule, segment, source, values.SH)
 
 
 def _long_identifier(_: Reader, rule: Rule, segment: Segment, source: Source) -> str:
+    return _identifier(rule, segment, source, values.LO)
+
+
+def _identifier(rule: Rule, segment: Segment, source: Source, limit: int) -> str:
     text = leaf(segment, source)
-    return text if text == NULL else values.identifier(text, values.LO, segment.location(source.field), rule.keyword)
+    if text == NULL or values.fits(text, limit):
+        return text
+    return values.identifier(text, limit, segment.location(source.field), rule.keyword)
 
 
 def _uid(_: Reader, rule: Rule, segment: Segment, source: Source) -> str:

@@ -27,7 +27,7 @@ class PatientGroup:
 
 @dataclass(slots=True)
 class OrderGroup:
-    """One ORC/OBR pair with what hangs on it."""
+    """One ORC/OBR pair, or one appointment's resources, with what hangs on it."""
 
     patient: PatientGroup
     segments: Segments
@@ -39,8 +39,8 @@ class OrderGroup:
 
     @property
     def location(self) -> str:
-        """The place of the ORC, or of the OBR where there is none."""
-        named = self.first("ORC") or self.first("OBR")
+        """The place of the ORC, of the OBR where there is none, or of an appointment's SCH."""
+        named = self.first("ORC") or self.first("OBR") or self.first("SCH")
         return named.location() if named else ""
 
 

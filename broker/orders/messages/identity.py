@@ -22,9 +22,8 @@ def keys_of(order: Stated, group: OrderGroup) -> OrderKeys:
         placer_issuer=_issuer(order, PLACER),
     )
     if not (keys.study_instance_uid or keys.filler_order_number or keys.placer_order_number or keys.accession_number):
-        place = group.location
-        at = f"{place}^2" if place.startswith(("ORC", "OBR")) else place
-        raise Refusal("AE", at, "101", "nothing names the order: no order number, accession number or Study UID")
+        text = "nothing names the order: no order number, accession number or Study UID"
+        raise Refusal("AE", f"{group.location}^2", "101", text)
     return keys
 
 
