@@ -1,15 +1,15 @@
-"""The connection to one receiver: opened when first needed, kept, and opened anew after a failure. Judges no answer."""
+"""The connection to a receiver, as its profile says. Opens none yet, and judges no answer."""
 
-from collections.abc import Iterator
-from contextlib import suppress
 from typing import Protocol
 
+from broker.dimse import tls
+from broker.dimse.tls import Certificates
 from broker.environments.model import Receiver
 from hl7 import client
 
 
 class Sender(Protocol):
-    """What sends a payload and returns the answer to it."""
+    """What sends a payload and returns the answer to it, over a connection that it opens and keeps."""
 
     def exchange(self, payload: bytes) -> bytes:
         """Return the answer. Raises OSError where there is none, Hl7Error for an endless one."""
@@ -20,38 +20,16 @@ class Sender(Protocol):
         ...
 
 
-class Line:
-    """A `Sender` over MLLP. Not for several threads at once."""
+def sender(receiver: Receiver) -> Sender:
+    """Return what sends to a receiver, for one thread at a time. Raises Misconfigured for unusable certificates.
 
-    def __init__(self, receiver: Receiver) -> None:
-        self._receiver = receiver
-        self._payload = b""
-        self._answers: Iterator[bytes] | None = None
+    Certificates that are replaced on disk take effect with the next connection.
+    """
+    return client.Sender(receiver.host, receiver.port, float(receiver.timeout_seconds), _contexts(receiver))
 
-    def exchange(self, payload: bytes) -> bytes:
-        """Return the answer to a payload.
 
-        A connection that the receiver closed while nothing was sent is no failure: it is sent on a new one, once.
-        """
-        if self._answers is not None:
-            with suppress(ConnectionError):
-                return self._exchange(payload)
-            self.close()
-        return self._exchange(payload)
-
-    def close(self) -> None:
-        """End the connection; the next exchange opens another."""
-        answers, self._answers = self._answers, None
-        if answers is not None:
-            answers.close()  # type: ignore[attr-defined] # a generator's
-
-    def _exchange(self, payload: bytes) -> bytes:
-        self._payload = payload
-        if self._answers is None:
-            receiver = self._receiver
-            self._answers = client.send(receiver.host, receiver.port, self._payloads(), float(receiver.timeout_seconds))
-        return next(self._answers)
-
-    def _payloads(self) -> Iterator[bytes]:
-        while True:
-            yield self._payload
+def _contexts(receiver: Receiver) -> tls.Contexts | None:
+    asked = receiver.tls
+    if asked is None:
+        return None
+    return tls.client(Certificates(asked.certificate, asked.key, asked.trusted), asked.checks_host)

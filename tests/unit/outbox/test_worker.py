@@ -10,7 +10,7 @@ import pytest
 from broker.database import Database, Transaction
 from broker.environments.model import OrderEvent, Receiver
 from broker.outbox import worker
-from broker.outbox.connection import Line
+from broker.outbox.connection import Sender, sender
 from broker.outbox.model import OutboxState
 from tests.conftest import FakeClock
 from tests.peers.processes import free_port
@@ -31,7 +31,7 @@ class Bench:
     def alert(self, _tx: Transaction, event: str, subject: str, text: str) -> None:
         self.alerts.append((event, subject, text))
 
-    def send(self, receiver: Receiver, line: Line, **options: int) -> int:
+    def send(self, receiver: Receiver, line: Sender, **options: int) -> int:
         return worker.send_batch(self.database, receiver, line, self.clock, lambda: 0.0, self.alert, **options)
 
     def states(self) -> list[OutboxState]:
@@ -56,7 +56,7 @@ def to(peer: Ris, timeout: int = 2) -> Receiver:
 
 
 def test_messages_arrive_in_order_over_one_connection(bench: Bench) -> None:
-    with ris() as peer, closing(Line(to(peer))) as line:
+    with ris() as peer, closing(sender(to(peer))) as line:
         assert bench.send(to(peer), line, limit=2) == 2
         assert bench.send(to(peer), line) == 1
         assert bench.send(to(peer), line) == 0
@@ -69,7 +69,7 @@ def test_messages_arrive_in_order_over_one_connection(bench: Bench) -> None:
 
 def test_refused_message_is_parked_and_the_queue_goes_on(bench: Bench) -> None:
     refuses = says("AE", b"ERR|ORC^1^2^204&Unknown key identifier&HL70357\r")
-    with ris(refuses) as peer, closing(Line(to(peer))) as line:
+    with ris(refuses) as peer, closing(sender(to(peer))) as line:
         assert bench.send(to(peer), line) == 3
     assert bench.states() == [P, D, D]
     (alert,) = bench.alerts
@@ -92,7 +92,7 @@ def test_refused_message_is_parked_and_the_queue_goes_on(bench: Bench) -> None:
 def test_message_without_a_good_answer_is_sent_again_first_under_the_same_id(
     bench: Bench, answer: Answer, why: str, timeout: int
 ) -> None:
-    with ris(answer) as peer, closing(Line(to(peer, timeout))) as line:
+    with ris(answer) as peer, closing(sender(to(peer, timeout))) as line:
         assert bench.send(to(peer, timeout), line) == 1
         first = all_messages(bench.database)[0]
         assert (first.state, first.tries, first.due) == (W, 1, bench.clock.now() + timedelta(seconds=5))
@@ -111,7 +111,7 @@ def test_receiver_that_is_away_is_asked_less_and_less_and_then_people_are_told(b
     port = free_port()
     away = replace(RIS, port=port)
     waits = []
-    with closing(Line(away)) as line:
+    with closing(sender(away)) as line:
         for _ in range(4):
             assert bench.send(away, line) == 1
             due = all_messages(bench.database)[0].due
@@ -126,13 +126,13 @@ def test_receiver_that_is_away_is_asked_less_and_less_and_then_people_are_told(b
 
 
 def test_rejection_is_told_to_people_at_once(bench: Bench) -> None:
-    with ris(says("AR")) as peer, closing(Line(to(peer))) as line:
+    with ris(says("AR")) as peer, closing(sender(to(peer))) as line:
         bench.send(to(peer), line)
     assert [alert[:2] for alert in bench.alerts] == [(worker.FAILING, "ris")]
 
 
 def test_connection_that_was_closed_while_idle_is_no_failure(bench: Bench) -> None:
-    with ris() as peer, closing(Line(to(peer))) as line:
+    with ris() as peer, closing(sender(to(peer))) as line:
         assert bench.send(to(peer), line, limit=1) == 1
         peer.hang_up()
         assert bench.send(to(peer), line) == 2
@@ -148,13 +148,13 @@ def test_outcome_of_a_lost_lease_is_not_recorded(bench: Bench) -> None:
             worker.store.lease(tx, "ris", bench.clock.now(), 1, token="other", lease_seconds=60)
         return says("AA")(message)
 
-    with ris(slow) as peer, closing(Line(to(peer))) as line:
+    with ris(slow) as peer, closing(sender(to(peer))) as line:
         assert bench.send(to(peer), line) == 1
     assert bench.states() == [OutboxState.SENDING, W, W]
 
 
 def test_journal_tells_what_was_delivered_and_no_patient(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:
-    with ris(says("AE", b"ERR|Muster^Eva\r")) as peer, closing(Line(to(peer))) as line:
+    with ris(says("AE", b"ERR|Muster^Eva\r")) as peer, closing(sender(to(peer))) as line:
         bench.send(to(peer), line)
     with bench.database.read() as tx:
         text = str(tx.exec_driver_sql("SELECT event, fields FROM journal ORDER BY id").all())
@@ -169,7 +169,7 @@ def test_each_order_of_a_busy_receiver_keeps_its_order(database: Database, clock
     for number in range(20):
         owed(database, clock, EVENTS[number % 3], of=order(identifier=number // 3))
     script: list[Callable[[bytes], bytes | None]] = [says("AA"), hangs_up, says("AR"), says("AE"), says("AA", to="X")]
-    with ris(*script) as peer, closing(Line(to(peer))) as line:
+    with ris(*script) as peer, closing(sender(to(peer))) as line:
         while not {D, P}.issuperset(bench.states()):
             bench.send(to(peer), line)
             clock.advance(60)
