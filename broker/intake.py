@@ -40,6 +40,9 @@ from broker.worklist.viewer import known_stations
 Answer = Callable[[Outcome, AcknowledgedBy], bytes | None]
 """Builds the acknowledgement of one message; None where it gets none."""
 
+Beside = Callable[[Transaction], None]
+"""What is written in the same commit, such as the audit of a person's act."""
+
 _FOR_PERSON = "a message waits for a person: see `broker order inbox`, then replay or dismiss it"
 _FAILED = "a message could not be processed for a reason that is ours: it is kept, see `broker order inbox`"
 
@@ -133,7 +136,7 @@ class Intake:
         except Refusal:
             return False
 
-    def replay(self, entry_id: int, by: str, *, decided: bool = False) -> Taken:
+    def replay(self, entry_id: int, by: str, *, decided: bool = False, beside: Beside = lambda tx: None) -> Taken:
         """Process a kept message anew, as a person asks; `decided` overrides what was left to a person.
 
         Raises NotFound for an unknown entry, Refused for one that has been applied or cannot be read.
@@ -148,10 +151,12 @@ class Intake:
         note = f"replayed by {by}"
         if understood.refusal is None:
             try:
-                return self._database.together("orders", partial(self._apply_again, entry, understood, note, decided))
+                work = partial(self._apply_again, entry, understood, note, decided)
+                return self._database.together("orders", partial(_both, work, beside))
             except Refusal as refusal:
                 understood = replace(understood, refusal=refusal)
-        return self._database.together("inbox", partial(self._refuse_again, entry, understood, note))
+        work = partial(self._refuse_again, entry, understood, note)
+        return self._database.together("inbox", partial(_both, work, beside))
 
     def attempt(self, raw: bytes, address: str) -> Attempt:
         """Return what a message would do now, and do nothing."""
@@ -305,6 +310,11 @@ class Intake:
     def _tell_person(self, tx: Transaction, state: EntryState, subject: str, text: str) -> None:
         if state in FOR_PEOPLE:
             raise_alert(tx, f"message.{state.value}", subject, Severity.WARNING, text, self._clock.now())
+
+
+def _both(work: Callable[[Transaction], Taken], beside: Beside, tx: Transaction) -> Taken:
+    beside(tx)
+    return work(tx)
 
 
 class _NotMeant(BrokerError):

@@ -29,7 +29,7 @@ from broker.dimse.service import (
 from broker.environments.model import Destination, Profile, UnknownCallers
 from broker.identifiers import new_id
 from broker.inbox.model import Arrival
-from broker.intake import Answer, Intake
+from broker.intake import Answer, Beside, Intake
 from broker.journal import log
 from broker.orders import store as orders
 from broker.orders.model import Applied, StepStatus
@@ -88,12 +88,15 @@ class Flows:
         """Tell whether a message may be answered AR when nothing can be made durable: its sender is known to retry."""
         return self._intake.sends_again_after_reject(raw)
 
-    def perform(self, order_id: int, step_ids: tuple[str, ...], status: StepStatus) -> Applied:
+    def perform(
+        self, order_id: int, step_ids: tuple[str, ...], status: StepStatus, beside: Beside = lambda tx: None
+    ) -> Applied:
         """What was performed of an order -> its steps -> worklist, and the receivers are owed word of it."""
         now = self._clock.now()
         with self._database.write("orders") as tx:
             applied = orders.perform(tx, order_id, step_ids, status, now)
             self._intake.change(tx, applied)
+            beside(tx)
         return applied
 
     # --- associations --------------------------------------------------------------------------------------------
