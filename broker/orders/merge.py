@@ -97,7 +97,7 @@ def merged(
     kept = dict(origins)
     stated = change.order
     begun = any(step.status in PERFORMED for step in stored.steps)
-    fields = _ORDER
+    fields: tuple[str, ...] = _ORDER
     if begun:
         fields = (*_DESCRIPTIVE, *(name for name in _NUMBERS if not getattr(stored, name)))
     order = overwritten(stored, stated, fields, (0, ""), said, kept)

@@ -8,6 +8,7 @@ from broker.orders import history as _history
 from broker.orders import order_steps, order_store
 from broker.orders.history import HistoryEntry, history
 from broker.orders.lookup import UNKNOWN_KEY
+from broker.orders.merge_store import merges
 from broker.orders.model import (
     Applied,
     Applying,
@@ -22,8 +23,9 @@ from broker.orders.model import (
 )
 from broker.orders.order_changes import apply_order
 from broker.orders.patient_changes import apply_patient
-from broker.orders.patient_merges import apply_merge, merges, undo_merge
+from broker.orders.patient_merges import apply_merge
 from broker.orders.patient_store import patients
+from broker.orders.undo import undo_merge
 
 __all__ = [
     "HistoryEntry",

@@ -63,7 +63,8 @@ UNNAMED = {**STATED, "study_instance_uid": "", "accession_number": "", "requeste
 def origins_of(order: Order, made_here: frozenset[str] = frozenset()) -> dict[Place, Origin]:
     """Return an origin for each stated value: the name of its keyword as if it were a field."""
     values: dict[Place, object] = {}
-    for number, found in enumerate((order, *order.steps)):
+    parts: tuple[Order | ScheduledStep, ...] = (order, *order.steps)
+    for number, found in enumerate(parts):
         values |= {(number, KEYWORDS[name]): getattr(found, name) for name in KEYWORDS if hasattr(found, name)}
         values |= {(number, keyword): text for keyword, text in found.attributes.items()}
     patient = order.patient
