@@ -38,7 +38,7 @@ class Limits:
     write: float = 30.0  # for one answer to be taken
     handshake: float = 10.0  # of TLS as a whole
     connections: int = 512  # more wait to be accepted
-    per_address: int = 256  # of these; more are closed at once
+    per_address: int = 0  # of these for one address, more are closed at once; 0 is no such limit
     # When all places are taken, one that never sent a whole message may be closed in favour of a newcomer:
     patience: float = 1.0  # after so long without a byte
     patience_in_frame: float = 10.0  # after so long since it was opened, if it does send bytes

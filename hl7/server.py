@@ -120,9 +120,9 @@ class MllpServer:
     def _refusal(self, host: str) -> str:
         if not self._admits(host):
             return "the address is not allowed"
-        theirs = [connection for connection in self._open() if connection.peer.host == host]
-        staying = [connection for connection in theirs if not connection.is_leaving]
-        if len(staying) >= self._limits.per_address and not _make_room(staying):
+        limit = self._limits.per_address
+        theirs = [each for each in self._open() if each.peer.host == host and not each.is_leaving]
+        if limit and len(theirs) >= limit and not _make_room(theirs):
             return "too many connections from this address"
         return ""
 
