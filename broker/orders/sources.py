@@ -33,14 +33,22 @@ class Sources:
         Raises Refusal AR 103 at MSH-3 for a sender that nothing names, where those are rejected, and for one that
         sends from elsewhere than it may.
         """
-        sender = next((sender for sender in self._known if sender.fits(facts)), None)
-        if sender is None:
-            if not self._accepts_unknown:
-                raise Refusal("AR", _SENDER, "103", "no source is configured for this sender (MSH-3 and MSH-4)")
-            sender = self._default
+        sender = self._sender(facts)
         if not sender.may_send_from(address):
             raise Refusal("AR", _SENDER, "103", f"the source {sender.source.name} may not send from this address")
         return Context(self._environment, sender.source, sender.mapping, sender.order_control, now)
+
+    def of(self, facts: HeaderFacts) -> Source:
+        """Return the source of a message. Raises Refusal AR 103 where nothing names its sender and that is needed."""
+        return self._sender(facts).source
+
+    def _sender(self, facts: HeaderFacts) -> "_Sender":
+        sender = next((sender for sender in self._known if sender.fits(facts)), None)
+        if sender is not None:
+            return sender
+        if not self._accepts_unknown:
+            raise Refusal("AR", _SENDER, "103", "no source is configured for this sender (MSH-3 and MSH-4)")
+        return self._default
 
 
 class _Sender:
