@@ -17,13 +17,14 @@ class Limits:
     """
 
     first_byte: float = 5.0  # from the connection to its first byte
-    associate: float = 30.0  # from the first byte to a whole A-ASSOCIATE PDU, a TLS handshake included
+    associate: float = 15.0  # from the first byte to a whole A-ASSOCIATE-RQ, a TLS handshake included
     pdu: float = 10.0  # for a PDU that has begun, besides what `rate` grants its length
     message: float = 30.0  # for the gaps within one message, besides what `rate` grants its length
     rate: int = 64_000
     idle: float = 300.0  # between two messages
     artim: float = 10.0  # for the peer to close after A-ASSOCIATE-RJ, A-RELEASE-RP, A-ABORT (PS3.8 9.1.5)
     send: float = 30.0  # for the peer to take what we send, besides what `rate` grants its length
+    answer: float = 30.0  # for the peer's answer to our A-ASSOCIATE-RQ: it may have to find a place for us
     response: float = 60.0  # for the peer's answer to our request
     connect: float = 10.0  # for the TCP connection that we open
     congestion: float = 60.0  # for a free place, before A-ASSOCIATE-RJ "temporary congestion"

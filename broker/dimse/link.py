@@ -70,7 +70,7 @@ class Link(PduLink):
 
     def await_answer(self) -> AssociateAc | Rejection:
         """Return what the peer answers to our A-ASSOCIATE-RQ."""
-        self.connection.patience = self._limits.associate
+        self.connection.patience = self._limits.answer
         kind, length = self._header()
         body = self._body(kind, length)
         answer: AssociateAc | Rejection | None = None

@@ -313,6 +313,10 @@ def normalized_response(command: Command, answer: NormalizedAnswer) -> bytes:
     more: dict[Element, Value] = {}
     if answer.sop_instance_uid:
         more[Element.AFFECTED_SOP_INSTANCE_UID] = answer.sop_instance_uid
+    if answer.error_id is not None:
+        more[Element.ERROR_ID] = answer.error_id
+    if answer.attributes:
+        more[Element.ATTRIBUTE_IDENTIFIER_LIST] = answer.attributes
     for element in (Element.EVENT_TYPE_ID, Element.ACTION_TYPE_ID):
         if (number := command.number(element)) is not None:
             more[element] = number

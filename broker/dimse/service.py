@@ -129,12 +129,17 @@ class NormalizedRequest:
 
 @dataclass(frozen=True, slots=True)
 class NormalizedAnswer:
-    """The response to a DIMSE-N request. `sop_instance_uid` only where it differs from the request's (N-CREATE)."""
+    """The response to a DIMSE-N request. `sop_instance_uid` only where it differs from the request's (N-CREATE).
+
+    `attributes` is the Attribute Identifier List: the tags that a failure or warning is about (PS3.7 annex C).
+    """
 
     status: int
     data_set: bytes | None = None
     sop_instance_uid: str = ""
     error_comment: str = ""
+    error_id: int | None = None
+    attributes: tuple[int, ...] = ()
 
 
 @runtime_checkable

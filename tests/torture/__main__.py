@@ -1,6 +1,7 @@
-"""`python -m tests.torture [--count N] [--seed N]`: every class, a table, and exit code 1 on a violation.
+"""`python -m tests.torture [--count N] [--seed N] [--longest S]`: every class, a table, exit code 1 on a violation.
 
-Of D14, N mutations go over the wire and as many to the readers directly.
+Of D14, N mutations go over the wire and as many to the readers directly. Peers for which the product waits longer
+than S seconds are left out.
 """
 
 import argparse
@@ -11,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.torture import mutated, scripted
+from tests.torture import mutated, scripted, waiting
 from tests.torture.measured import Tally, server
 from tests.wire.dimse.test_acceptor_states import echoes
 
@@ -34,10 +35,13 @@ def main() -> int:
     with server() as (port, process_id):
         for _ in range(_WARM_UP):
             assert echoes(port), "the acceptor does not answer before anything bad was sent"
-        tallies = [_scripted(name, cases(), port, process_id) for name, cases in SCRIPTED.items()]
-        for name, send in mutated.WIRE.items():
-            tallies.append(_over_the_wire(name, send, port, process_id, asked))
-    tallies.extend(_read_directly(name, read, asked) for name, read in mutated.readers())
+        with ThreadPoolExecutor(1) as beside:
+            waited = beside.submit(_waiting, port, process_id, asked)
+            tallies = [_scripted(name, cases(), port, process_id) for name, cases in SCRIPTED.items()]
+            for name, send in mutated.WIRE.items():
+                tallies.append(_over_the_wire(name, send, port, process_id, asked))
+            tallies.extend(_read_directly(name, read, asked) for name, read in mutated.readers())
+            tallies.append(waited.result())
     _print(tallies, asked, time.monotonic() - begun)
     return 1 if any(tally.violated for tally in tallies) else 0
 
@@ -54,6 +58,22 @@ def _case(tally: Tally, case: scripted.Case, port: int) -> None:
         case.run(port)
     with tally.case(f"C-ECHO after {case.name}", counts=False):
         assert echoes(port)
+
+
+def _waiting(port: int, process_id: int, asked: argparse.Namespace) -> Tally:
+    """Let all peers that owe something wait at the same time."""
+    tally = Tally("waiting for what is owed")
+    cases = [case for case in waiting.waits(scripted.openings()) if case.deadline <= asked.longest]
+
+    def one(case: waiting.Wait) -> None:
+        with tally.case(case.name, deadline=case.deadline):
+            case.run(port)
+        with tally.case(f"C-ECHO after {case.name}", counts=False):
+            assert echoes(port)
+
+    with tally.measured(process_id), ThreadPoolExecutor(len(cases)) as peers:
+        list(peers.map(one, cases))
+    return _told(tally)
 
 
 def _over_the_wire(
@@ -88,10 +108,13 @@ def _told(tally: Tally) -> Tally:
 
 
 def _print(tallies: list[Tally], asked: argparse.Namespace, seconds: float) -> None:
-    print(f"{'class':<32}{'cases':>9}{'violations':>12}{'worst answer':>14}{'memory growth':>15}")
+    head = f"{'class':<32}{'cases':>9}{'violations':>12}{'worst answer':>14}{'worst cut':>20}{'memory growth':>15}"
+    print(head)
     for tally in tallies:
         growth = f"{tally.growth / 2**20:.1f} MiB"
-        print(f"{tally.name:<32}{tally.cases:>9}{tally.violated:>12}{tally.worst_seconds:>12.3f} s{growth:>15}")
+        cut = "{:.1f} s of {:.1f} s".format(*tally.worst_cut) if tally.worst_cut else "–"
+        worst = f"{tally.worst_seconds:.3f} s"
+        print(f"{tally.name:<32}{tally.cases:>9}{tally.violated:>12}{worst:>14}{cut:>20}{growth:>15}")
     cases, violated = sum(tally.cases for tally in tallies), sum(tally.violated for tally in tallies)
     print(f"{cases} cases, {violated} violations, seed {asked.seed}, {seconds:.0f} s")
     for tally in tallies:
@@ -104,6 +127,7 @@ def _arguments() -> argparse.Namespace:
     count = int(os.environ.get("BROKER_MUTATIONS", "100000"))
     parser.add_argument("--count", type=int, default=count, help="mutations over the wire, and given to the readers")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--longest", type=float, default=600.0, help="seconds that a waiting case may take")
     return parser.parse_args()
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ANSWER_SECONDS = 2.0
+CUT_SECONDS = 1.0  # behind the deadline of a peer that still owes something
 GROWTH_BYTES = 64 * 1024 * 1024
 _SAMPLED_EVERY = 0.02
 _KEPT = 20  # violations of a class that are printed
@@ -21,7 +22,8 @@ class Tally:
 
     name: str
     cases: int = 0
-    worst_seconds: float = 0.0
+    worst_seconds: float = 0.0  # of what could be answered
+    worst_cut: tuple[float, float] | None = None  # of what had to be waited for: seconds, and the deadline
     growth: int = 0
     violations: list[str] = field(default_factory=list)
     violated: int = 0
@@ -29,8 +31,11 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
-    def case(self, what: str, *, counts: bool = True) -> Iterator[None]:
-        """Time one case; whatever it raises is a violation. What only checks the case before does not count."""
+    def case(self, what: str, *, counts: bool = True, deadline: float = 0.0) -> Iterator[None]:
+        """Time one case; whatever it raises is a violation. What only checks the case before does not count.
+
+        `deadline` is when a peer that still owes something has to be cut.
+        """
         begun = time.monotonic()
         problem = ""
         try:
@@ -38,13 +43,20 @@ class Tally:
         except Exception as error:  # noqa: BLE001 - anything that comes out of a case is what we look for
             problem = f"{type(error).__name__}: {error}".splitlines()[0]
         taken = time.monotonic() - begun
-        if taken > ANSWER_SECONDS and not problem:
-            problem = f"took {taken:.2f} s"
+        most = deadline + CUT_SECONDS if deadline else ANSWER_SECONDS
+        if taken > most and not problem:
+            problem = f"took {taken:.2f} s, at most {most:.2f} s are allowed"
         with self._lock:
             self.cases += counts
-            self.worst_seconds = max(self.worst_seconds, taken)
+            self._note(taken, deadline)
             if problem:
                 self._violate(f"{what}: {problem}")
+
+    def _note(self, taken: float, deadline: float) -> None:
+        if not deadline:
+            self.worst_seconds = max(self.worst_seconds, taken)
+        elif self.worst_cut is None or taken - deadline > self.worst_cut[0] - self.worst_cut[1]:
+            self.worst_cut = taken, deadline
 
     def _violate(self, text: str) -> None:
         self.violated += 1

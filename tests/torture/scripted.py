@@ -1,4 +1,7 @@
-"""Classes D01 to D05: each case is something that is sent, and what may be answered to it first."""
+"""Classes D01 to D05: each case is something that is sent, and what may be answered to it first.
+
+A peer that has not said all it began to say closes its side here; what becomes of it where it does not is `waiting`.
+"""
 
 import socket
 import struct
@@ -6,8 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from broker.dimse.message import Element
-from tests.wire.dimse import raw_peer, test_requestor_states
+from broker.dimse.state import TRANSITIONS, Event, State
+from tests.wire.dimse import raw_peer, test_every_transition
 from tests.wire.dimse.raw_peer import RawPeer, data
+from tests.wire.dimse.stages import STAGES
 from tests.wire.dimse.test_acceptor_states import PDUS
 from tests.wire.dimse.test_bad_input import ABORTED, ANSWERED, FIRST_BYTES, hostile_requests
 
@@ -15,11 +20,8 @@ CLOSED, ACCEPTED, REJECTED, RELEASED, ABORT = 0, 2, 3, 6, 7
 KINDS = (*range(10), 0x80, 0x99, 0xFF)
 LENGTHS = (0, 1, 2, 3, 4, 5, 10, 67, 68, 131078, 131079, 2**31, 2**32 - 1)
 _MOST_SENT = 200_000
-REQUESTOR_STATES: dict[int, Callable[[str], None]] = {
-    5: test_requestor_states.test_state_5_waiting_for_the_answer,
-    6: test_requestor_states.test_state_6_waiting_for_a_response,
-    7: test_requestor_states.test_state_7_waiting_for_the_release,
-}
+# The states of our requestor, and of an acceptor that stops; Sta1 and Sta4 have no connection to send a PDU on.
+STAGED = (State.STA5, State.STA7, State.STA9, State.STA10, State.STA11, State.STA12)
 
 
 @dataclass(frozen=True)
@@ -32,12 +34,18 @@ class Case:
 
 def first_bytes() -> Iterator[Case]:
     """D01: what other protocols, or nobody, say first."""
+    for name, sent in openings():
+        yield _opening(name, sent, {CLOSED, ABORT}, half_closes=True)
+
+
+def openings() -> Iterator[tuple[str, bytes]]:
+    """Yield first bytes that are no whole request."""
     request = raw_peer.rq()
     for cut in (0, 1, 2, 5, 6, 7, 10, 73, 74, 75, 100, len(request) - 1):
-        yield _opening(f"request cut at {cut}", request[:cut], {CLOSED, ABORT})
+        yield f"request cut at {cut}", request[:cut]
     for name, content in FIRST_BYTES.items():
         for cut in (1, 6, len(content)):
-            yield _opening(f"{name} cut at {cut}", content[:cut], {CLOSED, ABORT})
+            yield f"{name} cut at {cut}", content[:cut]
 
 
 def lengths() -> Iterator[Case]:
@@ -62,16 +70,18 @@ def states() -> Iterator[Case]:
     answers = {CLOSED, ACCEPTED, REJECTED, 4, RELEASED, ABORT}
     half = data(5, 1, bytes(10))
     for name, content in PDUS.items():
+        ended = {CLOSED} if name == "abort" else {ABORT}
         yield _opening(f"Sta2 {name}", content, answers)
-        yield _opening(f"Sta3 {name} behind the request", raw_peer.rq() + content, answers)
-        yield _opening(f"Sta13 {name} after a rejection", raw_peer.rq(calling="NOBODY") + content, {REJECTED})
+        yield _opening(f"Sta3 {name} behind the request", raw_peer.rq() + content, ended)
         yield _associated(f"Sta6 {name}", content, answers)
         yield _associated(f"Sta6 {name} inside a command", half + content, answers)
         yield _associated(f"Sta6 {name} inside a PDU", half[:-3] + content, {CLOSED, ABORT})
-        yield _associated(f"Sta13 {name} after the release", raw_peer.RELEASE_REQUEST + content, {RELEASED})
-    for name in test_requestor_states.PDUS:
-        for number, script in REQUESTOR_STATES.items():
-            yield Case(f"Sta{number} {name} to our requestor", lambda _, script=script, name=name: script(name))
+        yield _associated(f"Sta8 {name} behind the release", raw_peer.RELEASE_REQUEST + content, ended)
+        yield _left_behind(f"Sta13 {name} after the release", RawPeer.associated, RELEASED, content)
+        yield _left_behind(f"Sta13 {name} after a rejection", RawPeer.connect, REJECTED, content)
+    for state in STAGED:
+        for event, content in test_every_transition.PDUS.items():
+            yield _staged(state, event, content)
 
 
 def messages() -> Iterator[Case]:
@@ -118,10 +128,10 @@ def _send_in_pieces(peer: RawPeer, content: bytes) -> None:
 SENDERS = {"at once": _send_whole, "behind an echo": _send_behind_an_echo, "in pieces": _send_in_pieces}
 
 
-def _opening(name: str, sent: bytes, expected: set[int]) -> Case:
+def _opening(name: str, sent: bytes, expected: set[int], *, half_closes: bool = False) -> Case:
     def run(port: int) -> None:
         with RawPeer.connect(port) as peer:
-            _try_to_send(peer, sent)
+            _try_to_send(peer, sent, half_closes)
             _expect(peer, expected)
 
     return Case(name, run)
@@ -136,10 +146,39 @@ def _associated(name: str, sent: bytes, expected: set[int]) -> Case:
     return Case(name, run)
 
 
-def _try_to_send(peer: RawPeer, sent: bytes) -> None:
+def _left_behind(name: str, connect: Callable[[int], RawPeer], answer: int, content: bytes) -> Case:
+    """Return a case that sends `content` once we wait for the connection to close, and then closes its side."""
+    sent = raw_peer.RELEASE_REQUEST if answer == RELEASED else raw_peer.rq(calling="NOBODY")
+
+    def run(port: int) -> None:
+        with connect(port) as peer:
+            peer.send(sent)
+            _expect(peer, {answer})
+            _try_to_send(peer, content, half_closes=True)
+            _expect(peer, {CLOSED, ABORT})
+
+    return Case(name, run)
+
+
+def _staged(state: State, event: Event, content: bytes) -> Case:
+    """Return a case in this process: nobody else can make our requestor call, or our acceptor stop."""
+    sight = test_every_transition.SIGHTS.get(TRANSITIONS[event, state])
+
+    def run(_: int) -> None:
+        with STAGES[state]() as stage:
+            stage.close(content)
+            seen = stage.peer.read()
+        assert sight is None or sight(seen), f"answered by PDU type {seen[0]}"
+
+    return Case(f"{state.name.title()} {event.name} from a scripted peer", run)
+
+
+def _try_to_send(peer: RawPeer, sent: bytes, half_closes: bool = False) -> None:
     try:
         peer.send(sent)
-    except ConnectionError:
+        if half_closes:
+            peer.socket.shutdown(socket.SHUT_WR)
+    except OSError:
         return  # answered and closed before we had said it all
 
 

@@ -1,12 +1,11 @@
 """Our upper layer as a process: `python -m tests.torture.server` prints its port and serves until stdin closes.
 
-It lets PEER in from 127.0.0.1 when it calls BROKER, reads what it is sent, and keeps nothing: what its memory grows
-by is the upper layer's.
+It has the product's own limits. It lets PEER in from 127.0.0.1 when it calls BROKER, reads what it is sent, and keeps
+nothing: what its memory grows by is the upper layer's.
 """
 
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 
 from broker.clock import SystemClock
 from broker.dimse.acceptor import Server
@@ -23,11 +22,7 @@ from broker.dimse.service import (
     Rejection,
     StoreRequest,
 )
-from tests.wire.dimse.conftest import EVERYTHING, QUICK
-
-# The product's deadlines are for slow lines, these for two seconds: a PDU that claims to be long is not given the
-# time in which it could arrive at 64 kB a second.
-LIMITS = replace(QUICK, rate=1_000_000, idle=1.0)
+from tests.wire.dimse.conftest import EVERYTHING
 
 
 class Forgetting:
@@ -62,7 +57,7 @@ class Forgetting:
 
 def main() -> None:
     """Serve until standard input closes."""
-    server = Server("127.0.0.1", 0, Forgetting(), SystemClock(), EVERYTHING, limits=LIMITS)
+    server = Server("127.0.0.1", 0, Forgetting(), SystemClock(), EVERYTHING)
     print(server.start(), flush=True)
     sys.stdin.read()
     server.stop(1.0)

@@ -13,7 +13,9 @@ from broker.dimse.limits import Limits
 from broker.dimse.session import TlsContext
 from tests.wire.dimse.provider import Keeping
 
-QUICK = Limits(first_byte=0.6, associate=1.0, pdu=1.0, message=1.0, idle=2.0, artim=0.6, send=1.0, response=2.0)
+QUICK = Limits(
+    first_byte=0.6, associate=1.0, pdu=1.0, message=1.0, idle=2.0, artim=0.6, send=1.0, answer=1.0, response=2.0
+)
 EVERYTHING = {**SUPPORTED, STORAGE_COMMITMENT_PUSH: Supported(UNCOMPRESSED, peer_may_be_scp=True)}
 
 Serve = Callable[..., tuple[int, Keeping]]

@@ -19,8 +19,8 @@ from tests.wire.dimse.provider import Keeping
 from tests.wire.dimse.raw_peer import RawPeer
 
 # Short where a deadline has to end the case; nothing here depends on who is faster.
-LIMITS = Limits(first_byte=5.0, associate=0.4, pdu=0.4, idle=10.0, artim=0.4, send=2.0, response=0.6, connect=3.0)
-PATIENT = Limits(associate=5.0, pdu=5.0, idle=10.0, artim=5.0, send=5.0, response=5.0)
+LIMITS = Limits(associate=0.4, pdu=0.4, idle=10.0, artim=0.4, send=2.0, answer=0.4, response=0.6, connect=3.0)
+PATIENT = Limits(associate=5.0, pdu=5.0, idle=10.0, artim=5.0, send=5.0, answer=5.0, response=5.0)
 ACCEPT = encode_associate_ac(AssociateAc("A", "B", (AnsweredContext(1, 0, raw_peer.IMPLICIT),)))
 _WANTED = [(raw_peer.VERIFICATION, raw_peer.IMPLICIT)]
 _SECONDS = 5.0

@@ -171,6 +171,7 @@ ANSWERED = {
     ),
     "command ended by an empty fragment": (data(1, 1, whole_echo) + data(1, 3, b""), 0x8030, 0x0000),
     "echo with a data set": (data(1, 3, command(**ECHO, **DATA)) + data(1, 2, bytes(9)), 0x8030, 0x0000),
+    "echo with an element nobody knows": (data(1, 3, whole_echo + b"\0\0\x10\x51\3\0\0\0odd"), 0x8030, 0x0000),
     "unknown command": (data(1, 3, command(**{**ECHO, "command_field": 0x77}, **NO_DATA)), 0x8077, 0x0211),
     "C-MOVE": (data(3, 3, command(**{**FIND, "command_field": 0x21}, **DATA)) + data(3, 2, b""), 0x8021, 0x0211),
     "find without identifier": (data(3, 3, command(**FIND, **NO_DATA)), 0x8020, 0xC000),

@@ -183,7 +183,7 @@ def _data_before_the_release_is_answered() -> None:
 
 
 def _listener_that_accepts_late() -> None:
-    limits = replace(LIMITS, associate=5.0)
+    limits = replace(LIMITS, answer=5.0)
     with _full_listener() as listening, calling(limits, listening=listening) as accepted:
         listening.accept()[0].close()  # room: the next SYN that our requestor sends is answered
         read(accepted(), 1)
