@@ -46,7 +46,8 @@ class ControlTable:
             status = self.result[obr25]
         found = self.pairs.get((orc1, status)) or self._without_pair(asked, status, location)
         if found is Action.PERSON:
-            raise self._unmapped(f"{location}^1", "ORC-1, the order control, with ORC-5, the order status,")
+            with_status = " with this order status (ORC-5, OBR-25)" if status else ""
+            raise self._unmapped(f"{location}^1", f"ORC-1, the order control{with_status},")
         return found
 
     def appointment(self, event: str) -> Action:
@@ -63,7 +64,7 @@ class ControlTable:
         return asked
 
     def _unmapped(self, location: str, codes: str) -> Refusal:
-        where = f"the order control table, {self.file}"
+        where = "the built-in order control table" if self.file == BUILT_IN else f"the order control table {self.file}"
         return Refusal("AE", location, "103", f"{codes} has no action in {where}: a person decides", for_person=True)
 
 

@@ -127,11 +127,12 @@ class Rule:
     beside: tuple[Source, ...] = ()  # text that follows in parentheses
     called: frozenset[str] = frozenset()  # OBX-3 of measurements, in upper case
     default: str = ""  # where nothing else gives a value
+    of_several: bool = dataclasses.field(init=False)  # more than the first segment of the source's name counts
+    places: tuple[tuple[str, int, Source], ...] = dataclasses.field(init=False)  # the sources, as reading takes them
 
-    @property
-    def of_several(self) -> bool:
-        """Tell whether more than the first segment of the source's name counts."""
-        return self.form in OF_SEVERAL_SEGMENTS
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "of_several", self.form in OF_SEVERAL_SEGMENTS)
+        object.__setattr__(self, "places", tuple((found.segment, found.field, found) for found in self.sources))
 
 
 @dataclass(frozen=True, slots=True)

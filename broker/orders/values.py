@@ -17,6 +17,7 @@ PN_GROUP = 64
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 _CONTROL_IN_TEXT = re.compile("[\x00-\x09\x0b\x0e-\x1f\x7f-\x9f]+")
 _CODE_STRING = re.compile("[A-Z0-9 _]{1,16}")
+_USUAL_NAME = re.compile(r"(?:[^\W_]*\^){4}[^\W_]*").fullmatch  # one word in each part: nothing to mend
 _DECIMAL = re.compile(r"[+-]?\d{1,9}(\.\d{1,9})?")
 
 
@@ -111,6 +112,13 @@ def person_name(
     What does not fit goes in this order: degree, suffix, middle, prefix, then given is cut; the family name stays
     whole unless it alone is too long.
     """
+    usual = (
+        f"{family}^{given}^{middle}^{prefix}^{suffix} {degree}"
+        if degree
+        else f"{family}^{given}^{middle}^{prefix}^{suffix}"
+    )
+    if len(usual) <= PN_GROUP and _USUAL_NAME(usual):
+        return usual.rstrip("^")
     parts = [_name_part(part) if part else "" for part in (family, given, middle, prefix, suffix)]
     with_degree = [*parts[:4], f"{parts[4]} {_name_part(degree)}".strip()] if degree else parts
     whole = "^".join(with_degree).rstrip("^")

@@ -10,7 +10,7 @@ from broker.orders.messages import adt, merges, omg, omi, orm, siu
 from broker.orders.messages.context import Context
 from broker.orders.model import Change, Refusal
 from hl7.encoding import DEFAULT_FALLBACK, codecs_of
-from hl7.errors import Hl7Error
+from hl7.errors import Hl7Error, Unreadable
 from hl7.header import Header, is_batch, read_batch_header, read_header, without_lead
 from hl7.message import Message
 
@@ -61,13 +61,15 @@ def translate(raw: bytes, context: Context) -> tuple[Change, ...]:
     """
     if is_batch(raw):
         raise Refusal("AR", "", "200", "batches are not supported")
-    header = read_header(raw)
-    if header is None:
-        raise Refusal("AR", "MSH^1", "100", "no usable MSH segment")
-    translator = _translator(header, context)
     try:
-        return translator(Message.read(raw, _fallback(context.source.character_sets)), context)
+        message = Message.read(raw, _fallback(context.source.character_sets))
+        return _translator(message.header, context)(_alone(message), context)
+    except Unreadable as error:
+        raise Refusal("AR", "MSH^1", "100", "no usable MSH segment") from error
     except Hl7Error as error:
+        header = read_header(raw)
+        if header is not None:
+            _translator(header, context)  # what kind of message it is comes before how it is written
         answer = "AR" if error.code == "103" and error.location in _OF_THE_KIND else "AE"
         raise Refusal(answer, error.location, error.code, error.text) from error
 
@@ -85,6 +87,13 @@ def _fallback(character_sets: tuple[str, ...]) -> tuple[str, ...]:
     """Return the codecs to try, in turn, where MSH-18 declares nothing."""
     found = tuple(codec for name in character_sets for codec in codecs_of(name, "", ()))
     return tuple(dict.fromkeys(found)) or DEFAULT_FALLBACK
+
+
+def _alone(message: Message) -> Message:
+    """Return the message. Raises Refusal AE 100 where there are several: only the first would be acknowledged."""
+    if len(message.all("MSH")) > 1:
+        raise Refusal("AE", "MSH^2", "100", "a second MSH: each message needs a frame of its own")
+    return message
 
 
 def _translator(header: Header, context: Context) -> Translator:

@@ -18,6 +18,7 @@ from broker.orders.messages.people import (
     patient_name,
 )
 from broker.orders.messages.reading import NULL, Reader, Shape, leaf
+from broker.orders.messages.times import plain
 from broker.orders.model import Refusal
 from hl7.datatypes import timestamp
 from hl7.errors import Hl7Error
@@ -158,6 +159,8 @@ def _start_time(reader: Reader, _: Rule, segment: Segment, source: Source) -> st
 def _birth_date(_: Reader, __: Rule, segment: Segment, source: Source) -> str:
     # Never moved by a zone; one that is no date is no reason to refuse the order, since the type is 2.
     text = leaf(segment, source)
+    if plain(text):
+        return text[:8]
     try:
         return text if text == NULL else timestamp(text).date
     except Hl7Error:

@@ -4,7 +4,7 @@ from broker.orders import values
 from broker.orders.messages.context import Context
 from broker.orders.messages.grouping import PatientGroup, patient_groups
 from broker.orders.messages.patient import person_of, reader_of
-from broker.orders.messages.people import authority_at, chosen, identifier_at
+from broker.orders.messages.people import chosen
 from broker.orders.messages.reading import NULL
 from broker.orders.messages.times import instant
 from broker.orders.model import MergeChange, MergeKind, Refusal
@@ -83,12 +83,11 @@ def _old_identifier(group: PatientGroup, merge: Segment, kind: MergeKind, contex
     """Return MRG-1, else MRG-4 (the external identifier of older versions), and its authority."""
     reader = reader_of(group.segments, context, None)
     for field in (1, 4):
-        number = chosen(reader, merge, field)
-        text = identifier_at(merge, field, number)
-        if text:
-            issuer = authority_at(merge, field, number) or context.source.patient_authority
+        old = chosen(reader, merge, field)
+        if old.text:
+            issuer = old.authority or context.source.patient_authority
             return (
-                values.identifier(text, values.LO, merge.location(field), "the old PatientID"),
+                values.identifier(old.text, values.LO, merge.location(field), "the old PatientID"),
                 values.identifier(issuer, values.LO, merge.location(field, 4), "IssuerOfPatientID"),
             )
     if kind is MergeKind.VISIT:

@@ -1,15 +1,15 @@
 """The patient and the visit of a message, by the mapping's rules. Knows no order."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from broker.orders.messages.codes import code_sequence
 from broker.orders.messages.context import Context
 from broker.orders.messages.forms import FORMS
 from broker.orders.messages.grouping import PatientGroup
-from broker.orders.messages.reading import Reader, Stated, Value, read
-from broker.orders.model import Code, Missing, Origin, Patient, Place
+from broker.orders.messages.reading import Reader, Stated, read
+from broker.orders.model import Missing, Origin, Patient, Place
 from hl7.message import Segment
 
 _TYPED = frozenset({"PatientID", "IssuerOfPatientID", "PatientName", "PatientBirthDate", "PatientSex"})
@@ -70,14 +70,8 @@ def missing_of(patient: Patient, pid: Segment | None) -> Missing | None:
 
 def attributes_of(stated: Stated, typed: Iterable[str]) -> dict[str, str]:
     """Return the further attributes as text: a sequence is a JSON list of objects by keyword."""
-    return {keyword: _text(value) for keyword, value in stated.values.items() if keyword not in typed}
-
-
-def _text(value: Value) -> str:
-    if isinstance(value, str):
-        return value
-    return json.dumps([_code(item) if isinstance(item, Code) else item for item in value], ensure_ascii=False)
-
-
-def _code(code: Code) -> dict[str, str]:
-    return {"CodeValue": code.value, "CodingSchemeDesignator": code.scheme, "CodeMeaning": code.meaning}
+    return {
+        keyword: value if isinstance(value, str) else code_sequence(value)
+        for keyword, value in stated.values.items()
+        if keyword not in typed
+    }

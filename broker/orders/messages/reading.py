@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from broker.orders.mapping import Form, Made, Rule, Source
@@ -13,8 +14,8 @@ from hl7.message import Segment
 
 NULL = '""'  # an explicit "there is no value" (HL7 2.6)
 
-Value = str | tuple[Code, ...] | tuple[dict[str, str], ...]
-"""Text, codes, or the items of another sequence by keyword. Empty is not stated; NULL is stated to be none."""
+Value = str | tuple[Code, ...]
+"""Text, JSON text of a sequence's items, or codes. Empty is not stated; NULL is stated to be none."""
 
 Shape = Callable[["Reader", Rule, Segment, Source], Value]
 
@@ -55,7 +56,15 @@ class Stated:
     def codes(self, keyword: str) -> tuple[Code, ...]:
         """Return a value that is codes, or none."""
         value = self.values.get(keyword, ())
-        return tuple(code for code in value if isinstance(code, Code))
+        return value if isinstance(value, tuple) else ()
+
+
+class Identifier(NamedTuple):
+    """One repetition of a CX: its number, the identifier and who assigned it."""
+
+    number: int
+    text: str
+    authority: str
 
 
 class Reader:
@@ -67,7 +76,7 @@ class Reader:
         "authority",
         "id_authorities",
         "id_types",
-        "identifier",
+        "identifiers",
         "origin",
         "sent",
         "start",
@@ -90,7 +99,7 @@ class Reader:
         self.authority = authority  # of identifiers that name none
         self.id_types = id_types
         self.id_authorities = id_authorities
-        self.identifier: dict[tuple[int, int], int] = {}  # which repetition of a CX was preferred
+        self.identifiers: dict[tuple[int, int], Identifier] = {}  # what was preferred in a segment's field
         self.start: Origin | None = None  # what gave the start's date
         self.origin: Origin | None = None  # of the value that a form just gave, where it is not its source's
         self._times: dict[str, Civil] = {}
@@ -130,37 +139,42 @@ def read(rules: Sequence[Rule], reader: Reader, shapes: Mapping[Form, Shape]) ->
     Raises Refusal for what may not stand in its attribute.
     """
     stated = Stated()
-    every = reader.all
+    values, origins, found = stated.values, stated.origins, stated.found
+    first = {name: segments[0] for name, segments in reader.all.items()}
     for rule in rules:
-        null: Segment | None = None
-        for source in rule.sources:
-            segments = every.get(source.segment)
-            if not segments:
+        null = False
+        for name, number, source in rule.places:
+            segment = first.get(name)
+            if segment is None:
                 continue
-            segment = segments[0]
-            raw = segment.raw(source.field)
+            raw = segment.raw(number)
             if not raw and not rule.of_several:
                 continue
             value = NULL if raw == NULL and not rule.of_several else shapes[rule.form](reader, rule, segment, source)
+            if not value:
+                continue
+            keyword = rule.keyword
             if value == NULL:
-                null = null or segment
-                if rule.keyword in _NEVER_NULL:
-                    raise Refusal("AE", segment.location(source.field), "102", f"{rule.keyword} cannot be cleared")
-            elif value:
-                stated.values[rule.keyword] = value
-                stated.origins[rule.keyword] = reader.origin or _origin(rule, source, segment, value)
-                stated.found[rule.keyword] = (segment, source)
-                reader.origin = None
-                break
+                null = True
+                if keyword in _NEVER_NULL:
+                    raise Refusal("AE", segment.location(number), "102", f"{keyword} cannot be cleared")
+                continue
+            values[keyword] = value
+            found[keyword] = (segment, source)
+            if reader.origin is not None:
+                origins[keyword], reader.origin = reader.origin, None
+            elif rule.table is None and source.table is None:
+                origins[keyword] = source.origin
+            else:
+                origins[keyword] = _by_table(source, segment, value)
+            break
         else:
-            if null is not None and rule.keyword not in _NEVER_CLEARED:
+            if null and rule.keyword not in _NEVER_CLEARED:
                 stated.cleared.add(rule.keyword)
     return stated
 
 
-def _origin(rule: Rule, source: Source, segment: Segment, value: Value) -> Origin:
-    if rule.table is None and source.table is None:
-        return source.origin
+def _by_table(source: Source, segment: Segment, value: Value) -> Origin:
     code = segment.get(source.field, source.component, source.subcomponent, source.repetition).strip()
     return source.origin if code == value else Origin(source.path, f"{code} means {value}")
 

@@ -1,10 +1,11 @@
 """Instants and civil times out of timestamps. Reads no segment."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import cache
 from zoneinfo import ZoneInfo
 
-from hl7.datatypes import Timestamp, timestamp
+from hl7.datatypes import timestamp
 from hl7.errors import Hl7Error
 
 
@@ -21,11 +22,14 @@ UNSTATED = Civil()
 
 def civil(text: str, zone: ZoneInfo) -> Civil:
     """Return a TS as date and time at the site; an offset is converted, never dropped. Raises Hl7Error 102."""
+    if plain(text):
+        return Civil(text[:8], text[8:].ljust(6, "0") if len(text) > 8 else "")
     stated = timestamp(text)
     if stated.offset is None or not stated.date or not stated.time:
         return Civil(stated.date, stated.time)
     try:
-        return civil_of(_local(stated).replace(tzinfo=_east(stated.offset)), zone)
+        local = plain(stated.date + stated.time)
+        return civil_of(local.replace(tzinfo=_east(stated.offset)), zone) if local else UNSTATED
     except OverflowError as error:  # the first or last day of the calendar
         raise Hl7Error("102", "", "a date that no zone can hold") from error
 
@@ -40,20 +44,35 @@ def civil_of(instant: datetime, zone: ZoneInfo) -> Civil:
 
 def instant(text: str, zone: ZoneInfo) -> datetime | None:
     """Return the instant of a TS in UTC, or None where it says none; a date without time is its midnight."""
-    try:
-        stated = timestamp(text)
-        if not stated.date:
+    east: tzinfo = zone
+    local = plain(text)
+    if local is None:
+        try:
+            stated = timestamp(text)
+        except Hl7Error:
             return None
+        local = plain(stated.date + stated.time)
         east = zone if stated.offset is None else _east(stated.offset)
-        return _local(stated).replace(tzinfo=east).astimezone(UTC)
-    except (Hl7Error, OverflowError):
+    try:
+        return None if local is None else local.replace(tzinfo=east).astimezone(UTC)
+    except OverflowError:
         return None
 
 
-def _local(stated: Timestamp) -> datetime:
-    day, time = stated.date, stated.time or "000000"
-    return datetime(int(day[:4]), int(day[4:6]), int(day[6:]), int(time[:2]), int(time[2:4]), int(time[4:]))
+def plain(text: str) -> datetime | None:
+    """Return a date of eight digits, or one with hour and minute, or second, as it stands: nearly all are.
+
+    None for anything else and for what is not in the calendar.
+    """
+    if len(text) not in (8, 12, 14) or not text.isascii() or not text.isdigit():
+        return None
+    hour, minute, second = (int(text[8:10]), int(text[10:12]), int(text[12:] or 0)) if len(text) > 8 else (0, 0, 0)
+    try:
+        return datetime(int(text[:4]), int(text[4:6]), int(text[6:8]), hour, minute, second)
+    except ValueError:
+        return None
 
 
+@cache  # there are few offsets on earth
 def _east(offset: int) -> timezone:
     return timezone(timedelta(minutes=offset))
