@@ -48,8 +48,6 @@ def answers(
     viewer: Viewer,
     registry_stations: Stations,
     clock: Clock,
-    *,
-    memory: object = None,  # remembers nothing any more: the caller still gives it
 ) -> Generator[FindAnswer, None, QueryResult]:
     """Yield one pending answer an item, then the final one; return what became of the query."""
     try:
