@@ -76,10 +76,10 @@ def differences(one: tuple[bytes, ...], other: tuple[bytes, ...]) -> Iterator[st
 
 def _fields(number: int, left: bytes, right: bytes, separator: bytes) -> Iterator[str]:
     one, other = left.split(separator), right.split(separator)
-    length = max(len(one), len(other))
-    for at in range(length):
+    first = 1 if one[0] in (b"MSH", b"FHS") else 0  # MSH-1 is the separator itself
+    for at in range(max(len(one), len(other))):
         if _at(one, at) != _at(other, at):
-            yield f"message {number}: {one[0].decode('latin-1')}-{at}"
+            yield f"message {number}: {one[0].decode('latin-1')}-{at + first}"
 
 
 def _at(parts: list[bytes], at: int) -> bytes:

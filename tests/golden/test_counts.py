@@ -8,6 +8,12 @@ import pytest
 from tests.golden.cases import cases, field
 
 LEAST = 350
+
+
+def words(text: str) -> set[str]:
+    return set(text.split())
+
+
 VERSIONS = {"2.2", "2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.7.1", "2.8", "2.8.1", "2.8.2"}
 # A.5, in its order; the last ones are refused.
 CHARACTER_SETS = {
@@ -16,16 +22,16 @@ CHARACTER_SETS = {
     *("UNICODE UTF-8", "UNICODE UTF-16", "UNICODE UTF-32", "CNS 11643-1992"),
 }
 # B.2, row by row.
-CONTROLS = set(
+CONTROLS = words(
     "NW SN NA XO XX XR SC CA OC CR DC OD DR HD OH HR RL OE OR RP RU RO RQ PA CH "
-    "UA UC UD UH UM UR UX OK RR DE RE SS SR AF DF FU OF RF UF OP PY LI UN CN PR".split()
+    "UA UC UD UH UM UR UX OK RR DE RE SS SR AF DF FU OF RF UF OP PY LI UN CN PR"
 )
-ORDER_STATUSES = set("SC IP A CM DC CA HD RP ER".split())
-RESULT_STATUSES = set("O I S A P R C F X Y Z".split())
+ORDER_STATUSES = words("SC IP A CM DC CA HD RP ER")
+RESULT_STATUSES = words("O I S A P R C F X Y Z")
 # B.4 and B.5.
-EVENTS = set(
+EVENTS = words(
     "A01 A02 A03 A04 A05 A06 A07 A08 A10 A11 A12 A13 A18 A23 A24 A28 A31 A34 A37 A38 A39 A40 A41 A42 A43 A44 A45 A46 "
-    "A47 A49 A50 S12 S13 S14 S15 S17 S26 O01 O19 O23".split()
+    "A47 A49 A50 S12 S13 S14 S15 S17 S26 O01 O19 O23"
 )
 
 CASES = cases()

@@ -60,9 +60,11 @@ SOURCES = {
     "LISBON": 'timezone = "Europe/Lisbon"',
     "FILLRIS": 'mapping = "filler-number"',
     "IPCRIS": 'mapping = "ipc"',
-    "SIURIS": 'appointments = "create"',
+    "SIURIS": 'appointments = "create"\nmapping = "rooms.toml"',
     "NOSIU": 'appointments = "ignore"',
 }
+ROOMS = 'base = "ihe-swf"\n[tables.station_modalities]\nUS_ROOM2 = "US"\n'
+CT = MODALITY.replace("us-room-2", "ct-1").replace("US_ROOM2", "CT_ROOM1").replace('"US"', '"CT"')
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,7 @@ class World:
 
     def __init__(self, folder: Path, url: str = "") -> None:
         self._folder = folder
+        (folder / "rooms.toml").write_text(ROOMS)
         file = folder / "golden.toml"
         file.write_text(PROFILE + "".join(_source(name, habit) for name, habit in SOURCES.items()))
         self.profile: Profile = profiles.read(file)
@@ -88,9 +91,9 @@ class World:
 
     def _prepare(self, url: str) -> None:
         database = open_database(replace(self.profile, database_url=url))
-        content = MODALITY.encode()
         with database.write("registry") as tx:
-            registry.apply(tx, document.read(content, "us.toml"), content, CLOCK, FakeClock().now())
+            for content in (MODALITY.encode(), CT.encode()):
+                registry.apply(tx, document.read(content, "device.toml"), content, CLOCK, FakeClock().now())
         database.close()
 
     def run(self, messages: Iterable[bytes]) -> Result:
