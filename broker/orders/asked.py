@@ -46,17 +46,19 @@ class Asked:
 def asked(tx: Transaction, change: OrderChange, here: Applying) -> Asked:
     """Return the change with what is known of what it names. Raises Refusal AE 204 where its keys contradict."""
     stated = change.order.patient
-    whose, row = None, None
-    if stated.patient_id:
-        found = patient_store.find(tx, stated.patient_id, stated.issuer_of_patient_id)
-        whose, row = (found.survivor, found.survivor.id) if found else (None, 0)
-        if found and found.stated is not found.survivor and change.action in ORDERING:
-            refuse_returned(found.survivor, change, here)
     named = names.completed(change.order, change.keys, here.environment) if change.action in CREATING else None
     keys = change.keys
     if named and not keys.study_instance_uid:
         keys = replace(keys, study_instance_uid=named.order.study_instance_uid)
-    sharing = order_store.sharing(tx, keys)
+    patient_is_known, order_is_known = order_store.exist(tx, stated, keys)
+    whose, row = None, 0 if stated.patient_id else None
+    if stated.patient_id and patient_is_known:
+        found = patient_store.find(tx, stated.patient_id, stated.issuer_of_patient_id)
+        assert found is not None
+        whose, row = found.survivor, found.survivor.id
+        if found.stated is not found.survivor and change.action in ORDERING:
+            refuse_returned(found.survivor, change, here)
+    sharing = order_store.sharing(tx, keys) if order_is_known else []
     known = None
     if sharing:
         order_id = meant(change, map(order_store.candidate, sharing), row)

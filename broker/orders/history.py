@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 
 from broker.database import Transaction
 from broker.orders.model import Did
-from broker.orders.tables import HISTORY
+from broker.orders.tables import HISTORY, ORDER
 
 _ADD = insert(HISTORY).inline()
 _MOST = 400  # characters of a text
@@ -36,6 +36,10 @@ def add(tx: Transaction, order_id: int, entry: HistoryEntry) -> None:
 
 
 def history(tx: Transaction, order_id: int) -> list[HistoryEntry]:
-    """Return what was done to an order, oldest first."""
+    """Return what was done to an order, oldest first; that it was ordered is told by its own row."""
+    ordered = tx.execute(select(ORDER.c.created, ORDER.c.created_entry).where(ORDER.c.id == order_id)).first()
+    first = []
+    if ordered is not None and ordered.created_entry is not None:
+        first = [HistoryEntry(ordered.created, ordered.created_entry, Did.CREATED, "")]
     found = tx.execute(select(HISTORY).where(HISTORY.c.order_id == order_id).order_by(HISTORY.c.id))
-    return [HistoryEntry(row.at, row.entry_id, Did(row.did), row.text) for row in found]
+    return first + [HistoryEntry(row.at, row.entry_id, Did(row.did), row.text) for row in found]

@@ -86,26 +86,28 @@ def _tombstone(ask: Asked) -> Applied:
     )
     if change.step_ids:
         raise Refusal("AE", change.location, UNKNOWN_KEY, "no order has these keys")
-    kept = order_store.add(ask.tx, replace(_new(ask, order, {}, 0), canceled=True, canceled_sent=change.sent or now))
-    _tell(ask, kept.id, Did.TOMBSTONE, "")
+    tombstone = _new(ask, order, {}, 0)
+    tombstone = replace(tombstone, canceled=True, canceled_sent=change.sent or now, created_entry=None)
+    own = order_store.add(ask.tx, tombstone)
+    _tell(ask, own, Did.TOMBSTONE, "")
     ask.said.say(_TOMBSTONE)
-    return ask.applied(Did.TOMBSTONE, shown(kept, None))
+    return ask.applied(Did.TOMBSTONE, shown(tombstone, None, own))
 
 
 def _create(ask: Asked, generation: int) -> Applied:
     order, made = _named(ask, generation)
     _refuse_incomplete(ask, order)
-    steps = tuple(_first(step, ask.change.action) for step in order.steps)
+    steps = tuple([_first(step, ask.change.action) for step in order.steps])
+    if steps != order.steps:
+        order = replace(order, steps=steps)
     parent = _parent(ask)
     patient, others = _patient(ask)
-    own = replace(order, patient=_NOBODY, steps=steps)
     origins = order_origins(ask.change, steps, ask.here.entry_id)
     for place, origin in made.items():
         origins[place] = Origin("", origin.rule, ask.here.entry_id)
-    kept = replace(_new(ask, own, origins, patient.id), generation=generation, parent=parent.id if parent else 0)
-    kept = order_store.add(ask.tx, kept)
-    _tell(ask, kept.id, Did.CREATED, "")
-    return ask.applied(Did.CREATED, shown(kept, patient), *_superseded(ask, parent), *others)
+    kept = _new(ask, order, origins, patient.id, generation, parent)
+    own = order_store.add(ask.tx, kept)
+    return ask.applied(Did.CREATED, shown(kept, patient, own), *_superseded(ask, parent), *others)
 
 
 def _named(ask: Asked, generation: int) -> tuple[Order, dict[tuple[str, str], Origin]]:
@@ -135,7 +137,14 @@ def _first(step: ScheduledStep, action: Action) -> ScheduledStep:
     return step if status is step.status else replace(step, status=status)
 
 
-def _new(ask: Asked, order: Order, origins: dict[tuple[str, str], Origin], patient_row: int) -> Kept:
+def _new(
+    ask: Asked,
+    order: Order,
+    origins: dict[tuple[str, str], Origin],
+    patient_row: int,
+    generation: int = 0,
+    parent: Kept | None = None,
+) -> Kept:
     keys, here = ask.change.keys, ask.here
     return Kept(
         id=0,
@@ -145,13 +154,14 @@ def _new(ask: Asked, order: Order, origins: dict[tuple[str, str], Origin], patie
         filler_issuer=keys.filler_issuer,
         placer_issuer=keys.placer_issuer,
         canceled=False,
-        generation=0,
-        parent=0,
+        generation=generation,
+        parent=parent.id if parent else 0,
         canceled_sent=None,
         effective=ask.change.effective,
         created=here.now,
         updated=here.now,
         entry_id=here.entry_id,
+        created_entry=here.entry_id,
     )
 
 
@@ -192,8 +202,8 @@ def _patient(ask: Asked) -> tuple[StoredPatient, tuple[StoredOrder, ...]]:
     # Who refers belongs to the order (PS3.4 table K.6-1): it is no other order's business.
     visit = {keyword: value for keyword, value in order.visit.items() if keyword != REFERRING}
     if ask.whose is None:
-        new = patients.new_patient(order.patient, visit, ask.change.origins, here.entry_id)
-        return patient_store.add(tx, replace(new, effective=ask.stated), here.now), ()
+        new = patients.new_patient(order.patient, visit, ask.change.origins, here.entry_id, ask.stated)
+        return patient_store.add(tx, new, here.now), ()
     known = ask.whose
     if ask.change.action not in ORDERING:
         return known, ()

@@ -1,18 +1,17 @@
 """The imaging_order table: orders by what they are found by. Decides nothing; patients are `patient_store.py`'s."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Select, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, bindparam, false, insert, or_, select, update
 
 from broker.database import Transaction
 from broker.orders import patient_store, snapshot
 from broker.orders.lookup import KEYS, Candidate
 from broker.orders.model import KEYWORDS, OrderKeys, Patient, StoredOrder
 from broker.orders.patients import Kept, StoredPatient, shown
-from broker.orders.tables import ORDER
+from broker.orders.tables import ORDER, PATIENT
 
 _NOBODY = Patient()
 _ADD = insert(ORDER)
@@ -26,16 +25,40 @@ _PROCEDURE = KEYWORDS["requested_procedure_id"]
 @cache
 def _sharing(names: tuple[str, ...]) -> Select[Any]:
     """Return the statement for orders that share one of these keys: each is found by its index (EXPLAIN in tests)."""
-    return select(ORDER).where(or_(*(ORDER.c[name] == bindparam(f"own_{name}") for name in names)))
+    return select(ORDER).where(_any_of(names))
+
+
+@cache
+def _exist(names: tuple[str, ...]) -> Select[Any]:
+    whose = select(PATIENT.c.id).where(
+        PATIENT.c.patient_id == bindparam("patient_id"), PATIENT.c.issuer_of_patient_id == bindparam("issuer")
+    )
+    order = select(ORDER.c.id).where(_any_of(names)).limit(1)
+    return select(whose.scalar_subquery(), order.scalar_subquery())
+
+
+def _any_of(names: tuple[str, ...]) -> ColumnElement[bool]:
+    return or_(false(), *(ORDER.c[name] == bindparam(name) for name in names))
 
 
 def sharing(tx: Transaction, keys: OrderKeys) -> list[Kept]:
     """Return every order that shares a stated key."""
-    stated = {name: value for name in KEYS if (value := getattr(keys, name))}
+    stated = _stated(keys)
     if not stated:
         return []
-    rows = tx.execute(_sharing(tuple(stated)), {f"own_{name}": value for name, value in stated.items()})
-    return [_kept(row) for row in rows]
+    return [_kept(row) for row in tx.execute(_sharing(tuple(stated)), stated)]
+
+
+def exist(tx: Transaction, patient: Patient, keys: OrderKeys) -> tuple[bool, bool]:
+    """Tell whether this patient is known, and whether an order shares a key: most new orders need ask no more."""
+    stated = _stated(keys)
+    own = {"patient_id": patient.patient_id, "issuer": patient.issuer_of_patient_id}
+    row = tx.execute(_exist(tuple(stated)), {**own, **stated}).one()
+    return row[0] is not None, row[1] is not None
+
+
+def _stated(keys: OrderKeys) -> dict[str, str]:
+    return {name: value for name in KEYS if (value := getattr(keys, name))}
 
 
 def candidate(kept: Kept) -> Candidate:
@@ -71,11 +94,12 @@ def of_patient(tx: Transaction, row_id: int) -> list[Kept]:
     return [_kept(row) for row in tx.execute(_OF_PATIENT, {"whose": row_id})]
 
 
-def add(tx: Transaction, kept: Kept) -> Kept:
-    """Add an order and return it with its id."""
-    key = tx.execute(_ADD, {"created": kept.created, **_columns(kept)}).inserted_primary_key
+def add(tx: Transaction, kept: Kept) -> int:
+    """Add an order and return its id."""
+    first = {"created": kept.created, "created_entry": kept.created_entry}
+    key = tx.execute(_ADD, {**first, **_columns(kept)}).inserted_primary_key
     assert key is not None
-    return replace(kept, id=int(key[0]))
+    return int(key[0])
 
 
 def change(tx: Transaction, kept: Kept) -> Kept:
@@ -136,6 +160,7 @@ def _kept(row: Row[Any]) -> Kept:
         created=row.created,
         updated=row.updated,
         entry_id=row.entry,
+        created_entry=row.created_entry,
     )
 
 

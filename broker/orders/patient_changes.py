@@ -55,8 +55,8 @@ def _unknown(tx: Transaction, change: PatientChange, here: Applying) -> Applied:
     if change.patient_action in (PatientAction.DELETE, PatientAction.NOTHING):
         return Applied(Did.NOTHING, warning=_UNKNOWN)
     visit = {} if change.visit_action is VisitAction.DROP else dict(change.visit)
-    new = patients.new_patient(change.patient, visit, change.origins, here.entry_id)
-    patient_store.add(tx, replace(new, effective=_stamp(change)), here.now)
+    new = patients.new_patient(change.patient, visit, change.origins, here.entry_id, _stamp(change))
+    patient_store.add(tx, new, here.now)
     return Applied(Did.CREATED)
 
 

@@ -58,7 +58,7 @@ def add(tx: Transaction, patient: StoredPatient, now: datetime) -> StoredPatient
     names = {"patient_id": identity.patient_id, "issuer_of_patient_id": identity.issuer_of_patient_id}
     key = tx.execute(_ADD, {**names, **_columns(patient, now)}).inserted_primary_key
     assert key is not None
-    return replace(patient, id=int(key[0]), updated=now)
+    return StoredPatient(int(key[0]), identity, patient.visit, patient.origins, 0, patient.effective, now)
 
 
 def change(tx: Transaction, patient: StoredPatient, now: datetime) -> StoredPatient:
@@ -88,6 +88,31 @@ def patients(tx: Transaction, key: str, limit: int = 100) -> list[StoredPatient]
     found = [patient_of(row) for row in tx.execute(query.where(PATIENT.c.patient_id == key))]
     if not found and key.isdecimal() and len(key) < 10:
         found = [patient_of(row) for row in tx.execute(query.where(PATIENT.c.id == int(key)))]
+    return found
+
+
+def listed(tx: Transaction, *, merged: bool, limit: int = 100) -> list[StoredPatient]:
+    """Return the newest patients in use, or with `merged` the newest identifiers that are no longer used."""
+    wanted = PATIENT.c.merged_into.is_not(None) if merged else PATIENT.c.merged_into.is_(None)
+    return [
+        patient_of(row) for row in tx.execute(select(PATIENT).where(wanted).order_by(PATIENT.c.id.desc()).limit(limit))
+    ]
+
+
+def with_identifier(tx: Transaction, patient_id: str) -> list[StoredPatient]:
+    """Return the patients with this PatientID, of every issuer, former identifiers included."""
+    query = select(PATIENT).where(PATIENT.c.patient_id == patient_id).order_by(PATIENT.c.id)
+    return [patient_of(row) for row in tx.execute(query)]
+
+
+def former(tx: Transaction, row_id: int) -> list[StoredPatient]:
+    """Return the identifiers that were merged into a patient, also through others."""
+    found: list[StoredPatient] = []
+    waiting = [row_id]
+    while waiting and len(waiting) <= _DEEPEST:
+        rows = tx.execute(select(PATIENT).where(PATIENT.c.merged_into.in_(waiting)).order_by(PATIENT.c.id)).all()
+        found += map(patient_of, rows)
+        waiting = [row.id for row in rows]
     return found
 
 

@@ -83,6 +83,7 @@ class Kept:
     created: datetime
     updated: datetime
     entry_id: int
+    created_entry: int | None = None  # the message that ordered it; a cancel that came before did not
 
 
 def with_statement(
@@ -111,7 +112,11 @@ def with_statement(
 
 
 def new_patient(
-    patient: Patient, visit: dict[str, str], origins: Mapping[tuple[int, str], Origin], entry_id: int
+    patient: Patient,
+    visit: dict[str, str],
+    origins: Mapping[tuple[int, str], Origin],
+    entry_id: int,
+    stamp: datetime | None,
 ) -> StoredPatient:
     """Return a patient that is not stored yet (its id is 0)."""
     own = {
@@ -119,7 +124,7 @@ def new_patient(
         for (number, keyword), origin in origins.items()
         if not number and (keyword in PATIENT_KEYWORDS or keyword in patient.attributes or keyword in visit)
     }
-    return StoredPatient(0, patient, visit, own)
+    return StoredPatient(0, patient, visit, own, effective=stamp)
 
 
 def late_text(known: StoredPatient, stamp: datetime | None, policy: LateStatements) -> str:
@@ -143,12 +148,15 @@ def conflicts(one: Patient, other: Patient) -> tuple[str, ...]:
     return tuple(keyword for keyword, first, second in found if first and second and first != second)
 
 
-def shown(kept: Kept, patient: StoredPatient | None) -> StoredOrder:
-    """Return the order with what is known now of patient and visit."""
-    visit, origins = (dict(kept.order.visit), dict(kept.origins)) if patient is None else _visit(kept, patient)
-    order = kept.order if patient is None else replace(kept.order, patient=patient.patient, visit=visit)
+def shown(kept: Kept, patient: StoredPatient | None, own: int = 0) -> StoredOrder:
+    """Return the order with what is known now of patient and visit; `own` is its id where `kept` has none yet."""
+    order, origins = kept.order, kept.origins
+    if patient is not None:
+        visit, origins = _visit(kept, patient)
+        if order.patient is not patient.patient or visit is not order.visit:
+            order = replace(order, patient=patient.patient, visit=visit)
     return StoredOrder(
-        id=kept.id,
+        id=own or kept.id,
         order=order,
         patient_row=kept.patient_row,
         canceled=kept.canceled,
@@ -178,4 +186,5 @@ def _visit(kept: Kept, patient: StoredPatient) -> tuple[dict[str, str], Origins]
     origins = {**origins, **patient.origins}
     if referring:
         origins["", REFERRING] = referring
-    return {**known, REFERRING: own[REFERRING]}, origins
+    whole = {**known, REFERRING: own[REFERRING]}
+    return own if own == whole else whole, origins

@@ -54,19 +54,32 @@ def plain_json(value: object) -> str:
 
 
 def origins_to_json(origins: Origins) -> str:
-    """Return the origins, grouped by step."""
-    grouped: dict[str, dict[str, tuple[str, str, int]]] = {}
+    """Return the origins, grouped by message and step: a field's name, or the rule of what was made here in a list."""
+    if not origins:
+        return "{}"
+    grouped: dict[int, dict[str, dict[str, object]]] = {}
     for (step, keyword), origin in origins.items():
-        grouped.setdefault(step, {})[keyword] = (origin.source, origin.rule, origin.entry_id)
-    return _encode(grouped) if grouped else "{}"
+        of_message = grouped.get(origin.entry_id)
+        if of_message is None:
+            of_message = grouped[origin.entry_id] = {}
+        of_step = of_message.get(step)
+        if of_step is None:
+            of_step = of_message[step] = {}
+        of_step[keyword] = origin.source or (origin.rule,)
+    return _encode(grouped)
 
 
 def origins_from_json(text: str) -> dict[tuple[str, str], Origin]:
     """Return the origins of a text that `origins_to_json` made."""
     if text == "{}":
         return {}
-    grouped: dict[str, dict[str, list[Any]]] = json.loads(text)
-    return {(step, keyword): Origin(*facts) for step, found in grouped.items() for keyword, facts in found.items()}
+    grouped: dict[str, dict[str, dict[str, Any]]] = json.loads(text)
+    return {
+        (step, keyword): Origin(said, "", int(entry)) if isinstance(said, str) else Origin("", said[0], int(entry))
+        for entry, of_message in grouped.items()
+        for step, of_step in of_message.items()
+        for keyword, said in of_step.items()
+    }
 
 
 def _step_values(step: ScheduledStep) -> dict[str, Any]:

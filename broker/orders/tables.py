@@ -64,6 +64,7 @@ class ImagingOrderRow(SQLModel, table=True):
     created: datetime = Field(sa_type=UtcDateTime)
     updated: datetime = Field(sa_type=UtcDateTime)
     entry: int  # of the inbox: the message that changed it last
+    created_entry: int | None = Field(default=None)  # the message that ordered it: its history begins with that
     origins: str = Field(sa_type=Text, sa_column_kwargs=_EMPTY)  # JSON
     generation: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
     parent: int | None = Field(default=None)  # an order's id

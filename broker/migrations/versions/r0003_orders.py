@@ -57,6 +57,7 @@ def _widen_patient() -> None:
 def _widen_order() -> None:
     with op.batch_alter_table("imaging_order") as batch:  # SQLite cannot lift a NOT NULL in place
         batch.alter_column("patient", existing_type=sa.Integer(), nullable=True)
+        batch.add_column(sa.Column("created_entry", sa.Integer(), nullable=True))
         batch.add_column(sa.Column("origins", sa.Text(), server_default="{}", nullable=False))
         batch.add_column(sa.Column("generation", sa.Integer(), server_default="0", nullable=False))
         batch.add_column(sa.Column("parent", sa.Integer(), nullable=True))
