@@ -9,6 +9,7 @@ NOUNS = {
     "serve": Noun("broker.cli.serve:command", "Run one environment until it is told to stop."),
     "env": Noun("broker.cli.env:group", "Environments: what their profiles say, and whether it holds."),
     "order": Noun("broker.cli.order:group", "Orders: be the RIS, see what arrived and what became of it."),
+    "patient": Noun("broker.cli.patient:group", "Patients: who they are, which identifiers mean them, and merges."),
     "worklist": Noun("broker.cli.worklist:group", "The worklist as a device sees it."),
     "modality": Noun("broker.cli.modality:group", "Modalities: their documents, revisions and bindings."),
     "rejection": Noun("broker.cli.rejection:group", "Refused associations, with the nearest known title."),

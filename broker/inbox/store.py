@@ -147,6 +147,12 @@ def newest(tx: Transaction, last: int, before: int | None = None) -> list[InboxE
     return [_value(row) for row in tx.execute(query)][::-1]
 
 
+def oldest(tx: Transaction) -> InboxEntry | None:
+    """Return the first message that there is."""
+    row = tx.execute(select(_TABLE).order_by(_TABLE.c.id).limit(1)).first()
+    return None if row is None else _value(row)
+
+
 def by_control_id(tx: Transaction, control_id: str) -> list[InboxEntry]:
     """Return the entries with this MSH-10, newest first."""
     query = select(_TABLE).where(_TABLE.c.control_id == control_id).order_by(_TABLE.c.id.desc()).limit(100)

@@ -1,0 +1,62 @@
+"""The values of orders and patients with where each comes from, as rows for people. Reads no database."""
+
+from collections.abc import Iterator, Mapping
+
+from broker.orders.model import KEYWORDS, Code, Order, Origin, Origins, Patient, ScheduledStep, StoredOrder
+
+COLUMNS = (("of", "of"), ("attribute", "attribute"), ("value", "value"), ("from", "from"))
+
+
+def origin_text(origin: Origin | None) -> str:
+    """Return where a value comes from, in words."""
+    if origin is None:
+        return "not recorded: it is older than the record of origins"
+    if origin.made_here:
+        return f"made here: {origin.rule}"
+    return f"{origin.source} of message {origin.entry_id}" if origin.entry_id else origin.source
+
+
+def text(value: object) -> str:
+    """Return a value of an order as text."""
+    match value:
+        case None:
+            return ""
+        case Code():
+            return "^".join((value.value, value.scheme, value.meaning))
+        case tuple():
+            return "\\".join(map(text, value))
+    return str(value)
+
+
+def order_rows(stored: StoredOrder) -> list[dict[str, object]]:
+    """Return a row for every value of an order."""
+    order, origins = stored.order, stored.origins
+    found = [*patient_rows(order.patient, order.visit, origins), *_rows("order", order, order.attributes, origins)]
+    for step in order.steps:
+        found += _rows(f"step {step.scheduled_procedure_step_id}", step, step.attributes, origins)
+    return found
+
+
+def patient_rows(patient: Patient, visit: Mapping[str, str], origins: Origins) -> list[dict[str, object]]:
+    """Return a row for every value of a patient and the visit."""
+    return [*_rows("patient", patient, patient.attributes, origins), *_rows("visit", None, visit, origins)]
+
+
+def _rows(
+    of: str, whole: Patient | Order | ScheduledStep | None, attributes: Mapping[str, str], origins: Origins
+) -> Iterator[dict[str, object]]:
+    step = whole.scheduled_procedure_step_id if isinstance(whole, ScheduledStep) else ""
+    own = {KEYWORDS[name]: text(getattr(whole, name)) for name in KEYWORDS if hasattr(whole, name)}
+    own.pop(KEYWORDS["status"], None)  # follows from what was asked and performed: the history has it
+    for keyword, value in (own | dict(attributes)).items():
+        if value:
+            origin = origins.get((step, keyword))
+            yield {
+                "of": of,
+                "attribute": keyword,
+                "value": value,
+                "from": origin_text(origin),
+                "source": origin.source if origin else "",
+                "rule": origin.rule if origin else "",
+                "message": origin.entry_id if origin and origin.entry_id else None,
+            }
