@@ -1,4 +1,4 @@
-"""Install what the tests talk to, when it is missing and the user may: Debian packages, and npm's beside them.
+"""Install what the tests talk to, when it is missing and the user may: Debian packages; npm's and PyPI's beside us.
 
 Run by `make peers`, before the virtual environment is used; standard library only. A package that is missing and
 cannot be installed is a failure that names it.
@@ -23,6 +23,8 @@ PACKAGES = {
 }
 NPM = Path(__file__).with_name("npm")  # package.json and its lock; what they name is installed beside them
 STAMP = NPM / "node_modules" / ".lock-sha256"
+PYPI = Path(__file__).with_name("pypi")  # requirements.txt; what it names is installed into an environment beside it
+PYPI_STAMP = PYPI / ".venv" / ".requirements-sha256"
 
 
 def missing() -> list[str]:
@@ -38,7 +40,26 @@ def _is_there(thing: str) -> bool:
 
 def main() -> int:
     """Install what is missing; return the exit code."""
-    return _install_debian_packages() or _install_npm_packages()
+    return _install_debian_packages() or _install_npm_packages() or install_pypi_packages()
+
+
+def install_pypi_packages() -> int:
+    """Install what the requirements name into an environment of its own, unless it has been; return the exit code."""
+    requirements = PYPI / "requirements.txt"
+    wanted = hashlib.sha256(requirements.read_bytes()).hexdigest()
+    if PYPI_STAMP.is_file() and PYPI_STAMP.read_text() == wanted:
+        return 0
+    print("installing for the tests: hl7 from PyPI", flush=True)
+    environment = PYPI / ".venv"
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    for command in ([sys.executable, "-m", "venv", str(environment)], [*pip, "-r", str(requirements)]):
+        code, said = _run(command, os.environ)
+        if code:
+            print(said)
+            print(f"cannot install hl7 from PyPI: '{' '.join(command)}' failed")
+            return 1
+    PYPI_STAMP.write_text(wanted)
+    return 0
 
 
 def _install_npm_packages() -> int:
@@ -46,12 +67,12 @@ def _install_npm_packages() -> int:
     wanted = hashlib.sha256((NPM / "package-lock.json").read_bytes()).hexdigest()
     if STAMP.is_file() and STAMP.read_text() == wanted:
         return 0
-    print("installing for the tests: dcmjs-dimse from npm", flush=True)
+    print("installing for the tests: dcmjs-dimse, node-hl7-client and simple-hl7 from npm", flush=True)
     command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     code, said = _run(command, os.environ, NPM)
     if code:
         print(said)
-        print(f"cannot install dcmjs-dimse: run '{' '.join(command)}' in {NPM}")
+        print(f"cannot install npm's packages: run '{' '.join(command)}' in {NPM}")
         return 1
     STAMP.write_text(wanted)
     return 0
