@@ -1,5 +1,6 @@
 """Every HL7 file there is: read or refused, never anything else."""
 
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,8 +19,8 @@ def _context(sources: Sources, raw: bytes) -> Context:
 
 
 def _sources(folder: Path) -> Sources:
-    profile = World(folder).profile
-    return Sources(profile.hl7, profile.name)
+    with closing(World(folder)) as world:
+        return Sources(world.profile.hl7, world.profile.name)
 
 
 def _payloads(samples: Path | None) -> list[tuple[str, bytes]]:

@@ -77,53 +77,67 @@ class Result:
 
 
 class World:
-    """An environment whose database is migrated once and copied for each case."""
+    """An environment whose database is migrated once, and put back as it was for each case."""
 
-    def __init__(self, folder: Path, url: str = "") -> None:
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
         (folder / "rooms.toml").write_text(ROOMS)
         file = folder / "golden.toml"
         file.write_text(PROFILE + "".join(_source(name, habit) for name, habit in SOURCES.items()))
         self.profile: Profile = profiles.read(file)
-        self._template = folder / "template.db"
-        self._prepare(url or sqlite_url(self._template))
-        self._runs = 0
+        self._template, self._file = folder / "template.db", folder / "case.db"
+        self._prepare()
+        # One engine for all cases: each new one would compile every statement again.
+        self._database = Database(sqlite_url(self._file))
+        self._clock = FakeClock()
+        spool = FileSpool(folder / "spool")
+        self._flows = Flows(self.profile, self._database, RegistryCache(self._database), spool, self._clock)
 
-    def _prepare(self, url: str) -> None:
-        database = open_database(replace(self.profile, database_url=url))
+    def _prepare(self) -> None:
+        database = open_database(replace(self.profile, database_url=sqlite_url(self._template)))
         with database.write("registry") as tx:
             for content in (MODALITY.encode(), CT.encode()):
                 registry.apply(tx, document.read(content, "device.toml"), content, CLOCK, FakeClock().now())
         database.close()
 
+    def close(self) -> None:
+        """Close the database."""
+        self._database.close()
+
     def run(self, messages: Iterable[bytes]) -> Result:
         """Take the messages one after the other on an empty database."""
-        self._runs += 1
-        file = self._folder / f"{self._runs}.db"
-        shutil.copyfile(self._template, file)
-        database = Database(sqlite_url(file))
-        try:
-            return take(self.profile, database, messages, self._folder)
-        finally:
-            database.close()
-            for left in self._folder.glob(f"{file.name}*"):
-                left.unlink()
+        self._empty()
+        answers: list[dict[str, Any]] = []
+        for raw in messages:
+            answer = self.take(raw)
+            answers.append(_answered(answer, answers) | {"state": self._state()})
+            self._clock.advance(1.0)
+        return self._result(answers)
 
+    def take(self, raw: bytes) -> bytes | None:
+        """Take one message and return its acknowledgement."""
+        clock = self._clock
+        arrival = Arrival(clock.now(), "127.0.0.1", 40000)
+        return self._flows.take_message(raw, arrival, partial(acknowledgement, raw, clock))
 
-def take(profile: Profile, database: Database, messages: Iterable[bytes], folder: Path) -> Result:
-    """Take the messages one after the other on this database."""
-    clock = FakeClock()
-    flows = Flows(profile, database, RegistryCache(database), FileSpool(folder / "spool"), clock)
-    answers = []
-    for raw in messages:
-        answer = flows.take_message(raw, Arrival(clock.now(), "127.0.0.1", 40000), partial(acknowledgement, raw, clock))
-        answers.append(_answered(answer, answers) | {"state": _state(database)})
-        clock.advance(1.0)
-    with database.read() as tx:
-        items = find.items(tx, Viewer(), registry_stations(registry.load(tx)))
-        known = orders.orders(tx, 100)
-    shown = [{key: value for key, value in answer.items() if key != "raw"} for answer in answers]
-    return Result(shown, [_flat(item) for item in items], [_order(order) for order in reversed(known)])
+    def _empty(self) -> None:
+        self._database.close()  # its connections, not itself
+        for left in self._folder.glob(f"{self._file.name}*"):
+            left.unlink()
+        shutil.copyfile(self._template, self._file)
+        self._clock.instant = FakeClock().instant
+
+    def _state(self) -> str:
+        with self._database.read() as tx:
+            newest = inbox.entries(tx, limit=1)
+        return newest[0].state.value if newest else ""
+
+    def _result(self, answers: list[dict[str, Any]]) -> Result:
+        with self._database.read() as tx:
+            items = find.items(tx, Viewer(), registry_stations(registry.load(tx)))
+            known = orders.orders(tx, 100)
+        shown = [{key: value for key, value in answer.items() if key != "raw"} for answer in answers]
+        return Result(shown, [_flat(item) for item in items], [_order(order) for order in reversed(known)])
 
 
 def _source(name: str, habit: str) -> str:
@@ -151,12 +165,6 @@ def _answered(answer: bytes | None, before: list[dict[str, Any]]) -> dict[str, A
         error = said.errors[0]
         found |= {"error": error.code, "location": error.location, "layout": "ERR-2" if located else "ERR-1"}
     return found
-
-
-def _state(database: Database) -> str:
-    with database.read() as tx:
-        newest = inbox.entries(tx, limit=1)
-    return newest[0].state.value if newest else ""
 
 
 def _flat(item: WorklistItem) -> dict[str, Any]:
