@@ -1,6 +1,7 @@
 """A RIS that listens for status messages and answers as a test tells it."""
 
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -61,9 +62,13 @@ class Ris:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
-    def serve(self, connection: socket.socket) -> None:
+    def serve(self, connection: socket.socket, context: ssl.SSLContext | None) -> None:
         framer = Framer()
-        with connection, suppress(OSError, Hangup):
+        with (
+            suppress(OSError, Hangup),
+            connection if context is None else context.wrap_socket(connection, True) as talk,
+        ):
+            connection = talk
             while data := connection.recv(65536):
                 for event in framer.feed(data):
                     if isinstance(event, Frame):
@@ -77,8 +82,8 @@ class Ris:
 
 
 @contextmanager
-def ris(*script: Answer, port: int = 0) -> Iterator[Ris]:
-    """A RIS on a port of its own for the block."""
+def ris(*script: Answer, port: int = 0, context: ssl.SSLContext | None = None) -> Iterator[Ris]:
+    """A RIS on a port of its own for the block, with a TLS context over TLS."""
     threads: list[threading.Thread] = []
     with socket.create_server(("127.0.0.1", port)) as listener:
         peer = Ris(listener.getsockname()[1], list(script))
@@ -89,7 +94,7 @@ def ris(*script: Answer, port: int = 0) -> Iterator[Ris]:
                     connection, _ = listener.accept()
                     peer.connections += 1
                     peer.open.append(connection)
-                    thread = threading.Thread(target=peer.serve, args=(connection,))
+                    thread = threading.Thread(target=peer.serve, args=(connection, context))
                     threads.append(thread)
                     thread.start()
 
