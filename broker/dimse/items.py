@@ -80,7 +80,8 @@ def text_of(value: bytes) -> str:
     What is outside the default repertoire becomes a backslash, which no valid title has: a peer's bytes can then
     neither match a title of ours nor break a log line or a database's text column.
     """
-    return value.decode("latin-1").rstrip("\0 ").lstrip(" ").translate(_UNSPEAKABLE)
+    text = value.decode("latin-1").rstrip("\0 ").lstrip(" ")
+    return text if text.isascii() and text.isprintable() else text.translate(_UNSPEAKABLE)
 
 
 def uid_of(value: bytes) -> str:

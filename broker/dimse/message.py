@@ -79,12 +79,23 @@ _TAGS = frozenset({Element.OFFENDING_ELEMENT, Element.ATTRIBUTE_IDENTIFIER_LIST}
 
 
 class Command:
-    """A command set as received. An element that is absent or of the wrong length reads as None or empty text."""
+    """A command set as received. An element that is absent or of the wrong length reads as None or empty text.
 
-    __slots__ = ("_values",)
+    What every service looks at, several times for each image, is read once.
+    """
+
+    __slots__ = ("_values", "data_set_type", "field", "message_id", "sop_class_uid", "sop_instance_uid")
 
     def __init__(self, values: Mapping[int, bytes]) -> None:
         self._values = values
+        self.field = self.number(Element.COMMAND_FIELD) or 0
+        self.message_id = self.number(Element.MESSAGE_ID)  # of a request
+        self.data_set_type = self.number(Element.COMMAND_DATA_SET_TYPE)
+        # The Affected or the Requested SOP Class and Instance UID, whichever the command has.
+        self.sop_class_uid = self.text(Element.AFFECTED_SOP_CLASS_UID) or self.text(Element.REQUESTED_SOP_CLASS_UID)
+        self.sop_instance_uid = self.text(Element.AFFECTED_SOP_INSTANCE_UID) or self.text(
+            Element.REQUESTED_SOP_INSTANCE_UID
+        )
 
     def number(self, element: Element) -> int | None:
         """Return a US element."""
@@ -93,7 +104,8 @@ class Command:
 
     def text(self, element: Element) -> str:
         """Return a UI, AE or LO element without its padding."""
-        return text_of(self._values.get(element, b""))
+        value = self._values.get(element)
+        return text_of(value) if value else ""
 
     def tags(self, element: Element) -> tuple[int, ...]:
         """Return an AT element, each tag as group * 65536 + element."""
@@ -102,29 +114,9 @@ class Command:
         return tuple(group << 16 | number for group, number in _AT.iter_unpack(whole))
 
     @property
-    def field(self) -> int:
-        """The Command Field."""
-        return self.number(Element.COMMAND_FIELD) or 0
-
-    @property
-    def message_id(self) -> int | None:
-        """The Message ID of a request."""
-        return self.number(Element.MESSAGE_ID)
-
-    @property
     def has_data_set(self) -> bool:
         """Whether a data set follows."""
-        return self.number(Element.COMMAND_DATA_SET_TYPE) not in (NO_DATA_SET, None)
-
-    @property
-    def sop_class_uid(self) -> str:
-        """The Affected or the Requested SOP Class UID, whichever the command has."""
-        return self.text(Element.AFFECTED_SOP_CLASS_UID) or self.text(Element.REQUESTED_SOP_CLASS_UID)
-
-    @property
-    def sop_instance_uid(self) -> str:
-        """The Affected or the Requested SOP Instance UID, whichever the command has."""
-        return self.text(Element.AFFECTED_SOP_INSTANCE_UID) or self.text(Element.REQUESTED_SOP_INSTANCE_UID)
+        return self.data_set_type not in (NO_DATA_SET, None)
 
 
 def decode(content: bytes) -> Command:
@@ -144,7 +136,7 @@ def decode(content: bytes) -> Command:
         values[element] = content[at : at + length]
         at += length
     command = Command(values)
-    if command.number(Element.COMMAND_FIELD) is None or command.number(Element.COMMAND_DATA_SET_TYPE) is None:
+    if command.number(Element.COMMAND_FIELD) is None or command.data_set_type is None:
         raise InvalidPdu("command set without Command Field or Command Data Set Type")
     return command
 
