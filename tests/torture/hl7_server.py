@@ -1,0 +1,97 @@
+"""The product's HL7 intake as a process: `python -m tests.torture.hl7_server FOLDER` prints its port.
+
+Flows on a fresh SQLite database, the MLLP listener with the product's own limits; it serves until stdin closes.
+"""
+
+import sqlite3
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from subprocess import PIPE, Popen, TimeoutExpired
+
+from broker.clock import SystemClock
+from broker.database import sqlite_url
+from broker.environments import profile as profiles
+from broker.journal import configure
+from broker.listeners.mllp import listen
+from broker.migrations import open_database
+from broker.pipeline import Flows
+from broker.registry.cache import RegistryCache
+from broker.spool.files import FileSpool
+
+_PROFILE = """\
+name = "torture"
+kind = "test"
+site = "General Hospital"
+timezone = "Europe/Berlin"
+state = "state"
+[hl7]
+host = "127.0.0.1"
+port = 0
+processing_ids = ["T", "D", "P"]
+[dicom]
+host = "127.0.0.1"
+port = 0
+ae_title = "BROKER"
+[http]
+host = "127.0.0.1"
+port = 0
+"""
+
+
+def main() -> None:
+    """Serve until standard input closes."""
+    folder = Path(sys.argv[1])
+    file = folder / "torture.toml"
+    file.write_text(_PROFILE)
+    profile = replace(profiles.read(file), database_url=sqlite_url(database_file(folder)))
+    configure(profile.name, profile.colour)
+    database = open_database(profile)
+    clock = SystemClock()
+    flows = Flows(profile, database, RegistryCache(database), FileSpool(folder / "spool"), clock)
+    server = listen("127.0.0.1", 0, flows.take_message, flows.rejects_when_unavailable, clock)
+    sys.setswitchinterval(0.0005)  # as app.py does
+    print(server.start(), flush=True)
+    sys.stdin.read()
+    server.stop(1.0)
+    database.close()
+
+
+def database_file(folder: Path) -> Path:
+    """Return where the process keeps its database."""
+    return folder / "broker.db"
+
+
+def kept(folder: Path) -> set[str]:
+    """Return the hashes of every message in the inbox: of its bytes, and of its payload without MSH-7."""
+    with closing(sqlite3.connect(database_file(folder))) as connection:
+        rows = connection.execute("SELECT sha256, payload_sha256 FROM inbox").fetchall()
+    return {value for row in rows for value in row}
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[tuple[int, int]]:
+    """Run it; give its port and process id."""
+    with (folder / "log").open("wb") as log:
+        process = Popen(
+            [sys.executable, "-m", "tests.torture.hl7_server", str(folder)], stdin=PIPE, stdout=PIPE, stderr=log
+        )
+    assert process.stdin is not None and process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, (folder / "log").read_text()[-2000:]
+        yield int(line), process.pid
+    finally:
+        process.stdin.close()
+        try:
+            process.wait(10)
+        except TimeoutExpired:
+            process.kill()
+            process.wait()
+        process.stdout.close()
+
+
+if __name__ == "__main__":
+    main()
