@@ -204,11 +204,12 @@ def _rule(value: object, at: str, keyword: str, base: _Stated | None, mistakes: 
         mistakes.add(at, "must be a list of sources, or a table with `from`")
         return None
     table = TomlTable(written, mistakes, f"{at}.")
+    sources = table.texts("from", ())
     usual = base or _Stated(at, _USUAL.get(_vr(keyword), Form.LONG))
     rule = _Stated(
         at=at,
         form=_form(table, keyword, usual.form),
-        sources=table.texts("from", ()) if table.has("from") else usual.sources,
+        sources=sources if table.has("from") else usual.sources,
         made=_made(table, usual.made),
         table=table.text("table", usual.table),
         beside=table.texts("beside", usual.beside),

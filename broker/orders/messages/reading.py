@@ -32,6 +32,9 @@ _NEVER_CLEARED = frozenset(
         "PlacerOrderNumberImagingServiceRequest",
         "FillerOrderNumberImagingServiceRequest",
         "AccessionNumber",
+        "OrderPlacerIdentifierSequence",
+        "OrderFillerIdentifierSequence",
+        "IssuerOfAccessionNumberSequence",
         "IssuerOfPatientID",
         "IssuerOfPatientIDQualifiersSequence",
     }
@@ -120,11 +123,12 @@ class Reader:
 
     def place(self, rule: Rule) -> str:
         """Return where a value of this rule is looked for, by the first of its segments that is there."""
-        for source in rule.sources:
+        own = [source for source in rule.sources if source.table is None]
+        for source in own:
             segments = self.all.get(source.segment)
             if segments:
                 return segments[0].location(source.field)
-        return next((f"{source.segment}^1^{source.field}" for source in reversed(rule.sources)), "")
+        return next((f"{source.segment}^1^{source.field}" for source in reversed(own)), "")
 
 
 def leaf(segment: Segment, source: Source) -> str:
