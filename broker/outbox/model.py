@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from broker.environments.model import OrderEvent
+from broker.orders.model import StepStatus
 
 
 class OutboxState(StrEnum):
@@ -43,3 +44,11 @@ class OutboxMessage:
     lease: str = ""  # fencing token of who is sending
     lease_ends: datetime | None = None
     finished: datetime | None = None
+
+
+EVENT_OF_STATUS: dict[StepStatus, OrderEvent] = {
+    StepStatus.STARTED: OrderEvent.STARTED,
+    StepStatus.COMPLETED: OrderEvent.COMPLETED,
+    StepStatus.DISCONTINUED: OrderEvent.DISCONTINUED,
+}
+"""What receivers are told once a step stands so by what was performed."""

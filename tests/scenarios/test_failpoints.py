@@ -11,6 +11,7 @@ from tests.peers.broker import Environment
 from tests.peers.processes import wait_for
 from tests.peers.raw_sender import read_part10, send
 from tests.scenarios.test_main_job import KEYS, accessions, images, send_order
+from tests.unit.outbox.ris import ris
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow]
 
@@ -30,16 +31,26 @@ to = ["main-pacs", "folder"]
 when = {{ Modality = "US" }}
 """
 
+RECEIVER = """\
+[[receivers]]
+name = "ris"
+host = "127.0.0.1"
+port = {port}
+"""
+
 
 def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = tmp_path / "trace"
     monkeypatch.setenv("BROKER_TEST_HOOKS", "1")
     monkeypatch.setenv("BROKER_FAIL_TRACE", str(trace))
-    with dcmtk.storescp(tmp_path / "pacs") as pacs:
-        environment = Environment(tmp_path, destinations=DESTINATIONS.format(port=pacs.port)).write()
+    with dcmtk.storescp(tmp_path / "pacs") as pacs, ris() as receiver:
+        toml = DESTINATIONS.format(port=pacs.port) + RECEIVER.format(port=receiver.port)
+        environment = Environment(tmp_path, destinations=toml).write()
         with environment.serving():
             environment.register()
             send_order(environment, "A1", "T")
+            assert environment.command("order", "status", "A1", "started", "--why", "seen").returncode == 0
+            wait_for("the receiver is told", lambda: receiver.got)
             refused = environment.command("order", "send", _refused(tmp_path))
             assert refused.returncode == 3
             assert dcmtk.echoscu(environment.dicom, "US_ROOM2").returncode == 0

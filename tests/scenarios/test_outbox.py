@@ -8,11 +8,18 @@ from itertools import groupby
 from pathlib import Path
 
 import pytest
+from pydicom import dcmread
 
 from broker.database import Database
 from broker.environments.model import OrderEvent
 from broker.outbox.model import OutboxState
+from hl7.message import Message
 from tests.conftest import FakeClock
+from tests.peers import dcmtk
+from tests.peers.broker import Environment, destination
+from tests.peers.processes import wait_for
+from tests.peers.raw_sender import read_part10, send
+from tests.scenarios.test_main_job import ORDER, images
 from tests.unit.outbox.examples import all_messages, order, owed
 from tests.unit.outbox.ris import Answer, Ris, hangs_up, nothing, ris, says
 
@@ -69,3 +76,48 @@ def test_a_ris_on_a_bad_day_gets_everything_in_order(database: Database, clock: 
     states = [message.state for message in all_messages(database)]
     assert states.count(OutboxState.PARKED) == 1
     assert states.count(OutboxState.DELIVERED) == len(control_ids) - 1
+
+
+RECEIVER = """
+[[receivers]]
+name = "ris"
+host = "127.0.0.1"
+port = {port}
+receiving_application = "RIS"
+quiet_seconds = 0
+"""
+
+
+@pytest.mark.foreign
+@pytest.mark.slow
+def test_what_is_performed_and_its_images_are_told_to_the_ris_once_each(tmp_path: Path) -> None:
+    first = images()[0]
+    study = str(dcmread(first, stop_before_pixels=True).StudyInstanceUID)
+    with ris() as peer, dcmtk.storescp(tmp_path / "pacs") as pacs:
+        toml = destination("main-pacs", pacs.port) + RECEIVER.format(port=peer.port)
+        environment = Environment(tmp_path, destinations=toml).write()
+        with environment.serving():
+            environment.register()
+            file = environment.folder / "order.hl7"
+            zds = f"ZDS|{study}^^Application^DICOM\r"
+            file.write_bytes((ORDER.format(control="C1", accession="A1", world="T") + zds).encode("latin-1"))
+            assert environment.command("order", "send", file).returncode == 0
+            for status in ("started", "completed"):
+                done = environment.command("order", "status", "A1", status, "--why", "said by the room")
+                assert done.returncode == 0, done.stderr
+            assert send(environment.dicom, "US_ROOM2", read_part10(first)) == 0
+            wait_for("all is told", lambda: len(peer.got) == 3, 30)
+            rows = environment.ask("outbox", "list")
+            assert [(row["event"], row["state"]) for row in rows] == [
+                ("images-available", "delivered"),
+                ("completed", "delivered"),
+                ("started", "delivered"),
+            ]
+    told = [Message.read(message) for message in peer.got]
+    assert [(m.all("ORC")[0].get(5), m.all("OBR")[0].get(25)) for m in told] == [("IP", "I"), ("CM", ""), ("CM", "R")]
+    for message in told:
+        (obr,) = message.all("OBR")
+        assert [obr.get(n) for n in (2, 3, 18, 19, 20)] == ["P100", "F200", "A1", "RP200", "S1"]
+        assert message.all("ORC")[0].raw(2) == "P100^HIS"
+        assert message.all("PID")[0].raw(3) == "4711^^^HOSP"
+        assert message.all("ZDS")[0].get(1) == study
