@@ -22,7 +22,6 @@ _STRONGER = {
 }
 _ORDERING = frozenset({Action.NEW, Action.CHILD, Action.PARENT})
 _STUDY = "study_instance_uid"
-_NEVER_ELSEWHERE = (_STUDY, "accession_number")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +48,12 @@ def meant(change: OrderChange, candidates: Iterable[Candidate], patient_row: int
     sharing = {
         key: [c for c in known if _shares(key, change.keys, c.keys)] for key in KEYS if getattr(change.keys, key)
     }
-    found = {key: named for key, orders in sharing.items() if (named := _named(change, key, orders))}
+    found: dict[str, list[Candidate]] = {}
+    for key, orders in sharing.items():
+        # Beside a stronger key that names an order, one that names another contradicts it.
+        same = orders if found else [c for c in orders if not _is_stranger(change.keys, c.keys, key)]
+        if named := _named(change, same):
+            found[key] = named
     if not found:
         _refuse_other_patient(change, sharing, patient_row)
         return None
@@ -64,11 +68,10 @@ def meant(change: OrderChange, candidates: Iterable[Candidate], patient_row: int
     return only.id
 
 
-def _named(change: OrderChange, key: str, sharing: Sequence[Candidate]) -> list[Candidate]:
+def _named(change: OrderChange, same: Sequence[Candidate]) -> list[Candidate]:
     """Return the candidates that a key means: of the same procedure, and live before canceled."""
-    same = [c for c in sharing if not _is_stranger(change.keys, c.keys, key)]
     procedure = change.keys.requested_procedure_id
-    exact = [c for c in same if c.keys.requested_procedure_id == procedure or c.procedure_made_here]
+    exact = [c for c in same if c.keys.requested_procedure_id in ("", procedure) or c.procedure_made_here]
     if exact or (procedure and change.action in _ORDERING):
         same = exact if procedure else same
     return _current(change, same)
@@ -105,9 +108,9 @@ def _shares(key: str, stated: OrderKeys, stored: OrderKeys) -> bool:
 
 
 def _refuse_other_patient(change: OrderChange, sharing: dict[str, list[Candidate]], patient_row: int | None) -> None:
-    """Refuse a new order under a study or an accession number of another patient's order."""
-    for key in _NEVER_ELSEWHERE:
-        for candidate in sharing.get(key, ()):
+    """Refuse a new order under a study or a number of another patient's order."""
+    for key, orders in sharing.items():
+        for candidate in orders:
             by_other = patient_row is not None and candidate.patient_row not in (0, patient_row)
             if by_other and (not candidate.canceled or key == _STUDY):
                 raise _refused(change, f"PatientID and {KEYS[key]} name different patients")
