@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from broker.worklist import characters, elements, encoding
 from broker.worklist.asked import STEP_TAG, Asked, compiled, wanted
-from broker.worklist.attributes import step_keywords_of, values_of
+from broker.worklist.attributes import STEP_KEYWORDS, step_keywords_of, values_of
 from broker.worklist.elements import ByteOrder, dictionary_vr
 from broker.worklist.encoding import ASCII, ITEMS, NUMBERS, TEXT, VALUE, Entry, Table
 from broker.worklist.model import Viewer, WorklistItem
-from broker.worklist.query import Query
+from broker.worklist.query import Query, keyword_of
 
 _CHARACTER_SET = 0x00080005
 _STEP = 9  # the kind of the step's own entry, whose one item is made at query time
@@ -40,6 +40,8 @@ class Answers:
         self._viewer = viewer
         self._transfer_syntax = transfer_syntax
         self._order = elements.byte_order(transfer_syntax)
+        # Some consoles ask for the step's attributes outside its sequence.
+        self._asks_for_step_at_top = any(keyword_of(each.tag) in STEP_KEYWORDS for each in self._asked)
         self._front = sum(each.tag < _CHARACTER_SET for each in self._asked)
         self._of_viewer = {
             "ScheduledStationName": viewer.station_name,
@@ -51,10 +53,11 @@ class Answers:
         """Return the answer for a resolved item, from its encoded elements where this version made them."""
         made = item.encoded if encoding.is_current(item.encoded) else encoding.encoded_elements(item)
         tail = self._tail(item)
-        is_ascii, answer, stored = encoding.tables(made)
-        step = {**tail.defaults(len(made)), **stored, **tail.entries(len(made))}
-        # Consoles ask for the step's attributes at the top, too.
-        top = {**step, **answer, STEP_TAG: _STEP_ENTRY}
+        is_ascii, top, step = encoding.tables(made)
+        tail.add_to(step, len(made))
+        if self._asks_for_step_at_top:
+            top = {**step, **top}
+        top[STEP_TAG] = _STEP_ENTRY
         source = _Source(made + tail.content, step, self._transfer_syntax, self._order)
         if not (is_ascii and tail.is_ascii):
             source.choose(self._asked, top, self._viewer.character_sets)
@@ -99,13 +102,11 @@ class _Tail:
             self.content += value
             self.is_ascii = self.is_ascii and kind != TEXT
 
-    def defaults(self, base: int) -> Table:
-        """Return what counts where the item itself says nothing."""
-        return {tag: (tag, kind, base + at, base + end) for tag, kind, at, end in self._entries[: self._count]}
-
-    def entries(self, base: int) -> Table:
-        """Return what counts whatever was encoded with the item."""
-        return {tag: (tag, kind, base + at, base + end) for tag, kind, at, end in self._entries[self._count :]}
+    def add_to(self, step: Table, base: int) -> None:
+        """Add to a step's entries: the defaults where the item says nothing, the others whatever it says."""
+        for index, (tag, kind, at, end) in enumerate(self._entries):
+            if index >= self._count or tag not in step:
+                step[tag] = (tag, kind, base + at, base + end)
 
 
 class _Source:
