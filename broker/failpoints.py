@@ -42,11 +42,15 @@ PLACES: frozenset[str] = frozenset(
         "outbox.commit",
         "outbox-outcome.commit",
         "outbox.send",
+        "mpps-lease.commit",
+        "mpps-outcome.commit",
+        "mpps.send",
         "migrations.commit",
         "hl7.answer",
         "echo.answer",
         "find.answer",
         "store.answer",
+        "normalized.answer",
         "store.send",
     }
 )

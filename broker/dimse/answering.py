@@ -183,7 +183,8 @@ class Answering:
         data_set = self._held_data(context, command)
         answer = self._asked_normalized(context, command, data_set)
         content = message.normalized_response(command, answer)
-        self._link.send_message(context.id, content, answer.data_set)
+        with failpoints.around("normalized.answer"):
+            self._link.send_message(context.id, content, answer.data_set)
 
     def _asked_normalized(self, context: AcceptedContext, command: Command, data_set: bytes | None) -> NormalizedAnswer:
         provider = self._provider

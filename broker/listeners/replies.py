@@ -1,7 +1,8 @@
 """How an outcome or an error is said on each wire: the only such tables. Decides no outcome."""
 
-from broker.dimse.service import Answer
+from broker.dimse.service import Answer, NormalizedAnswer
 from broker.errors import BrokerError, Unavailable
+from broker.procedures.model import StepRefused
 from broker.spool.errors import CANNOT_UNDERSTAND, BadInstance
 
 # --- DICOM -------------------------------------------------------------------------------------------------------
@@ -16,6 +17,22 @@ def store_status(error: BrokerError) -> Answer:
     if isinstance(error, Unavailable):
         return Answer(OUT_OF_RESOURCES, "cannot be made durable now, send it again")
     return Answer(CANNOT_UNDERSTAND, str(error)[:64])
+
+
+RESOURCE_LIMITATION = 0x0213  # PS3.7 annex C: the modality sends it again
+PROCESSING_FAILURE = 0x0110
+
+
+def step_answer(error: BrokerError) -> NormalizedAnswer:
+    """Return the MPPS answer for what stopped a request (PS3.7 annex C): the modality's fault, or ours for now."""
+    if isinstance(error, StepRefused):
+        comment = error.text[:64]
+        return NormalizedAnswer(
+            error.status, error.data_set, error_comment=comment, error_id=error.error_id, attributes=error.missing
+        )
+    if isinstance(error, Unavailable):
+        return NormalizedAnswer(RESOURCE_LIMITATION, error_comment="cannot be made durable now, send it again")
+    return NormalizedAnswer(PROCESSING_FAILURE, error_comment=str(error)[:64])
 
 
 # --- HL7 ---------------------------------------------------------------------------------------------------------

@@ -71,11 +71,18 @@ _SYNTAXES = {
 }
 
 
-def read(data: bytes, transfer_syntax: str) -> tuple[Element, ...]:
-    """Return the elements of an encoded data set. Raises Malformed."""
-    if len(data) > MAXIMUM_BYTES:
-        raise Malformed(f"identifier has over {MAXIMUM_BYTES} bytes")
-    return tuple(_Reader(data, _syntax(transfer_syntax)).elements(len(data), depth=0, delimited=False))
+def read(
+    data: bytes,
+    transfer_syntax: str,
+    *,
+    maximum_bytes: int = MAXIMUM_BYTES,
+    maximum_elements: int = MAXIMUM_ELEMENTS,
+) -> tuple[Element, ...]:
+    """Return the elements of an encoded data set, by default no larger than a query's. Raises Malformed."""
+    if len(data) > maximum_bytes:
+        raise Malformed(f"data set has over {maximum_bytes} bytes")
+    reader = _Reader(data, _syntax(transfer_syntax), maximum_elements)
+    return tuple(reader.elements(len(data), depth=0, delimited=False))
 
 
 def write(elements: Iterable[Element], transfer_syntax: str) -> bytes:
@@ -132,13 +139,14 @@ def _syntax(transfer_syntax: str) -> _Syntax:
     try:
         return _SYNTAXES[transfer_syntax]
     except KeyError:
-        raise Malformed("transfer syntax not supported for identifiers") from None
+        raise Malformed("transfer syntax not supported here") from None
 
 
 class _Reader:
-    def __init__(self, data: bytes, syntax: _Syntax) -> None:
+    def __init__(self, data: bytes, syntax: _Syntax, maximum_elements: int) -> None:
         self._data = data
         self._syntax = syntax
+        self._maximum_elements = maximum_elements
         self._at = 0
         self._elements = 0
 
@@ -154,8 +162,8 @@ class _Reader:
 
     def _element(self, tag: int, end: int, depth: int) -> Element:
         self._elements += 1
-        if self._elements > MAXIMUM_ELEMENTS:
-            raise Malformed(f"identifier has over {MAXIMUM_ELEMENTS} elements", tag)
+        if self._elements > self._maximum_elements:
+            raise Malformed(f"data set has over {self._maximum_elements} elements", tag)
         if tag >> 16 == 0xFFFE:
             raise Malformed("an item tag outside a sequence", tag)
         vr, length = self._vr_and_length(tag, end)

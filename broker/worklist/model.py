@@ -38,6 +38,19 @@ class WorklistItem:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """What finds the item of a step that is performed, and how it stands."""
+
+    order_id: int
+    scheduled_procedure_step_id: str
+    study_instance_uid: str
+    accession_number: str
+    requested_procedure_id: str
+    patient_id: str
+    status: StepStatus
+
+
+@dataclass(frozen=True, slots=True)
 class Viewer:
     """Who asks: a registered device by its stations and modality, or (all empty) a caller nobody knows."""
 

@@ -34,7 +34,7 @@ from broker.database import Transaction, UtcDateTime, table_of
 from broker.orders.model import PERFORMED, Origin, StepStatus
 from broker.worklist import rows, wildcards
 from broker.worklist.encoding import encoded_elements
-from broker.worklist.model import QueryResult, Viewer, WorklistItem
+from broker.worklist.model import PlannedStep, QueryResult, Viewer, WorklistItem
 from broker.worklist.narrowing import Narrowing, narrow, pool
 from broker.worklist.query import Query
 from broker.worklist.stations import Stations, resolved
@@ -312,6 +312,16 @@ def of_order(tx: Transaction, order_id: int) -> list[WorklistItem]:
         select(_ITEM).where(_ITEM.c.order_id == order_id).order_by(_ITEM.c.start_date, _ITEM.c.start_time, _ITEM.c.id)
     )
     return [dataclasses.replace(rows.item_of(row), provenance=_origins(row.provenance)) for row in tx.execute(query)]
+
+
+def steps_of(tx: Transaction, study_uids: Iterable[str], accessions: Iterable[str]) -> list[PlannedStep]:
+    """Return every step of these studies and accession numbers, whatever its status; empty keys find nothing."""
+    studies, numbers = sorted(set(study_uids) - {""}), sorted(set(accessions) - {""})
+    by_accession = and_(_ITEM.c.offered.in_((0, 1)), _ITEM.c.accession_number.in_(numbers))  # `offered` leads its index
+    found = or_(_ITEM.c.study_instance_uid.in_(studies), by_accession)
+    query = select(*(_ITEM.c[field.name] for field in dataclasses.fields(PlannedStep))).where(found)
+    steps = (PlannedStep(*row) for row in tx.execute(query.order_by(_ITEM.c.id)))
+    return [dataclasses.replace(step, status=StepStatus(step.status)) for step in steps]
 
 
 def _origins(stored: str) -> dict[str, Origin]:

@@ -1,0 +1,240 @@
+"""One N-CREATE or N-SET inside the caller's transaction: kept, linked, its orders' steps set, everybody owed word.
+
+Decides by `state` and `linking`. The caller plans the worklist of `Taken.applied` anew, raises `Taken.events` as
+alerts, and commits before anything is answered.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from broker.database import Transaction
+from broker.environments.model import OrderEvent, Receiver
+from broker.errors import Refused
+from broker.orders import store as orders
+from broker.orders.model import Applied, Did, Refusal, ScheduledStep, StepStatus
+from broker.outbox import store as outbox
+from broker.procedures import linking, state, store
+from broker.procedures.forward import store as forward
+from broker.procedures.model import (
+    FINAL,
+    Event,
+    Link,
+    PerformedStep,
+    Received,
+    Rule,
+    ScheduledItem,
+    StepRefused,
+    StoredStep,
+)
+from broker.procedures.retrieved import data_set
+from broker.worklist import store as worklist
+from broker.worklist.elements import tag_of
+from broker.worklist.model import PlannedStep
+
+DUPLICATE_INSTANCE = 0x0111
+NO_SUCH_INSTANCE = 0x0112
+
+UNSCHEDULED = "procedure.unscheduled"
+UNMATCHED = "procedure.unmatched"
+OTHER_PATIENT = "procedure.other-patient"
+CANCELED = "procedure.canceled"
+WRONG_ENTRY = "procedure.wrong-entry"
+INCOMPLETE = "procedure.incomplete"
+STEP_GONE = "procedure.step-gone"
+STALE = "procedure.stale"
+
+_TOLD: dict[StepStatus, OrderEvent] = {
+    StepStatus.STARTED: OrderEvent.STARTED,
+    StepStatus.COMPLETED: OrderEvent.COMPLETED,
+    StepStatus.DISCONTINUED: OrderEvent.DISCONTINUED,
+}
+"""What receivers are told of a scheduled step; that one is to be performed again is no event of theirs."""
+
+_LINK_IT = "see `broker procedure list --state unscheduled`, then link it"
+_TEXTS = {
+    UNSCHEDULED: f"an exam was begun without an order: {_LINK_IT}",
+    UNMATCHED: f"an exam names an order that is not known, or not one alone: {_LINK_IT}",
+    OTHER_PATIENT: "an exam of an order was begun for another patient ID than the order's: compare them",
+    CANCELED: "an exam was begun whose order is canceled: tell whoever ordered it",
+    WRONG_ENTRY: "an exam was ended since the wrong worklist entry was selected: its images are suspect",
+    INCOMPLETE: "an exam ended without any series: nothing says which images belong to it",
+    STEP_GONE: "an exam is linked to a step that its order does not have any more: look at the order",
+    STALE: "an exam is in progress and nothing was heard of it for long: see `broker procedure list --state stale`",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Taking:
+    """Under which circumstances a request is taken. `subject` names the device, or its title, in alerts."""
+
+    association_id: str
+    calling_ae_title: str
+    subject: str
+    now: datetime
+    receivers: tuple[Receiver, ...] = ()  # of status messages
+    destinations: tuple[str, ...] = ()  # of the MPPS itself
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a request did. `ignored` are keywords that it states and that may not be changed."""
+
+    step: StoredStep
+    applied: tuple[Applied, ...] = ()
+    events: tuple[Event, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def ignored_tags(self) -> tuple[int, ...]:
+        """The tags of what was ignored, in ascending order."""
+        return tuple(sorted(map(tag_of, self.ignored)))
+
+
+def take(tx: Transaction, received: Received, here: Taking) -> Taken:
+    """Take one request. Raises StepRefused, and then has changed nothing."""
+    known = store.find(tx, received.sop_instance_uid)
+    if received.created is not None:
+        return _create(tx, received, received.created, known, here)
+    if known is None:
+        raise StepRefused(NO_SUCH_INSTANCE, "no such performed procedure step")
+    return _set(tx, received, known, here)
+
+
+def link_by_person(  # noqa: PLR0917 - a person's act in all its parts
+    tx: Transaction, known: StoredStep, order_id: int, step_id: str, by: str, here: Taking
+) -> Taken:
+    """Link a performed step to a scheduled one, as a person says; without a step ID to the only one of the order.
+
+    Raises Refused where that is not possible, Refusal for an order that is not known.
+    """
+    scheduled = _meant(orders.order(tx, order_id).order.steps, step_id)
+    own = scheduled.scheduled_procedure_step_id
+    if any((link.order_id, link.step_id) == (order_id, own) for link in known.links):
+        raise Refused("it is linked to that step already")
+    item = next(iter(known.unlinked), 0)
+    link = Link(order_id, own, Rule.PERSON, item, scheduled.status, by)
+    store.link(tx, known.id, [link], here.now)
+    applied, events = _apply(tx, [link], here)
+    return Taken(replace(known, links=(*known.links, link)), applied, events)
+
+
+def note_stale(tx: Transaction, silent_since: datetime, now: datetime) -> tuple[Event, ...]:
+    """Return word of each step in progress that nobody heard of since an instant; each is told of once."""
+    stale = store.untold_stale(tx, silent_since)
+    if stale:
+        store.told_stale(tx, [known.id for known in stale], now)
+    return tuple(Event(STALE, known.calling_ae_title, _TEXTS[STALE]) for known in stale)
+
+
+def retrieved(tx: Transaction, sop_instance_uid: str, asked: Sequence[int], transfer_syntax: str) -> bytes:
+    """Return the attributes of a step for N-GET, encoded; all where none is asked for. Raises StepRefused 0112."""
+    known = store.find(tx, sop_instance_uid)
+    if known is None:
+        raise StepRefused(NO_SUCH_INSTANCE, "no such performed procedure step")
+    requests = [(syntax, data) for _, syntax, data in store.messages(tx, known.id)]
+    return data_set(requests, asked, transfer_syntax)
+
+
+# --- N-CREATE ----------------------------------------------------------------------------------------------------
+
+
+def _create(tx: Transaction, received: Received, step: PerformedStep, known: StoredStep | None, here: Taking) -> Taken:
+    if known is not None:
+        # An identical one too (E.4): a console whose answer was lost goes on with N-SET all the same.
+        raise StepRefused(DUPLICATE_INSTANCE, "this performed procedure step exists already")
+    candidates = _candidates(tx, step.items)
+    found = linking.links(step.items, candidates, step.patient.patient_id)
+    step_id = store.add(tx, step, here.association_id, here.calling_ae_title, here.now)
+    store.link(tx, step_id, found, here.now)
+    _keep(tx, step_id, received, here)
+    applied, events = _apply(tx, found, here)
+    stored = StoredStep(step_id, step, found, here.association_id, here.calling_ae_title, here.now, here.now)
+    return Taken(stored, applied, (*_begun(stored, candidates, here), *events))
+
+
+def _candidates(tx: Transaction, items: Sequence[ScheduledItem]) -> list[PlannedStep]:
+    return worklist.steps_of(tx, [item.study_instance_uid for item in items], [item.accession_number for item in items])
+
+
+def _begun(stored: StoredStep, candidates: Sequence[PlannedStep], here: Taking) -> Iterator[Event]:
+    step = stored.step
+    names = dict.fromkeys(UNMATCHED if step.items[n].names_something else UNSCHEDULED for n in stored.unlinked)
+    if linking.differs(candidates, stored.links, step.patient.patient_id):
+        names[OTHER_PATIENT] = None
+    if any(link.before is StepStatus.CANCELED for link in stored.links):
+        names[CANCELED] = None
+    return _events(names, here)
+
+
+# --- N-SET -------------------------------------------------------------------------------------------------------
+
+
+def _set(tx: Transaction, received: Received, known: StoredStep, here: Taking) -> Taken:
+    assert received.update is not None
+    after = state.updated(known.step, received.update)
+    store.change(tx, known.id, after.step, here.now)
+    _keep(tx, known.id, received, here)
+    stored = replace(known, step=after.step, updated=here.now)
+    if after.step.status is known.step.status:
+        return Taken(stored, ignored=after.ignored)
+    applied, events = _apply(tx, known.links, here)
+    return Taken(stored, applied, (*_ended(after.step, here), *events), after.ignored)
+
+
+def _ended(step: PerformedStep, here: Taking) -> Iterator[Event]:
+    names = []
+    reason = step.discontinuation_reason
+    if reason is not None and reason.value == linking.INCORRECT_WORKLIST_ENTRY:
+        names.append(WRONG_ENTRY)
+    elif step.status in FINAL and not step.series:
+        names.append(INCOMPLETE)
+    return _events(names, here)
+
+
+# --- both --------------------------------------------------------------------------------------------------------
+
+
+def _keep(tx: Transaction, step_id: int, received: Received, here: Taking) -> None:
+    message_id = store.keep(tx, step_id, received, here.association_id, here.now)
+    forward.owe(tx, step_id, message_id, here.destinations, here.now)
+
+
+def _apply(tx: Transaction, links: Iterable[Link], here: Taking) -> tuple[tuple[Applied, ...], tuple[Event, ...]]:
+    """Set the scheduled steps to how they stand now, and owe word of what changed."""
+    done: list[Applied] = []
+    gone = False
+    for (order_id, status), step_ids in _standing(tx, links).items():
+        try:
+            applied = orders.perform(tx, order_id, step_ids, status, here.now)
+        except Refusal:
+            gone = True
+            continue
+        done.append(applied)
+        if applied.did is Did.STATUS and status in _TOLD:
+            for order in applied.orders:
+                outbox.owe(tx, here.receivers, order, _TOLD[status], step_ids, here.now)
+    return tuple(done), tuple(_events([STEP_GONE] if gone else [], here))
+
+
+def _standing(tx: Transaction, links: Iterable[Link]) -> dict[tuple[int, StepStatus], tuple[str, ...]]:
+    """Return by order and status the scheduled steps that stand so after all that was performed of them."""
+    found: dict[tuple[int, StepStatus], tuple[str, ...]] = {}
+    for link in links:
+        performances, before = store.performances(tx, link.order_id, link.step_id)
+        status = linking.status_after(performances, before or link.before)
+        key = link.order_id, status
+        found[key] = (*found.get(key, ()), link.step_id)
+    return found
+
+
+def _meant(steps: Sequence[ScheduledStep], step_id: str) -> ScheduledStep:
+    found = [step for step in steps if step_id in ("", step.scheduled_procedure_step_id)]
+    if len(found) == 1:
+        return found[0]
+    ids = ", ".join(step.scheduled_procedure_step_id for step in steps)
+    raise Refused(f"which step of the order? It has {ids}")
+
+
+def _events(names: Iterable[str], here: Taking) -> Iterator[Event]:
+    return (Event(name, here.subject, _TEXTS[name]) for name in names)

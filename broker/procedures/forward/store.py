@@ -1,0 +1,241 @@
+"""The mpps_delivery table: leases, fencing, and the order in which a destination gets the requests of a step.
+
+Every change is guarded by the state, or by the token, that it expects.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Index, Row, Select, Text, UniqueConstraint, func, insert, select, update
+from sqlmodel import Field, SQLModel
+
+from broker.database import Transaction, UtcDateTime, table_of
+from broker.procedures import store as steps
+from broker.procedures.forward.model import OPEN, Forward, ForwardState
+from broker.procedures.forward.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event
+from broker.procedures.model import Operation
+
+
+class MppsDeliveryRow(SQLModel, table=True):
+    """One N-CREATE or N-SET owed to one destination."""
+
+    __tablename__ = "mpps_delivery"
+    __table_args__ = (
+        UniqueConstraint("message", "destination", name="uq_mpps_delivery_message"),
+        Index("ix_mpps_delivery_destination", "destination", "state", "id"),
+        Index("ix_mpps_delivery_step", "performed_step", "destination"),
+    )
+
+    id: int | None = Field(default=None, primary_key=True)
+    message: int = Field(foreign_key="performed_message.id")
+    performed_step: int = Field(foreign_key="performed_step.id")
+    destination: str
+    state: str
+    tries: int
+    due: datetime = Field(sa_type=UtcDateTime)
+    created: datetime = Field(sa_type=UtcDateTime)
+    reason: str = Field(sa_type=Text)
+    status: int | None = Field(default=None)
+    unanswered: bool
+    lease: str
+    lease_ends: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    finished: datetime | None = Field(default=None, sa_type=UtcDateTime)
+
+
+_TABLE = table_of(MppsDeliveryRow)
+_MESSAGE = table_of(steps.PerformedMessageRow)
+_STEP = table_of(steps.PerformedStepRow)
+
+
+def owe(tx: Transaction, step_id: int, message_id: int, destinations: Iterable[str], now: datetime) -> None:
+    """Owe a request to each destination."""
+    rows = [
+        {
+            "message": message_id,
+            "performed_step": step_id,
+            "destination": name,
+            "state": ForwardState.WAITING.value,
+            "tries": 0,
+            "due": now,
+            "created": now,
+            "reason": "",
+            "unanswered": False,
+            "lease": "",
+        }
+        for name in destinations
+    ]
+    if rows:
+        tx.execute(insert(_TABLE), rows)
+
+
+# --- the machine -------------------------------------------------------------------------------------------------
+
+
+def has_due(tx: Transaction, destination: str, now: datetime) -> bool:
+    """Tell whether a lease would find something."""
+    first = tx.execute(_open(destination).limit(1)).first()
+    return first is not None and _is_free(first, now)
+
+
+def lease(
+    tx: Transaction, destination: str, now: datetime, limit: int, *, token: str, lease_seconds: float
+) -> list[Forward]:
+    """Lease up to `limit` requests in the order in which they came; none while the first is not due, or is sent."""
+    free: list[Row[Any]] = []
+    for row in tx.execute(_open(destination).limit(limit)):
+        if not _is_free(row, now):
+            break
+        free.append(row)
+    ids = [row.id for row in free]
+    lost = [row.id for row in free if row.state == ForwardState.SENDING.value]
+    tx.execute(update(_TABLE).where(_TABLE.c.id.in_(lost)).values(unanswered=True))
+    leased = {"state": ForwardState.SENDING.value, "lease": token, "lease_ends": now + timedelta(seconds=lease_seconds)}
+    tx.execute(update(_TABLE).where(_TABLE.c.id.in_(ids)).values(leased))
+    return [_value(row) for row in tx.execute(_whole().where(_TABLE.c.id.in_(ids)).order_by(_TABLE.c.id))]
+
+
+def finish(  # noqa: PLR0917 - one outcome in all its parts
+    tx: Transaction, forward: Forward, token: str, decision: Decision, status: int | None, sent: bool, now: datetime
+) -> bool:
+    """Record what became of a leased request; tell False, and change nothing, when the lease is another's by now."""
+    values: dict[str, object] = {
+        "state": _next(ForwardState.SENDING, EVENT_OF[type(decision)]),
+        "tries": forward.tries + 1,
+        "reason": decision.reason,
+        "status": status,
+        "unanswered": status is None and (sent or forward.unanswered),
+        "lease": "",
+        "lease_ends": None,
+    }
+    if isinstance(decision, Again):
+        values["due"] = decision.due
+    if isinstance(decision, Delivered):
+        values["finished"] = now
+    return tx.execute(update(_TABLE).where(_TABLE.c.id == forward.id, *_held_by(token)).values(values)).rowcount == 1
+
+
+def renew(tx: Transaction, token: str, until: datetime) -> None:
+    """Extend the lease on all that is still to be sent under this token."""
+    tx.execute(update(_TABLE).where(*_held_by(token)).values(lease_ends=until))
+
+
+def release(tx: Transaction, token: str) -> None:
+    """Give back what was not sent; no try is counted."""
+    tx.execute(_released().where(*_held_by(token)))
+
+
+def release_all(tx: Transaction) -> int:
+    """Give back every lease, as the only process that sends does at its start; return how many there were."""
+    sending = _TABLE.c.state == ForwardState.SENDING.value
+    return tx.execute(_released().where(sending).values(unanswered=True)).rowcount
+
+
+# --- for people --------------------------------------------------------------------------------------------------
+
+
+def of_step(tx: Transaction, step_id: int) -> list[Forward]:
+    """Return what is owed of a performed step, oldest first."""
+    return [_value(row) for row in tx.execute(_whole().where(_TABLE.c.performed_step == step_id).order_by(_TABLE.c.id))]
+
+
+def find(tx: Transaction, forward_id: int) -> Forward | None:
+    """Return one request."""
+    row = tx.execute(_whole().where(_TABLE.c.id == forward_id)).first()
+    return None if row is None else _value(row)
+
+
+def retry(tx: Transaction, forward_id: int, now: datetime) -> bool:
+    """Make a request due at once, with its tries forgotten; tell whether its state allowed that."""
+    return _by_person(tx, forward_id, Event.RETRIED, {"due": now, "tries": 0})
+
+
+def discard(tx: Transaction, forward_id: int, reason: str, now: datetime) -> bool:
+    """Do not send a request; tell whether its state allowed that."""
+    return _by_person(tx, forward_id, Event.DISCARDED, {"reason": reason, "finished": now})
+
+
+def counts(tx: Transaction) -> dict[tuple[str, ForwardState], int]:
+    """Return how many requests there are by destination and state."""
+    query = select(_TABLE.c.destination, _TABLE.c.state, func.count()).group_by(_TABLE.c.destination, _TABLE.c.state)
+    return {(name, ForwardState(state)): int(count) for name, state, count in tx.execute(query)}
+
+
+def absent_destinations(tx: Transaction, names: Collection[str]) -> set[str]:
+    """Return the destinations to which something waits to be sent and that are not among `names`."""
+    waiting = select(_TABLE.c.destination).where(_TABLE.c.state.in_([state.value for state in OPEN])).distinct()
+    return set(tx.execute(waiting).scalars()) - set(names)
+
+
+# --- parts of statements -----------------------------------------------------------------------------------------
+
+
+def _open(destination: str) -> Select[Any]:
+    """Return the statement of what is to be sent: a step waits behind what a person has to look at."""
+    earlier = _TABLE.alias("earlier")
+    parked = select(earlier.c.id).where(
+        earlier.c.performed_step == _TABLE.c.performed_step,
+        earlier.c.destination == destination,
+        earlier.c.state == ForwardState.PARKED.value,
+        earlier.c.id < _TABLE.c.id,
+    )
+    is_open = _TABLE.c.state.in_([state.value for state in OPEN])
+    columns = (_TABLE.c.id, _TABLE.c.state, _TABLE.c.due, _TABLE.c.lease_ends)
+    return select(*columns).where(_TABLE.c.destination == destination, is_open, ~parked.exists()).order_by(_TABLE.c.id)
+
+
+def _is_free(row: Row[Any], now: datetime) -> bool:
+    if row.state == ForwardState.SENDING.value:
+        return bool(row.lease_ends <= now)
+    return bool(row.due <= now)
+
+
+def _whole() -> Select[Any]:
+    message = (_MESSAGE.c.operation, _MESSAGE.c.transfer_syntax, _MESSAGE.c.data)
+    step = (_STEP.c.sop_instance_uid, _STEP.c.calling_ae_title)
+    joined = _TABLE.join(_MESSAGE, _MESSAGE.c.id == _TABLE.c.message).join(_STEP, _STEP.c.id == _TABLE.c.performed_step)
+    return select(*_TABLE.c, *message, *step).select_from(joined)
+
+
+def _released() -> Any:
+    return update(_TABLE).values(state=_next(ForwardState.SENDING, Event.RELEASED), lease="", lease_ends=None)
+
+
+def _held_by(token: str) -> tuple[Any, ...]:
+    # The fencing token: whoever lost the lease no longer holds the row.
+    return (_TABLE.c.lease == token, _TABLE.c.state == ForwardState.SENDING.value)
+
+
+def _by_person(tx: Transaction, forward_id: int, event: Event, values: Mapping[str, object]) -> bool:
+    for before in (state for state, moved_by in NEXT if moved_by is event):
+        here = (_TABLE.c.id == forward_id, _TABLE.c.state == before.value)
+        if tx.execute(update(_TABLE).where(*here).values(state=_next(before, event), **values)).rowcount:
+            return True
+    return False
+
+
+def _next(state: ForwardState, event: Event) -> str:
+    return NEXT[state, event].value
+
+
+def _value(row: Row[Any]) -> Forward:
+    return Forward(
+        id=row.id,
+        destination=row.destination,
+        performed_step=row.performed_step,
+        sop_instance_uid=row.sop_instance_uid,
+        operation=Operation(row.operation),
+        transfer_syntax=row.transfer_syntax,
+        data=row.data,
+        calling_ae_title=row.calling_ae_title,
+        state=ForwardState(row.state),
+        tries=row.tries,
+        due=row.due,
+        created=row.created,
+        reason=row.reason,
+        status=row.status,
+        unanswered=row.unanswered,
+        lease=row.lease,
+        lease_ends=row.lease_ends,
+        finished=row.finished,
+    )
