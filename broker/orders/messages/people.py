@@ -71,6 +71,8 @@ def patient_id(reader: Reader, rule: Rule, segment: Segment, source: Source) -> 
     if not own.text:
         return NULL if segment.get(source.field).strip() == NULL else ""
     reader.origin = _origin(source, own.number)
+    if values.fits(own.text, values.LO):
+        return own.text
     return values.identifier(own.text, values.LO, segment.location(source.field), rule.keyword)
 
 
@@ -81,6 +83,8 @@ def patient_issuer(reader: Reader, rule: Rule, segment: Segment, source: Source)
     if not own.text or not text:
         return ""
     reader.origin = _origin(source, own.number) if own.authority else Origin("", AUTHORITY_RULE)
+    if values.fits(text, values.LO):
+        return text
     return values.identifier(text, values.LO, segment.location(source.field, source.component), rule.keyword)
 
 

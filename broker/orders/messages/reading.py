@@ -77,6 +77,7 @@ class Reader:
         "_times",
         "all",
         "authority",
+        "first",
         "id_authorities",
         "id_types",
         "identifiers",
@@ -97,6 +98,7 @@ class Reader:
         id_authorities: tuple[str, ...] = (),
     ) -> None:
         self.all = segments
+        self.first = {name: found[0] for name, found in segments.items()}
         self.zone = zone
         self.sent = sent  # when the message was made
         self.authority = authority  # of identifiers that name none
@@ -144,7 +146,7 @@ def read(rules: Sequence[Rule], reader: Reader, shapes: Mapping[Form, Shape]) ->
     """
     stated = Stated()
     values, origins, found = stated.values, stated.origins, stated.found
-    first = {name: segments[0] for name, segments in reader.all.items()}
+    first = reader.first
     for rule in rules:
         null = False
         for name, number, source in rule.places:

@@ -19,6 +19,14 @@ class Civil:
 
 UNSTATED = Civil()
 
+_USUAL_OFFSETS = {
+    f"{hours:02d}00": {
+        "+": timezone(timedelta(hours=hours)),
+        "-": timezone(-timedelta(hours=hours)),
+    }
+    for hours in range(13)
+}
+
 
 def civil(text: str, zone: ZoneInfo) -> Civil:
     """Return a TS as date and time at the site; an offset is converted, never dropped. Raises Hl7Error 102."""
@@ -46,6 +54,8 @@ def instant(text: str, zone: ZoneInfo) -> datetime | None:
     """Return the instant of a TS in UTC, or None where it says none; a date without time is its midnight."""
     east: tzinfo = zone
     local = plain(text)
+    if local is None and text[-5:-4] in ("+", "-") and text[-4:] in _USUAL_OFFSETS:
+        local, east = plain(text[:-5]), _USUAL_OFFSETS[text[-4:]][text[-5:-4]]
     if local is None:
         try:
             stated = timestamp(text)
