@@ -78,8 +78,8 @@ class ItemDifference:
 
     @property
     def item(self) -> WorklistItem:
-        """The item as it is after, or was."""
-        found = self.after or self.before
+        """The item as people know it now, or will."""
+        found = self.before or self.after
         assert found is not None
         return found
 

@@ -13,8 +13,7 @@ import click
 from broker.audit import store as audit
 from broker.cli.acts import act
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
-from broker.cli.order_items import COLUMNS as ITEM_COLUMNS
-from broker.cli.order_items import Mask, document, from_text, plain, rows
+from broker.cli.order_items import SHORT_COLUMNS, Mask, document, from_text, plain, short_rows
 from broker.cli.order_mask import mask_with
 from broker.clock import Clock
 from broker.database import sqlite_url
@@ -178,13 +177,13 @@ def _write(here: Opened, entries: Sequence[InboxEntry], runs: Sequence[Run], fou
     profile = here.profile
     detail(_summary(entries, runs, found), False, titled(profile, "golden replay"))
     answers = [_answer_row(*pair) for pair in found.answers]
-    items = [row for one in found.items for row in rows(one, mask, whole=False)]
+    items = [row for one in found.items for row in short_rows(one, mask)]
     by_attribute = _by_attribute(found)
     if answers:
         listing(answers, _ANSWER_COLUMNS, False, titled(profile, "answered otherwise"))
     if by_attribute:
         listing(by_attribute, _ATTRIBUTE_COLUMNS, False, titled(profile, "changed items, by attribute"))
     if items:
-        listing(items, ITEM_COLUMNS, False, titled(profile, "items"))
+        listing(items, SHORT_COLUMNS, False, titled(profile, "items"))
     if found.is_empty:
         click.echo("no difference")

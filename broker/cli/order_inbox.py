@@ -10,12 +10,16 @@ from broker.errors import NotFound
 from broker.inbox import store
 from broker.inbox.model import FOR_PEOPLE, EntryState, InboxEntry
 
-_COLUMNS = tuple(
-    (key, key.replace("_", " "))
-    for key in (
-        *("id", "received", "source", "message_type", "control_id", "state", "code", "location", "error", "text"),
-        *("repeats", "next"),
-    )
+_COLUMNS = (
+    ("id", "id"),
+    ("received", "received"),
+    ("from", "from"),
+    ("message_type", "type"),
+    ("control_id", "control id"),
+    ("state", "state"),
+    ("answered", "answered"),
+    ("why", "why"),
+    ("next", "what to do"),
 )
 
 _MEND_OR_DISMISS = "mend what it names, then `broker order replay {id}`; or `broker order dismiss {id} --why TEXT`"
@@ -38,6 +42,15 @@ _NEXT: dict[tuple[EntryState, str], str] = {
     (EntryState.REFUSED, ""): _ASK_RIS,
 }
 """What to do with an entry, by its state and table 0357's code; an empty code is any. What is not here is done."""
+
+
+_WHY = {
+    EntryState.KEPT: "processing failed for a reason that is ours",
+    EntryState.UNREADABLE: "it does not begin with an MSH segment",
+    EntryState.IGNORED: "it is an acknowledgement",
+    EntryState.LATE: "older than what is known",
+}
+"""Why an entry stands as it does where it was not answered with a reason."""
 
 
 def what_next(entry: InboxEntry) -> str:
@@ -70,7 +83,10 @@ def inbox_(
     with opened(env) as here, here.database.read() as tx:
         found = store.entries(tx, wanted, limit)
     title = "inbox" if wanted is None or states else "messages that wait for a person"
-    listing([row(entry) for entry in found], _COLUMNS, as_json, titled(here.profile, title))
+    rows = [row(entry) for entry in found] if as_json else [_line(entry) for entry in found]
+    listing(rows, _COLUMNS, as_json, titled(here.profile, title))
+    if not rows and wanted is FOR_PEOPLE and not as_json:
+        click.echo("no message waits for a person; --all lists every one")
 
 
 @click.command("message")
@@ -112,6 +128,18 @@ def row(entry: InboxEntry) -> dict[str, object]:
         "next": what_next(entry),
         "sha256": entry.sha256,
         "length": len(entry.raw),
+    }
+
+
+def _line(entry: InboxEntry) -> dict[str, object]:
+    """Return one entry as a line that fits a screen."""
+    again = f" ({entry.repeats} times more)" if entry.repeats else ""
+    place = f" {entry.error_code} at {entry.error_location}" if entry.error_location else f" {entry.error_code}"
+    return {
+        **row(entry),
+        "from": f"{entry.source or 'nobody known'}, {entry.arrival.address}",
+        "answered": (entry.acknowledgement_code + place).strip() + again,
+        "why": "; ".join(filter(None, (entry.error_text or _WHY.get(entry.state, ""), entry.note))),
     }
 
 

@@ -7,6 +7,7 @@ from broker.replay import AttributeDifference, ItemDifference, What, attributes
 from broker.worklist.model import WorklistItem
 
 COLUMNS = (("what", "what"), ("item", "item"), ("attribute", "attribute"), ("before", "before"), ("after", "after"))
+SHORT_COLUMNS = (COLUMNS[0], ("message", "message"), *COLUMNS[1:])
 
 Mask = Callable[[str, str], str]
 """From a keyword and its value to what is shown."""
@@ -35,23 +36,31 @@ def document(found: ItemDifference, mask: Mask = plain) -> dict[str, object]:
     }
 
 
-def rows(
-    found: ItemDifference, mask: Mask = plain, what: str = "", *, whole: bool = True
-) -> Iterator[dict[str, object]]:
-    """Yield a row for each attribute that differs; without `whole`, one for an item that is only in one of both."""
-    kind = what or found.what.value
-    item = name(found.item, mask)
-    if found.what is not What.CHANGED and not whole:
+def rows(found: ItemDifference, what: str) -> Iterator[dict[str, object]]:
+    """Yield a row for each attribute that differs, with where each value comes from."""
+    for one in found.attributes:
+        yield {
+            "what": what,
+            "item": name(found.item),
+            "attribute": one.keyword,
+            "before": _with_origin(one.before, from_text(one.before_from)),
+            "after": _with_origin(one.after, from_text(one.after_from)),
+        }
+
+
+def short_rows(found: ItemDifference, mask: Mask) -> Iterator[dict[str, object]]:
+    """Yield the same for many items: one row for an item that only one side has, and no rules."""
+    common = {"what": found.what.value, "message": found.entry_id, "item": name(found.item, mask)}
+    if found.what is not What.CHANGED:
         side = "after" if found.what is What.ADDED else "before"
-        yield {"what": kind, "item": item, "attribute": "(all)", side: _gist(found.item, mask)}
+        yield {**common, "attribute": "(all)", side: _gist(found.item, mask)}
         return
     for one in found.attributes:
         yield {
-            "what": kind,
-            "item": item,
+            **common,
             "attribute": one.keyword,
-            "before": _with_origin(mask(one.keyword, one.before), one.before_from),
-            "after": _with_origin(mask(one.keyword, one.after), one.after_from),
+            "before": _with_origin(mask(one.keyword, one.before), _place(one.before_from)),
+            "after": _with_origin(mask(one.keyword, one.after), _place(one.after_from)),
         }
 
 
@@ -81,8 +90,11 @@ def _attribute(one: AttributeDifference, mask: Mask) -> dict[str, object]:
     }
 
 
-def _with_origin(value: str, origin: Origin | None) -> str:
-    where = from_text(origin)
+def _place(origin: Origin | None) -> str:
+    return "made here" if origin and origin.made_here else from_text(origin)
+
+
+def _with_origin(value: str, where: str) -> str:
     return f"{value} ({where})" if value and where else value
 
 

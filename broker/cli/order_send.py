@@ -9,7 +9,6 @@ import click
 
 from broker.cli.context import env_option, json_option, listing, titled
 from broker.cli.order_raw import messages_of
-from broker.dimse import tls
 from broker.environments import bound
 from broker.environments import profile as profiles
 from broker.environments.model import Profile
@@ -92,6 +91,9 @@ def _tls(profile: Profile, certificate: Path | None, key: Path | None) -> Callab
     listener = profile.hl7.tls
     if profile.hl7.plain or listener is None:
         return None
+    # Most listeners are plain, and a RIS that sends in a loop starts this often.
+    from broker.dimse import tls  # noqa: PLC0415
+
     own = (certificate, key) if certificate else (listener.certificate, listener.key)
     # Not the name: the listener is called by whatever address it is bound to.
     return tls.client(tls.Certificates(*own, listener.trusted), checks_host=False)

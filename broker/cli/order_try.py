@@ -122,7 +122,7 @@ def _document(tried: _Tried) -> dict[str, object]:
 def _write(tried: list[_Tried], profile: Profile) -> None:
     listing([_answer_row(one) for one in tried], _ANSWER_COLUMNS, False, titled(profile, "would be answered"))
     for one in tried:
-        found = [row for difference in one.items for row in rows(difference, what=_what(difference))]
+        found = [row for difference in one.items for row in rows(difference, _what(difference))]
         if found:
             listing(found, COLUMNS, False, titled(profile, f"worklist after message {one.number}"))
         elif one.attempt.outcome.code == "AA":

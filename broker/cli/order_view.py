@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import date
+from typing import Any
 
 import click
 
@@ -12,6 +13,7 @@ from broker.cli.context import Opened, detail, env_option, json_option, listing,
 from broker.cli.order_raw import text_of
 from broker.cli.order_values import COLUMNS as VALUE_COLUMNS
 from broker.cli.order_values import order_rows
+from broker.clock import rfc3339
 from broker.database import Transaction
 from broker.environments.model import Profile
 from broker.errors import NotFound, Refused
@@ -202,7 +204,7 @@ def _write(shown: _Shown, with_raw: bool, here: Opened) -> None:
     listing(_history_rows(shown), _HISTORY_COLUMNS, False, titled(profile, "history"))
     listing(order_rows(stored), VALUE_COLUMNS, False, titled(profile, "values, and where each comes from"))
     for message in _messages(shown, here) if with_raw else ():
-        click.echo(f"\nmessage {message['id']}, received {message['received']}\n{message['text']}")
+        click.echo(f"\nmessage {message['id']}, received {rfc3339(message['received'])}:\n{message['text']}")
 
 
 def _step_rows(stored: StoredOrder) -> list[dict[str, object]]:
@@ -241,7 +243,7 @@ def _acknowledged(entry: InboxEntry) -> str:
     return f"{answer} ({entry.note})" if entry.note else answer
 
 
-def _messages(shown: _Shown, here: Opened) -> list[dict[str, object]]:
+def _messages(shown: _Shown, here: Opened) -> list[dict[str, Any]]:
     sets = {source.name: source.character_sets for source in (here.profile.hl7.default, *here.profile.hl7.sources)}
     return [
         {
