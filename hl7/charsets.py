@@ -175,11 +175,8 @@ def decoded(payload: bytes, codec: str, escape: str = "") -> str:
     if b"\x1b" not in payload:
         return payload.decode(default)
     # Every segment starts in the default set again, also where the sender forgot to switch back.
-    return "\r".join(_switched(line, default) if b"\x1b" in line else line.decode(default) for line in _lines(payload))
-
-
-def _lines(payload: bytes) -> list[bytes]:
-    return payload.split(b"\r")
+    lines = payload.split(b"\r")
+    return "\r".join(_switched(line, default) if b"\x1b" in line else line.decode(default) for line in lines)
 
 
 def _with_switching(payload: bytes, codecs: tuple[str, ...], escape: str) -> tuple[str, ...]:

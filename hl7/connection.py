@@ -256,14 +256,14 @@ class Connection:
         self._on_event(name, {"address": self.peer.host, "port": self.peer.port, **facts})
 
     def _part(self) -> None:
+        until = monotonic() + _FAREWELL
         with contextlib.suppress(OSError, ValueError):
             if isinstance(self._socket, ssl.SSLSocket) and not self._abandoned.is_set():
                 # Says that nothing is missing (RFC 8446 6.1); does not wait long for the peer to say so too.
-                self._socket.settimeout(_FAREWELL)
+                self._socket.settimeout(_FAREWELL / 2)
                 self._socket = self._socket.unwrap()
         with contextlib.suppress(OSError, ValueError):
             self._shut(socket.SHUT_WR)
-            until = monotonic() + _FAREWELL
             while (left := until - monotonic()) > 0:
                 self._socket.settimeout(left)
                 if not self._socket.recv(_CHUNK):

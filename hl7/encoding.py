@@ -98,7 +98,15 @@ def unescape(text: str, delimiters: Delimiters, codec: str) -> str:
     mark = delimiters.escape
     if not mark or mark not in text:
         return text
-    return _sequences(mark).sub(lambda found: _resolved(found[0], delimiters, codec), text)
+    known: dict[str, str] = {}  # a flood of sequences is one of few different ones
+
+    def resolve(found: re.Match[str]) -> str:
+        sequence = found[0]
+        if sequence not in known:
+            known[sequence] = _resolved(sequence, delimiters, codec)
+        return known[sequence]
+
+    return _sequences(mark).sub(resolve, text)
 
 
 @lru_cache(maxsize=64)

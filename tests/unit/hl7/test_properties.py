@@ -1,6 +1,6 @@
 """Any bytes into the framer, the reader and the answers: nothing but Hl7Error, in bounded time, and nothing is lost.
 
-`BROKER_EXAMPLES` is how many cases each property tries; `make check` tries a few.
+`BROKER_EXAMPLES` is how many cases each property tries, by chance; without it, a few that are always the same.
 """
 
 import os
@@ -63,7 +63,10 @@ PIECES = [
 ]
 
 thorough = settings(
-    deadline=None, max_examples=EXAMPLES, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    deadline=None,
+    max_examples=EXAMPLES,
+    derandomize="BROKER_EXAMPLES" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 wild = st.lists(st.one_of(st.sampled_from(PIECES), st.binary(max_size=8)), max_size=40).map(b"".join)
 declared = st.builds(lambda name, body: MSH + name + b"\r" + body, st.sampled_from(SETS), wild)
