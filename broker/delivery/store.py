@@ -10,8 +10,8 @@ from sqlmodel import Field, SQLModel, UniqueConstraint
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState, DestinationState
 from broker.delivery.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event, Park, well
-from broker.outbox import store as outbox
-from broker.outbox.store import AwaitedStudy
+from broker.outbox import studies
+from broker.outbox.studies import AwaitedStudy
 from broker.spool import store as spool_store
 from broker.spool.model import SpooledInstance
 
@@ -251,7 +251,7 @@ def note_studies(tx: Transaction, receivers: Collection[str], limit: int = 1000)
 
     Every instance is a delivery from its receipt on, and their IDs grow, so that nothing is looked at twice.
     """
-    seen = outbox.seen_deliveries(tx)
+    seen = studies.seen_deliveries(tx)
     query = (
         select(_TABLE.c.id, _INSTANCES.c.study_instance_uid, _INSTANCES.c.received)
         .join(_INSTANCES, _INSTANCES.c.id == _TABLE.c.instance_id)
@@ -262,7 +262,7 @@ def note_studies(tx: Transaction, receivers: Collection[str], limit: int = 1000)
     for row in (row for row in rows if row.study_instance_uid):
         newest[row.study_instance_uid] = max(row.received, newest.get(row.study_instance_uid, row.received))
     if rows:
-        outbox.note_studies(tx, receivers, newest, rows[-1].id)
+        studies.note_studies(tx, receivers, newest, rows[-1].id)
     return len(rows)
 
 
@@ -270,7 +270,7 @@ def settled_studies(
     tx: Transaction, receiver: str, quiet_since: datetime, now: datetime, limit: int
 ) -> list[AwaitedStudy]:
     """Return studies that the receiver awaits, that got nothing since `quiet_since`, and of which all is delivered."""
-    awaited = outbox.awaited_studies(tx, receiver, quiet_since, now)
+    awaited = studies.awaited_studies(tx, receiver, quiet_since, now)
     settled: list[AwaitedStudy] = []
     for start in range(0, len(awaited), _STUDIES):
         batch = awaited[start : start + _STUDIES]

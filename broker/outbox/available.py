@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from broker.database import Transaction
 from broker.environments.model import OrderEvent, Receiver
 from broker.orders.model import StoredOrder
-from broker.outbox import store
-from broker.outbox.store import AwaitedStudy
+from broker.outbox import store, studies
+from broker.outbox.studies import AwaitedStudy
 
 BATCH = 10
 """Studies at once: building a message takes some 12 ms, while nothing else is written."""
@@ -39,19 +39,19 @@ def ask_again(study: AwaitedStudy, now: datetime) -> datetime | None:
     return now + _ASK_AGAIN if now - study.newest < _GIVE_UP else None
 
 
-def tell(tx: Transaction, receiver: Receiver, studies: Sequence[AwaitedStudy], find: Find, now: datetime) -> int:
+def tell(tx: Transaction, receiver: Receiver, settled: Sequence[AwaitedStudy], find: Find, now: datetime) -> int:
     """Owe the receiver a message for each order of settled studies; return how many were owed.
 
     An order is told of once: images that come later change nothing for the receiver.
     """
     count = 0
-    for study in studies:
+    for study in settled:
         orders = orders_to_tell(study.study_instance_uid, find(tx, study.study_instance_uid))
         later = None if orders else ask_again(study, now)
         if later:
-            store.ask_later(tx, study, later)
+            studies.ask_later(tx, study, later)
         else:
-            store.forget_study(tx, study)
+            studies.forget_study(tx, study)
         for order in orders:
             count += store.owe(tx, (receiver,), order, OrderEvent.IMAGES_AVAILABLE, (), now)
     return count

@@ -4,6 +4,7 @@ hl7apy names segments and fields by the version's own tables. It is given texts 
 `\\F\\ \\S\\ \\T\\ \\R\\ \\E\\` as they are and breaks every other sequence. Its groups are not used: ZDS is in none.
 """
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -145,7 +146,10 @@ def _steps(told: Told) -> Sequence[ScheduledStep | None]:
 def _pid(patient: Patient) -> Fields:
     return {
         1: "1",
-        3: _number(patient.patient_id, patient.issuer_of_patient_id, empty=2),  # CX: the authority is CX.4
+        3: _identifier(
+            patient.patient_id,
+            _authority(patient.issuer_of_patient_id, patient.attributes.get("IssuerOfPatientIDQualifiersSequence", "")),
+        ),
         5: _xpn(patient.patient_name),
         7: _leaf(patient.patient_birth_date),
         8: _leaf(patient.patient_sex),
@@ -156,7 +160,7 @@ def _pv1(visit: dict[str, str]) -> Fields:
     return {
         1: "1",
         2: _leaf(visit.get("RouteOfAdmissions") or "U"),  # PV1-2 is required; U is unknown (table 0004)
-        19: _number(visit["AdmissionID"], visit.get("IssuerOfAdmissionID", ""), empty=2),
+        19: _identifier(visit["AdmissionID"], _authority("", visit.get("IssuerOfAdmissionIDSequence", ""))),
     }
 
 
@@ -164,8 +168,8 @@ def _orc(told: Told) -> Fields:
     order = told.order.order
     return {
         1: "SC",
-        2: _entity(order.placer_order_number, told.order.placer_issuer),
-        3: _entity(order.filler_order_number, told.order.filler_issuer),
+        2: _placer(told.order),
+        3: _filler(told.order),
         5: order_status(order, told.event),
         9: _instant(told),
     }
@@ -175,8 +179,8 @@ def _obr(told: Told, step: ScheduledStep | None, number: int) -> Fields:
     order = told.order.order
     fields = {
         1: str(number),
-        2: _entity(order.placer_order_number, told.order.placer_issuer),
-        3: _entity(order.filler_order_number, told.order.filler_issuer),
+        2: _placer(told.order),
+        3: _filler(told.order),
         4: _service(order, step),
         22: _instant(told),
         24: _leaf(step.modality) if step else "",
@@ -232,18 +236,34 @@ def _instant(told: Told) -> str:
     return told.at.astimezone(ZoneInfo(told.order.order.timezone or "UTC")).strftime("%Y%m%d%H%M%S%z")
 
 
-def _entity(number: str, issuer: str) -> str:
-    return _number(number, issuer, empty=0)
+def _placer(stored: StoredOrder) -> str:
+    item = stored.order.attributes.get("OrderPlacerIdentifierSequence", "")
+    return _entity(stored.order.placer_order_number, _authority(stored.placer_issuer, item))
 
 
-def _number(number: str, issuer: str, *, empty: int) -> str:
-    """Return EI, or CX with two empty components more: a name is its namespace, a UID its universal ID."""
-    if not number:
-        return ""
-    if empty:  # CX.4 is an HD: subcomponents
-        authority = f"&{issuer}&ISO" if is_uid(issuer) else _leaf(issuer)
-        return _trimmed((_leaf(number), *("",) * empty, authority))
-    return _trimmed((_leaf(number), "", issuer, "ISO") if is_uid(issuer) else (_leaf(number), _leaf(issuer)))
+def _filler(stored: StoredOrder) -> str:
+    item = stored.order.attributes.get("OrderFillerIdentifierSequence", "")
+    return _entity(stored.order.filler_order_number, _authority(stored.filler_issuer, item))
+
+
+def _authority(issuer: str, sequence: str) -> tuple[str, str, str]:
+    """Return namespace, universal ID and its type (HD), of an issuer and the sequence that says more of it."""
+    item: dict[str, str] = json.loads(sequence)[0] if sequence else {}
+    universal, kind = item.get("UniversalEntityID", ""), item.get("UniversalEntityIDType", "")
+    if not universal and is_uid(issuer):
+        return "", issuer, "ISO"
+    return item.get("LocalNamespaceEntityID") or ("" if issuer == universal else issuer), universal, kind
+
+
+def _entity(number: str, authority: tuple[str, str, str]) -> str:
+    """Return EI."""
+    return _joined(number, *authority) if number else ""
+
+
+def _identifier(number: str, authority: tuple[str, str, str]) -> str:
+    """Return CX, in which the authority is one component."""
+    designated = _DELIMITERS.subcomponent.join(map(_leaf, authority)).rstrip(_DELIMITERS.subcomponent)
+    return _trimmed((_leaf(number), "", "", designated)) if number else ""
 
 
 def _coded(code: Code | None) -> str:

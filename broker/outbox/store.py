@@ -1,14 +1,13 @@
-"""The outbox_message, outbox_study and outbox_mark tables: leases, fencing, order, and what was told already.
+"""The tables of the outbox, and all of outbox_message: leases, fencing, order, and what was told already.
 
 Every change is guarded by the state, or by the token, that it expects.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Row, Text, delete, func, insert, select, update
+from sqlalchemy import BigInteger, Index, Row, Text, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
@@ -78,19 +77,9 @@ class OutboxMarkRow(SQLModel, table=True):
     value: int = Field(sa_type=BigInteger)
 
 
-@dataclass(frozen=True, slots=True)
-class AwaitedStudy:
-    """A study of which a receiver is to be told, and when its newest instance came."""
-
-    receiver: str
-    study_instance_uid: str
-    newest: datetime
-
-
 _TABLE = table_of(OutboxMessageRow)
-_STUDIES = table_of(OutboxStudyRow)
-_MARKS = table_of(OutboxMarkRow)
-_DELIVERIES = "deliveries"
+STUDIES = table_of(OutboxStudyRow)
+MARKS = table_of(OutboxMarkRow)
 
 
 # --- owing -------------------------------------------------------------------------------------------------------
@@ -296,56 +285,6 @@ def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
     """Return by receiver since when the oldest message that the machine owes has been waiting."""
     query = select(_TABLE.c.receiver, func.min(_TABLE.c.created)).where(*_open_states())
     return {row.receiver: row[1] for row in tx.execute(query.group_by(_TABLE.c.receiver))}
-
-
-# --- studies whose images are to be told of ----------------------------------------------------------------------
-
-
-def seen_deliveries(tx: Transaction) -> int:
-    """Return up to which delivery the studies were noted; 0 before the first."""
-    return tx.execute(select(_MARKS.c.value).where(_MARKS.c.name == _DELIVERIES)).scalar() or 0
-
-
-def note_studies(tx: Transaction, receivers: Collection[str], newest: Mapping[str, datetime], seen: int) -> None:
-    """Await each study for each receiver, and move the mark on to the delivery `seen`."""
-    for receiver in receivers:
-        for study_instance_uid, received in newest.items():
-            _await(tx, receiver, study_instance_uid, received)
-    if tx.execute(update(_MARKS).where(_MARKS.c.name == _DELIVERIES).values(value=seen)).rowcount == 0:
-        tx.execute(insert(_MARKS).values(name=_DELIVERIES, value=seen))
-
-
-def awaited_studies(tx: Transaction, receiver: str, quiet_since: datetime, now: datetime) -> list[AwaitedStudy]:
-    """Return the studies that a receiver waits for and that got nothing since `quiet_since`, longest quiet first."""
-    ripe = (_STUDIES.c.receiver == receiver, _STUDIES.c.newest <= quiet_since, _STUDIES.c.due <= now)
-    query = select(_STUDIES).where(*ripe).order_by(_STUDIES.c.newest, _STUDIES.c.study_instance_uid)
-    return [AwaitedStudy(row.receiver, row.study_instance_uid, row.newest) for row in tx.execute(query)]
-
-
-def ask_later(tx: Transaction, study: AwaitedStudy, due: datetime) -> None:
-    """Do not look at a study before `due`."""
-    tx.execute(update(_STUDIES).where(*_study(study.receiver, study.study_instance_uid)).values(due=due))
-
-
-def forget_study(tx: Transaction, study: AwaitedStudy) -> None:
-    """Await a study no longer."""
-    tx.execute(delete(_STUDIES).where(*_study(study.receiver, study.study_instance_uid)))
-
-
-def _await(tx: Transaction, receiver: str, study_instance_uid: str, received: datetime) -> None:
-    row = tx.execute(select(_STUDIES.c.newest).where(*_study(receiver, study_instance_uid))).first()
-    if row is None:
-        tx.execute(
-            insert(_STUDIES).values(
-                receiver=receiver, study_instance_uid=study_instance_uid, newest=received, due=received
-            )
-        )
-    elif row.newest < received:
-        tx.execute(update(_STUDIES).where(*_study(receiver, study_instance_uid)).values(newest=received))
-
-
-def _study(receiver: str, study_instance_uid: str) -> tuple[Any, ...]:
-    return (_STUDIES.c.receiver == receiver, _STUDIES.c.study_instance_uid == study_instance_uid)
 
 
 # --- parts of statements -----------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from broker.delivery import store as deliveries
 from broker.delivery.state import Delivered
 from broker.environments.model import OrderEvent
 from broker.orders.model import StoredOrder
-from broker.outbox import available, store
-from broker.outbox.store import AwaitedStudy
+from broker.outbox import available, studies
+from broker.outbox.studies import AwaitedStudy
 from broker.spool import store as spool
 from broker.spool.model import SpooledInstance
 from tests.conftest import FakeClock
@@ -50,8 +50,8 @@ def told(database: Database, clock: FakeClock, *known: StoredOrder) -> int:
     now = clock.now()
     with database.write("outbox") as tx:
         deliveries.note_studies(tx, [QUIET.name])
-        studies = deliveries.settled_studies(tx, "ris", available.quiet_since(QUIET, now), now, available.BATCH)
-        return available.tell(tx, QUIET, studies, find, now)
+        settled = deliveries.settled_studies(tx, "ris", available.quiet_since(QUIET, now), now, available.BATCH)
+        return available.tell(tx, QUIET, settled, find, now)
 
 
 def test_images_are_available_once_quiet_and_delivered_and_told_once(database: Database, clock: FakeClock) -> None:
@@ -112,7 +112,7 @@ def test_nothing_is_looked_at_twice(database: Database, clock: FakeClock) -> Non
         assert deliveries.note_studies(tx, ["ris"], limit=1) == 1
         assert deliveries.note_studies(tx, ["ris"]) == 1
         assert deliveries.note_studies(tx, ["ris"]) == 0
-        assert len(store.awaited_studies(tx, "ris", clock.now(), clock.now())) == 1
+        assert len(studies.awaited_studies(tx, "ris", clock.now(), clock.now())) == 1
 
 
 def test_studies_that_are_not_delivered_do_not_hold_up_others(database: Database, clock: FakeClock) -> None:

@@ -50,6 +50,23 @@ def test_issuer_that_is_a_uid_is_a_universal_id() -> None:
     assert pid.raw(3) == "4711^^^&1.2.40.0.13&ISO"
 
 
+QUALIFIER = '[{"UniversalEntityID": "1.2.3", "UniversalEntityIDType": "ISO"}]'
+DESIGNATOR = '[{"LocalNamespaceEntityID": "HIS", "UniversalEntityID": "1.2.9", "UniversalEntityIDType": "ISO"}]'
+
+
+def test_authority_is_said_as_whole_as_it_was_heard() -> None:
+    patient = Patient("4711", "HOSP", "Muster", attributes={"IssuerOfPatientIDQualifiersSequence": QUALIFIER})
+    stored = order(
+        patient=patient,
+        visit={"AdmissionID": "V123", "IssuerOfAdmissionIDSequence": DESIGNATOR, "RouteOfAdmissions": "O"},
+        attributes={"OrderPlacerIdentifierSequence": DESIGNATOR},
+    )
+    message = read(stored)
+    assert message.all("PID")[0].raw(3) == "4711^^^HOSP&1.2.3&ISO"
+    assert (message.all("PV1")[0].get(2), message.all("PV1")[0].raw(19)) == ("O", "V123^^^HIS&1.2.9&ISO")
+    assert message.all("ORC")[0].raw(2) == message.all("OBR")[0].raw(2) == "P100^HIS^1.2.9^ISO"
+
+
 def test_name_in_several_writings_repeats_with_its_kind() -> None:
     patient = Patient("4711", "", "Yamada^Tarou=山田^太郎=やまだ^たろう")
     (pid,) = read(order(patient=patient)).all("PID")

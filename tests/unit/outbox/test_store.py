@@ -1,7 +1,7 @@
-"""The tables of outgoing messages: told once, leased in order, fenced; and the studies that are awaited."""
+"""The tables of outgoing messages: told once, leased in order, fenced."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from broker.database import Database
 from broker.environments.model import OrderEvent
@@ -160,27 +160,3 @@ def test_counts_and_the_oldest_are_by_receiver(database: Database, clock: FakeCl
         assert [m.event for m in store.of_order(tx, 1)] == [STARTED, COMPLETED]
         assert store.messages_of(tx, OutboxState.PARKED) == []
         assert store.find(tx, 99) is None
-
-
-def test_studies_are_awaited_until_they_are_quiet(database: Database, clock: FakeClock) -> None:
-    now = clock.now()
-
-    def awaited(quiet_since: datetime) -> list[str]:
-        with database.read() as tx:
-            return [s.study_instance_uid for s in store.awaited_studies(tx, "ris", quiet_since, clock.now())]
-
-    with database.write("outbox") as tx:
-        assert store.seen_deliveries(tx) == 0
-        store.note_studies(tx, ("ris",), {"1.1": now, "1.2": now - timedelta(seconds=9)}, 7)
-        store.note_studies(tx, ("ris",), {"1.1": now + timedelta(seconds=9), "1.2": now - timedelta(days=1)}, 8)
-        assert store.seen_deliveries(tx) == 8
-    assert awaited(now) == ["1.2"]
-    clock.advance(9)
-    assert awaited(clock.now()) == ["1.2", "1.1"]
-    with database.write("outbox") as tx:
-        first, second = store.awaited_studies(tx, "ris", clock.now(), clock.now())
-        store.forget_study(tx, first)
-        store.ask_later(tx, second, clock.now() + timedelta(hours=1))
-    assert awaited(clock.now()) == []
-    clock.advance(3600)
-    assert awaited(clock.now()) == ["1.1"]
