@@ -3,8 +3,8 @@
 Knows no socket and builds no acknowledgement: the caller gives what builds it, so that it is kept with its message.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -160,22 +160,19 @@ class Intake:
 
     def attempt(self, raw: bytes, address: str) -> Attempt:
         """Return what a message would do now, and do nothing."""
-        understood = self._understood(raw, messages.header_facts(raw), address)
-        if understood.refusal is not None:
-            return Attempt(_refused(messages.header_facts(raw), understood.refusal)[1])
+        return self.attempts((raw,), address)[0]
+
+    def attempts(self, raws: Sequence[bytes], address: str) -> tuple[Attempt, ...]:
+        """Return what messages would do one after the other, and do nothing. Who writes orders waits meanwhile."""
         found: list[Attempt] = []
 
         def tried(tx: Transaction) -> None:
-            found.append(self._tried(tx, understood))
+            found[:] = [self._attempted(tx, raw, address) for raw in raws]
             raise _NotMeant
 
-        try:
+        with suppress(_NotMeant):
             self._database.together("orders", tried)
-        except Refusal as refusal:
-            return Attempt(_refused(messages.header_facts(raw), refusal)[1])
-        except _NotMeant:
-            pass
-        return found[-1]
+        return tuple(found)
 
     def change(self, tx: Transaction, applied: Applied) -> None:
         """Plan anew the items of every order that a change concerned."""
@@ -257,6 +254,19 @@ class Intake:
         state, outcome = _refused(messages.header_facts(entry.raw), understood.refusal)
         inbox.finish(tx, entry.id, state, outcome, note=note)
         return Taken(entry.id, state, outcome)
+
+    def _attempted(self, tx: Transaction, raw: bytes, address: str) -> Attempt:
+        facts = messages.header_facts(raw)
+        understood = self._understood(raw, facts, address)
+        refusal = understood.refusal
+        if refusal is None:
+            tx.exec_driver_sql("SAVEPOINT attempt")
+            try:
+                return self._tried(tx, understood)
+            except Refusal as found:
+                tx.exec_driver_sql("ROLLBACK TO SAVEPOINT attempt")
+                refusal = found
+        return Attempt(_refused(facts, refusal)[1])
 
     def _tried(self, tx: Transaction, understood: _Understood) -> Attempt:
         applied: list[Applied] = []

@@ -1,6 +1,6 @@
 """`broker order try`: what messages would do, without doing it. The intake knows; this shows."""
 
-from collections.abc import Iterable
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,13 +13,14 @@ from broker.cli.context import detail, env_option, json_option, listing, opened,
 from broker.cli.order_items import COLUMNS, document, rows
 from broker.cli.order_raw import control_id_of, messages_of
 from broker.environments.model import Hl7Settings, Profile, UnknownCallers
-from broker.errors import NotFound
+from broker.errors import NotFound, Refused
 from broker.intake import Attempt
 from broker.replay import ItemDifference, What, differences
 from broker.worklist.store import OFFERED
 
 _REFUSED = 3  # exit code: one would be answered other than AA
 _HERE = "127.0.0.1"
+_MOST = 200  # messages of one file
 _ANSWER_COLUMNS = tuple(
     (key, key.replace("_", " "))
     for key in ("message", "control_id", "code", "location", "error", "text", "would_be", "orders")
@@ -31,6 +32,7 @@ class _Tried:
     number: int  # of the message in the file, from 1
     control_id: str
     attempt: Attempt
+    new: frozenset[int]  # orders that this file would make: their ids mean nothing
 
     @property
     def items(self) -> tuple[ItemDifference, ...]:
@@ -46,15 +48,15 @@ class _Tried:
 def try_(context: click.Context, file: Path, env: str, as_json: bool, as_source: str | None) -> None:
     """Show how each message of FILE would be answered, and what it would do to orders and worklist. Does nothing.
 
-    Each message is tried by itself on what is known now: a change of an order that only the message before it would
-    make is refused here. Exit 3 when one would not be answered AA.
+    Messages are tried one after the other, each on what those before it would have done. Exit 3 when one would not be
+    answered AA.
     """
     messages = list(messages_of(file))
+    if len(messages) > _MOST:
+        raise Refused(f"{file} has {len(messages)} messages: try {_MOST} at once, since what arrives waits meanwhile")
     with opened(env) as here:
         intake = intake_of(here, _from_anywhere(here.profile, as_source))
-        tried = [
-            _Tried(number, control_id_of(raw), intake.attempt(raw, _HERE)) for number, raw in enumerate(messages, 1)
-        ]
+        tried = list(_tried(messages, intake.attempts(messages, _HERE)))
         with here.database.write("audit") as tx:
             audit.record(tx, act(here, "order.tried", file.name, messages=len(tried)))
         if as_json:
@@ -63,6 +65,14 @@ def try_(context: click.Context, file: Path, env: str, as_json: bool, as_source:
             _write(tried, here.profile)
     if any(one.attempt.outcome.code != "AA" for one in tried):
         context.exit(_REFUSED)
+
+
+def _tried(messages: Sequence[bytes], attempts: Sequence[Attempt]) -> Iterator[_Tried]:
+    new: set[int] = set()
+    for number, (raw, attempt) in enumerate(zip(messages, attempts, strict=True), 1):
+        known = {item.order_id for item in attempt.before}
+        new |= {item.order_id for item in attempt.after} - known
+        yield _Tried(number, control_id_of(raw), attempt, frozenset(new))
 
 
 def _from_anywhere(profile: Profile, source: str | None) -> Profile:
@@ -94,16 +104,15 @@ def _answer_row(tried: _Tried) -> dict[str, object]:
         "error": outcome.error_code,
         "text": outcome.text,
         "would_be": [did.value for did in tried.attempt.did],
-        "orders": list(_orders(tried.attempt)),
+        "orders": _orders(tried),
     }
 
 
-def _orders(attempt: Attempt) -> Iterable[str]:
-    """Return the orders that it is about; one that has no item yet is new."""
-    known = {item.order_id for item in attempt.before}
-    found = dict.fromkeys(item.order_id for item in (*attempt.before, *attempt.after))
-    accession = {item.order_id: item.accession_number for item in (*attempt.before, *attempt.after)}
-    return [f"{order if order in known else 'new'} ({accession[order] or 'no accession number'})" for order in found]
+def _orders(tried: _Tried) -> list[str]:
+    """Return the orders that it is about, by our id and accession number."""
+    items = (*tried.attempt.before, *tried.attempt.after)
+    accession = {item.order_id: item.accession_number or "no accession number" for item in items}
+    return [f"{'new' if order in tried.new else order} ({number})" for order, number in accession.items()]
 
 
 def _what(found: ItemDifference) -> str:
@@ -116,7 +125,12 @@ def _what(found: ItemDifference) -> str:
 
 
 def _document(tried: _Tried) -> dict[str, object]:
-    return {**_answer_row(tried), "items": [document(one) | {"what": _what(one)} for one in tried.items]}
+    items = [document(one) | {"what": _what(one)} for one in tried.items]
+    return {**_answer_row(tried), "items": [_without_new(item, tried.new) for item in items]}
+
+
+def _without_new(item: dict[str, object], new: frozenset[int]) -> dict[str, object]:
+    return item | {"order": None} if item["order"] in new else item
 
 
 def _write(tried: list[_Tried], profile: Profile) -> None:
