@@ -100,7 +100,7 @@ def merged(
     fields: tuple[str, ...] = _ORDER
     if begun:
         fields = (*_DESCRIPTIVE, *(name for name in _NUMBERS if not getattr(stored, name)))
-    order = overwritten(stored, stated, fields, (0, ""), said, kept)
+    order = overwritten(stored, stated, fields, (0, ""), said, kept=kept)
     attributes = with_stated(stored.attributes, stated.attributes, (0, ""), said, kept)
     visit = stored.visit
     if change.action in ORDERING:
@@ -119,6 +119,7 @@ def overwritten(
     fields: Iterable[str],
     place: tuple[int, str],
     said: Statement,
+    *,
     kept: dict[tuple[str, str], Origin],
 ) -> _T:
     """Return `stored` with each field that `stated` gives; null clears. `place`: the number stated, the ID stored."""
@@ -195,7 +196,7 @@ def _merged_steps(
     steps = {step.scheduled_procedure_step_id: step for step in order.steps}
     added: list[tuple[int, ScheduledStep]] = []
     for number, step in enumerate(stated, 1):
-        meant = _meant(order, number, step, len(stated), change, kept)
+        meant = _meant(order, number, step, change, kept)
         if meant is None:
             added.append((number, step))
             continue
@@ -207,14 +208,14 @@ def _merged_steps(
             continue
         steps[meant] = _merged_step(known, step, number, said, kept)
     found = tuple(steps.values())
-    return found + _added(order, found, added, change, said, kept)
+    return found + _added(order, found, added, change, said, kept=kept)
 
 
 def _merged_step(
     known: ScheduledStep, step: ScheduledStep, number: int, said: Statement, kept: dict[tuple[str, str], Origin]
 ) -> ScheduledStep:
     own = known.scheduled_procedure_step_id
-    found = overwritten(known, step, _STEP, (number, own), said, kept)
+    found = overwritten(known, step, _STEP, (number, own), said, kept=kept)
     attributes = with_stated(known.attributes, step.attributes, (number, own), said, kept)
     renamed = step.scheduled_procedure_step_id or own
     status = NEXT[known.status, Action.NEW].status
@@ -231,7 +232,6 @@ def _meant(
     order: Order,
     number: int,
     step: ScheduledStep,
-    count: int,
     change: OrderChange,
     kept: Mapping[tuple[str, str], Origin],
 ) -> str | None:
@@ -240,7 +240,7 @@ def _meant(
     own = step.scheduled_procedure_step_id
     if own in known or not known:
         return own if own in known else None
-    by_place = known[number - 1] if count == len(known) else None
+    by_place = known[number - 1] if len(change.order.steps) == len(known) else None
     if own:
         return by_place if by_place and _may_be_renamed(order.steps[number - 1], kept) else None
     if by_place is None:
@@ -260,6 +260,7 @@ def _added(
     added: Sequence[tuple[int, ScheduledStep]],
     change: OrderChange,
     said: Statement,
+    *,
     kept: dict[tuple[str, str], Origin],
 ) -> tuple[ScheduledStep, ...]:
     """Return the steps that are new to a known order, named; their modality may go without saying."""

@@ -42,20 +42,20 @@ def apply_order(tx: Transaction, change: OrderChange, here: Applying) -> Applied
     if change.action is Action.PERSON:
         raise Refusal("AE", change.location, "103", "a person has to decide what this asks for", for_person=True)
     ask = asked(tx, change, here)
-    known = ask.known
-    if known is None:
-        return _unknown(ask)
+    return _unknown(ask) if ask.known is None else _known(ask, ask.known)
+
+
+def _known(ask: Asked, known: Kept) -> Applied:
+    change = ask.change
     if change.action is Action.UNABLE:
         return _noted(ask, known)
     if known.canceled:
         return _canceled(ask, known)
-    if here.late is LateStatements.ALL and is_older(change.effective, known.effective):
+    if ask.here.late is LateStatements.ALL and is_older(change.effective, known.effective):
         return _late(ask, known, _LATE)
     if change.action is Action.NUMBER:
         return _number(ask, known)
-    if change.action in _DATA:
-        return _change(ask, known)
-    return _steps(ask, known)
+    return (_change if change.action in _DATA else _steps)(ask, known)
 
 
 # --- orders that are not known ---------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def _create(ask: Asked, generation: int) -> Applied:
     origins = order_origins(ask.change, steps, ask.here.entry_id)
     for place, origin in made.items():
         origins[place] = Origin("", origin.rule, ask.here.entry_id)
-    kept = _new(ask, order, origins, patient.id, generation, parent)
+    kept = _new(ask, order, origins, patient.id, generation=generation, parent=parent)
     own = order_store.add(ask.tx, kept)
     return ask.applied(Did.CREATED, shown(kept, patient, own), *_superseded(ask, parent), *others)
 
@@ -142,6 +142,7 @@ def _new(
     order: Order,
     origins: dict[tuple[str, str], Origin],
     patient_row: int,
+    *,
     generation: int = 0,
     parent: Kept | None = None,
 ) -> Kept:

@@ -79,7 +79,7 @@ def _known(tx: Transaction, change: PatientChange, here: Applying, known: Stored
         found = _dropped(found, change, said)
     if found != known:
         patient_store.change(tx, found, here.now)
-    own = _drop_own(tx, change, here, found) if drops else ()
+    own = _drop_own(tx, change, here, found)
     arrived = _arrive(tx, change, here, found) if change.visit_action is VisitAction.ARRIVE else ()
     orders = _once((*arrived, *own, *refreshed(tx, found, here, said.changed)))
     did = Did.CHANGED if said.changed or own else Did.STATUS if arrived else Did.NOTHING
@@ -106,16 +106,22 @@ def _dropped(known: StoredPatient, change: PatientChange, said: Statement) -> St
 def _drop_own(
     tx: Transaction, change: PatientChange, here: Applying, patient: StoredPatient
 ) -> tuple[StoredOrder, ...]:
-    """Take the visit's data off the live orders that state it themselves; who refers is the order's own."""
+    """Take off the live orders what they state themselves of a visit, or a value of it, that is taken back.
+
+    Who refers is the order's own.
+    """
+    nulls = {keyword for number, keyword in change.cleared if not number}
+    taken = (VISIT_KEYWORDS if change.visit_action is VisitAction.DROP else nulls) - {REFERRING}
     dropped = []
-    for kept in order_store.of_patient(tx, patient.id):
+    for kept in order_store.of_patient(tx, patient.id) if taken & VISIT_KEYWORDS else ():
         own = kept.order.visit
-        gone = set(own) - {REFERRING}
+        gone = taken & set(own)
         if kept.canceled or not gone or not order_steps.has_live(kept.order) or not same_visit(own, change.visit):
             continue
-        visit = {keyword: value for keyword, value in own.items() if keyword == REFERRING}
+        visit = {keyword: value for keyword, value in own.items() if keyword not in gone}
         origins = {place: origin for place, origin in kept.origins.items() if place[0] or place[1] not in gone}
-        dropped.append(_keep(tx, kept, here, Did.CHANGED, "the visit was dropped", visit=visit, origins=origins))
+        text = "taken back: " + ", ".join(sorted(gone))
+        dropped.append(_keep(tx, kept, here, Did.CHANGED, text, visit=visit, origins=origins))
     return tuple(shown(kept, patient) for kept in dropped)
 
 

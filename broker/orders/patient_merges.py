@@ -51,7 +51,7 @@ def apply_merge(tx: Transaction, change: MergeChange, here: Applying) -> Applied
 
 def _same(tx: Transaction, change: MergeChange, here: Applying, old: Identified, survivor: Identified) -> Applied:
     """The two are one patient already: a repeated merge, or one that would turn an earlier one round."""
-    if old.stated is old.survivor:
+    if old.stated.id in (patient.id for patient in patient_store.chain(tx, survivor.stated)):
         raise Refusal("AE", change.location, "205", _CIRCLE)
     after, said = _stated(change, here, survivor.survivor)
     if after == survivor.survivor:
@@ -152,7 +152,7 @@ def _visit(
     target = survivor.survivor if survivor else None
     target = target or patient_store.add(tx, StoredPatient(0, change.surviving), here.now)
     before = {kept.id: kept.order.visit.get(ADMISSION, "") for kept in of_visit}
-    moved = [_readmitted(tx, kept, new, target.id, change, here) for kept in of_visit]
+    moved = [_readmitted(tx, kept, target.id, change, here) for kept in of_visit]
     after, gone = _visit_moved(tx, known, target, change, here)
     merge_store.add(
         tx,
@@ -178,9 +178,9 @@ def _admission(kept: Kept, known: StoredPatient | None) -> str:
     return kept.order.visit.get(ADMISSION) or (known.visit.get(ADMISSION, "") if known else "")
 
 
-def _readmitted(tx: Transaction, kept: Kept, admission: str, row_id: int, change: MergeChange, here: Applying) -> Kept:
+def _readmitted(tx: Transaction, kept: Kept, row_id: int, change: MergeChange, here: Applying) -> Kept:
     origin = change.origins.get((0, ADMISSION), Origin(change.location))
-    order = replace(kept.order, visit={**kept.order.visit, ADMISSION: admission})
+    order = replace(kept.order, visit={**kept.order.visit, ADMISSION: change.visit[ADMISSION]})
     origins = {**kept.origins, ("", ADMISSION): Origin(origin.source, origin.rule, here.entry_id)}
     now = replace(kept, order=order, origins=origins, patient_row=row_id, updated=here.now, entry_id=here.entry_id)
     return order_store.change(tx, now)

@@ -45,11 +45,17 @@ def by_row(tx: Transaction, row_id: int) -> StoredPatient:
 
 def survivor_of(tx: Transaction, patient: StoredPatient) -> StoredPatient:
     """Return the patient at the end of the chain of merges."""
-    for _ in range(_DEEPEST):
-        if not patient.merged_into:
-            return patient
-        patient = by_row(tx, patient.merged_into)
-    raise RuntimeError(f"patient row {patient.id} is merged in a circle")
+    return chain(tx, patient)[-1]
+
+
+def chain(tx: Transaction, patient: StoredPatient) -> list[StoredPatient]:
+    """Return the patient and, in turn, each into whom it was merged."""
+    found = [patient]
+    while found[-1].merged_into:
+        if len(found) > _DEEPEST:
+            raise RuntimeError(f"patient row {patient.id} is merged in a circle")
+        found.append(by_row(tx, found[-1].merged_into))
+    return found
 
 
 def add(tx: Transaction, patient: StoredPatient, now: datetime) -> StoredPatient:

@@ -94,7 +94,7 @@ def with_statement(
     Another AdmissionID than the known one begins another visit: nothing of the old one is left.
     """
     kept = dict(known.origins)
-    found = overwritten(known.patient, patient, PATIENT, (0, ""), said, kept)
+    found = overwritten(known.patient, patient, PATIENT, (0, ""), said, kept=kept)
     attributes = with_stated(known.patient.attributes, patient.attributes, (0, ""), said, kept)
     same = same_visit(known.visit, visit)
     if not same:
@@ -171,20 +171,20 @@ def shown(kept: Kept, patient: StoredPatient | None, own: int = 0) -> StoredOrde
 
 
 def _visit(kept: Kept, patient: StoredPatient) -> tuple[dict[str, str], Origins]:
-    """Return the visit of an order: the known one, or its own where it belongs to another.
+    """Return the visit of an order: what is known of it now, else what the order states, and all values' origins.
 
     Who refers is the order's own statement first: it is of the imaging service request (PS3.4 table K.6-1).
     """
     own, known = kept.order.visit, patient.visit
     if not same_visit(known, own):
         others = {p: o for p, o in patient.origins.items() if p[1] not in VISIT_KEYWORDS}
-        return own, {**others, **kept.origins}
-    origins = {p: o for p, o in kept.origins.items() if p[0] or p[1] not in VISIT_KEYWORDS}
-    if REFERRING not in own:
-        return known, {**origins, **patient.origins}
-    referring = kept.origins.get(("", REFERRING))
-    origins = {**origins, **patient.origins}
-    if referring:
-        origins["", REFERRING] = referring
-    whole = {**known, REFERRING: own[REFERRING]}
+        return own, {**kept.origins, **others}
+    origins = {**kept.origins, **patient.origins}
+    if not own:
+        return known, origins
+    whole = {**own, **known}
+    if REFERRING in own:
+        whole[REFERRING] = own[REFERRING]
+        if referring := kept.origins.get(("", REFERRING)):
+            origins["", REFERRING] = referring
     return own if own == whole else whole, origins
