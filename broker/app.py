@@ -5,7 +5,9 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 from broker import clock as clocks
 from broker import durable, journal, migrations
@@ -20,12 +22,14 @@ from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import Requestor
 from broker.dimse.tls import Certificates
 from broker.environments import bound, hooks
-from broker.environments.model import ClientCertificates, Destination, Profile
+from broker.environments.model import ClientCertificates, Destination, ListenerTls, Profile
 from broker.errors import Unavailable
 from broker.journal import log
 from broker.listeners import mllp
 from broker.listeners.dicom import Services
 from broker.listeners.health import HealthServer
+from broker.orders.sources import Sources
+from broker.outbox.connection import Sender, sender
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
 from broker.schedule import Metronome
@@ -50,9 +54,21 @@ def requestor(destination: Destination) -> Requestor:
     return EngineRequestor(tls=tls.client(files, asked.checks_host))
 
 
-def listener_tls(profile: Profile) -> tls.Contexts | None:
-    """Return the contexts of the TLS listener, if there is one. Raises Misconfigured as `requestor` does."""
-    asked = profile.dicom.tls
+@dataclass(frozen=True, slots=True)
+class ListenerContexts:
+    """What each TLS listener of a profile shows and trusts; None where it has none."""
+
+    hl7: tls.Contexts | None
+    dicom: tls.Contexts | None
+
+
+def listener_contexts(profile: Profile) -> ListenerContexts:
+    """Return the contexts of the TLS listeners. Raises Misconfigured as `requestor` does."""
+    return ListenerContexts(listener_tls(profile.hl7.tls), listener_tls(profile.dicom.tls))
+
+
+def listener_tls(asked: ListenerTls | None) -> tls.Contexts | None:
+    """Return the contexts of one TLS listener, if there is one. Raises Misconfigured as `requestor` does."""
     if asked is None:
         return None
     is_required = asked.client_certificates is ClientCertificates.REQUIRED
@@ -68,8 +84,10 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     hooks.arm(profile)
     # Read before a process is started: a file that is missing is one clear line, and a later start of a process
     # needs none of them.
-    contexts = listener_tls(profile)
+    contexts = listener_contexts(profile)
     callers = {destination.name: requestor(destination) for destination in profile.destinations}
+    tellers = {receiver.name: sender(receiver) for receiver in profile.receivers}
+    Sources(profile.hl7, profile.name)
     migrations.open_database(profile).close()
     held = _take_state(profile)
     log.info("serve.starting", kind=profile.kind.value, lock=held)
@@ -78,7 +96,7 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
         bound.tell(profile, ports)
         announce(ports)
 
-    parts = {"ports": partial(_ports, profile, contexts), "deliveries": partial(_deliveries, profile, callers)}
+    parts = {"ports": partial(_ports, profile, contexts), "deliveries": partial(_deliveries, profile, callers, tellers)}
     code = Supervisor(parts, ready).run()
     bound.forget(profile)
     log.info("serve.stopped", code=code)
@@ -103,9 +121,21 @@ def _flows(profile: Profile, clock: Clock) -> tuple[Flows, Database, FileSpool]:
     return Flows(profile, database, RegistryCache(database), spool, clock), database, spool
 
 
+class Listener(Protocol):
+    """What accepts connections on one port."""
+
+    def start(self) -> int:
+        """Listen, and return the bound port."""
+        ...
+
+    def stop(self, seconds: float, /) -> object:
+        """Accept nothing more and finish what is in flight, for so many seconds at most."""
+        ...
+
+
 def _ports(
     profile: Profile,
-    contexts: tls.Contexts | None,
+    contexts: ListenerContexts,
     before: Ports,
     ready: Callable[[Ports], None],
     stop: threading.Event,
@@ -118,19 +148,30 @@ def _ports(
         log.warning("spool.recovered", instances=recovered)
     _raise_descriptors(_limits(profile))
     wanted = {**profile.ports, **before}
-    hl7, http = profile.hl7, profile.http
-    hl7_server = mllp.listen(hl7.host, wanted["hl7"], flows.take_message, clock)
+    http = profile.http
     health = HealthServer(http.host, wanted["http"], partial(_readiness, database), partial(_metrics, database))
-    dicom = _dicom_servers(profile, wanted, contexts, Services(flows), clock)
-    ports = {"hl7": hl7_server.start(), **{name: server.start() for name, server in dicom.items()}}
+    hl7 = _hl7_servers(profile, wanted, contexts.hl7, flows, clock)
+    dicom = _dicom_servers(profile, wanted, contexts.dicom, Services(flows), clock)
+    servers = {**hl7, **dicom}
+    ports = {name: server.start() for name, server in servers.items()}
     ports["http"] = health.start()
     log.info("ports.ready", **ports)
     ready(ports)
     stop.wait()
-    hl7_server.stop(_GRACE_SECONDS)
-    _stop_all(dicom)
+    _stop_all(servers)
     health.stop()
     database.close()
+
+
+def _hl7_servers(
+    profile: Profile, ports: Ports, contexts: tls.Contexts | None, flows: Flows, clock: Clock
+) -> dict[str, Listener]:
+    """Return the listeners by the names of their ports: plain, TLS, or both."""
+    return {
+        name: mllp.listen(profile.hl7, ports[name], flows, clock, tls_context)
+        for name, tls_context in (("hl7", None), ("hl7_tls", contexts))
+        if name in profile.ports
+    }
 
 
 def _dicom_servers(
@@ -139,7 +180,7 @@ def _dicom_servers(
     contexts: tls.Contexts | None,
     services: Services,
     clock: Clock,
-) -> dict[str, Server]:
+) -> dict[str, Listener]:
     """Return the listeners by the names of their ports: plain, TLS, or both with one number of associations."""
     limits = _limits(profile)
     places = Places(limits)
@@ -150,7 +191,7 @@ def _dicom_servers(
     }
 
 
-def _stop_all(servers: dict[str, Server]) -> None:
+def _stop_all(servers: Mapping[str, Listener]) -> None:
     """Stop the listeners side by side, so that they share the grace."""
     threads = [threading.Thread(target=server.stop, args=(_GRACE_SECONDS,)) for server in servers.values()]
     for thread in threads:
@@ -177,6 +218,7 @@ def _raise_descriptors(limits: Limits) -> None:
 def _deliveries(
     profile: Profile,
     callers: Mapping[str, Requestor],
+    tellers: Mapping[str, Sender],
     _before: Ports,
     ready: Callable[[Ports], None],
     stop: threading.Event,
@@ -188,6 +230,9 @@ def _deliveries(
         f"deliver:{destination.name}": (_DELIVERY_BEAT, partial(flows.deliver, destination, callers[destination.name]))
         for destination in profile.destinations
     }
+    for receiver in profile.receivers:
+        chores[f"tell:{receiver.name}"] = (_DELIVERY_BEAT, partial(flows.tell, receiver, tellers[receiver.name]))
+    chores["images-available"] = (_CHORE_BEAT, flows.note_available_images)
     chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)
     metronome = Metronome(chores)
     metronome.start()

@@ -26,13 +26,17 @@ from broker.dimse.service import (
     Requestor,
     StoreRequest,
 )
-from broker.environments.model import Destination, Profile, UnknownCallers
+from broker.environments.model import Destination, OrderEvent, Profile, Receiver, UnknownCallers
 from broker.identifiers import new_id
 from broker.inbox.model import Arrival
 from broker.intake import Answer, Beside, Intake
 from broker.journal import log
 from broker.orders import store as orders
-from broker.orders.model import Applied, StepStatus
+from broker.orders.model import Applied, Did, StepStatus
+from broker.outbox import available
+from broker.outbox import store as outbox
+from broker.outbox import worker as telling
+from broker.outbox.connection import Sender
 from broker.registry.cache import RegistryCache
 from broker.registry.model import Modality
 from broker.registry.nearest import advice
@@ -47,6 +51,12 @@ from broker.worklist.viewer import registry_stations, viewer_of
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
 _INCOMPLETE = "an instance has no Study or no Series Instance UID: it is kept and forwarded as it came"
 _CONFLICT = "an instance came again under the same SOP Instance UID with other content: both are kept and forwarded"
+
+_EVENTS = {
+    StepStatus.STARTED: OrderEvent.STARTED,
+    StepStatus.COMPLETED: OrderEvent.COMPLETED,
+    StepStatus.DISCONTINUED: OrderEvent.DISCONTINUED,
+}
 
 
 class Flows:
@@ -96,8 +106,42 @@ class Flows:
         with self._database.write("orders") as tx:
             applied = orders.perform(tx, order_id, step_ids, status, now)
             self._intake.change(tx, applied)
+            if applied.did is not Did.NOTHING:
+                self._owe_word(tx, applied, step_ids, status)
             beside(tx)
         return applied
+
+    def _owe_word(self, tx: Transaction, applied: Applied, step_ids: tuple[str, ...], status: StepStatus) -> None:
+        if (event := _EVENTS.get(status)) is None:
+            return
+        for stored in applied.orders:
+            outbox.owe(tx, self._profile.receivers, stored, event, step_ids, self._clock.now())
+
+    # --- worklist -> RIS ---------------------------------------------------------------------------------------------
+
+    def tell(self, receiver: Receiver, sender: Sender) -> None:
+        """What is due to one receiver -> its MLLP port, in order, until nothing is due or it needs time."""
+        while telling.send_batch(self._database, receiver, sender, self._clock, random.random, self._alert):
+            pass
+
+    def note_available_images(self) -> None:
+        """Studies of which everything is delivered, and that are quiet -> receivers are owed word of it."""
+        wanting = available.wanting(self._profile.receivers)
+        if not wanting:
+            return
+        with self._database.write("outbox") as tx:
+            deliveries.note_studies(tx, [receiver.name for receiver in wanting])
+        for receiver in wanting:
+            while self._tell_of_settled(receiver):
+                pass
+
+    def _tell_of_settled(self, receiver: Receiver) -> bool:
+        now = self._clock.now()
+        with self._database.write("outbox") as tx:
+            quiet = available.quiet_since(receiver, now)
+            studies = deliveries.settled_studies(tx, receiver.name, quiet, now, available.BATCH)
+            available.tell(tx, receiver, studies, orders.order_detail, now)
+        return len(studies) == available.BATCH
 
     # --- associations --------------------------------------------------------------------------------------------
 

@@ -43,6 +43,7 @@ def offline(profile: Profile) -> Iterator[Finding]:
     yield from _database(profile)
     yield from _folders(profile)
     yield from _certificates(profile)
+    yield from _sources(profile)
     yield from _neighbours(profile)
 
 
@@ -100,15 +101,35 @@ def _folders(profile: Profile) -> Iterator[Finding]:
 
 
 def _certificates(profile: Profile) -> Iterator[Finding]:
-    if profile.dicom.tls is None and all(each.tls is None for each in profile.destinations):
+    listeners = {"hl7": profile.hl7.tls, "dicom": profile.dicom.tls}
+    called = [each.tls for each in profile.destinations] + [each.tls for each in profile.receivers]
+    if not any((*listeners.values(), *called)):
         return
     from broker.app import listener_tls, requestor  # noqa: PLC0415 - as above, where there is no TLS
+    from broker.outbox.connection import sender  # noqa: PLC0415
 
-    if profile.dicom.tls is not None:
-        yield _usable("tls of dicom", partial(listener_tls, profile), profile.dicom.tls.key)
+    for name, asked in listeners.items():
+        if asked is not None:
+            yield _usable(f"tls of {name}", partial(listener_tls, asked), asked.key)
     for each in profile.destinations:
         if each.tls is not None:
             yield _usable(f"tls of destination {each.name}", partial(requestor, each), each.tls.key)
+    for receiver in profile.receivers:
+        if receiver.tls is not None:
+            yield _usable(f"tls of receiver {receiver.name}", partial(sender, receiver), receiver.tls.key)
+
+
+def _sources(profile: Profile) -> Iterator[Finding]:
+    """Every mapping and order control file can be read."""
+    from broker.orders.sources import Sources  # noqa: PLC0415 - the reader of messages, which no other check needs
+
+    try:
+        Sources(profile.hl7, profile.name)
+    except Misconfigured as error:
+        yield from (Finding("hl7 sources", False, line) for line in str(error).splitlines())
+        return
+    names = ", ".join(source.name for source in profile.hl7.sources)
+    yield Finding("hl7 sources", True, f"mappings and order control can be read: {names or 'any sender, one mapping'}")
 
 
 def _usable(check: str, build: Callable[[], object], key: Path | None) -> Finding:

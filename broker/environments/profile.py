@@ -16,6 +16,7 @@ from broker.environments.model import (
     World,
 )
 from broker.environments.reading import Mistakes, TomlTable, did_you_mean, parse
+from broker.environments.receivers import read_receivers
 from broker.environments.routes import read_routes
 from broker.errors import NotFound
 
@@ -102,6 +103,7 @@ def _profile(root: TomlTable, file: Path) -> Profile:
         unknown_callers=_unknown_callers(root.table("policy", required=False), kind),
         destinations=destinations,
         routes=read_routes(root, [destination.name for destination in destinations]),
+        receivers=read_receivers(root, kind, file),
     )
     _refuse_shared_ports(root, profile.ports)
     return profile

@@ -123,6 +123,9 @@ _NAME = table_of(WorklistNameRow)
 _QUERY = table_of(WorklistQueryRow)
 
 _INSERT = insert(_ITEM)
+_SET_STATUS = (
+    update(_ITEM).where(_ITEM.c.id == bindparam("row")).values(status=bindparam("status"), offered=bindparam("offered"))
+)
 _INSERT_STATIONS = insert(_STATION)
 _INSERT_NAMES = insert(_NAME)
 _STEPS = select(
@@ -163,7 +166,7 @@ def replace(tx: Transaction, order_id: int, items: Sequence[WorklistItem]) -> No
     }
     for key, row in stored.items():
         if key in wanted:
-            _change(tx, row, order_id, wanted[key])
+            wanted[key] = _change(tx, row, order_id, wanted[key])
         else:
             _cancel(tx, row)
     if stored:
@@ -183,17 +186,19 @@ def _stored(tx: Transaction, order_id: int, wanted: Sequence[tuple[str, str]]) -
     ]
 
 
-def _change(tx: Transaction, row: Any, order_id: int, item: WorklistItem) -> None:
-    performed = StepStatus(row.status) in PERFORMED and row.order_id == order_id
-    status = {"status": item.status.value, "offered": int(item.status in OFFERED)}
-    values = status if performed else _values(order_id, item)
+def _change(tx: Transaction, row: Any, order_id: int, item: WorklistItem) -> WorklistItem:
+    """Write an item over its row; return it as it is shown from now on."""
+    if StepStatus(row.status) in PERFORMED and row.order_id == order_id:
+        tx.execute(_SET_STATUS, {"row": row.id, "status": item.status.value, "offered": int(item.status in OFFERED)})
+        return rows.item_of(tx.execute(select(_ITEM).where(_ITEM.c.id == row.id)).one())
+    values = _values(order_id, item)
     tx.execute(update(_ITEM).where(_ITEM.c.id == bindparam("row")).values(values), {"row": row.id})
+    return item
 
 
 def _cancel(tx: Transaction, row: Any) -> None:
     if StepStatus(row.status) not in PERFORMED:
-        canceled = {"status": StepStatus.CANCELED.value, "offered": 0}
-        tx.execute(update(_ITEM).where(_ITEM.c.id == bindparam("row")).values(canceled), {"row": row.id})
+        tx.execute(_SET_STATUS, {"row": row.id, "status": StepStatus.CANCELED.value, "offered": 0})
 
 
 def _row_id(tx: Transaction, order_id: int, item: WorklistItem, stored: Any | None) -> int:

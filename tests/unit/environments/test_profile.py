@@ -250,7 +250,7 @@ def test_mistakes_of_tls_are_named_at_once(mistakes: Mistakes) -> None:
 def test_whom_to_trust_is_asked_unless_anybody_may_call(mistakes: Mistakes, file: Path) -> None:
     tls = TLS.replace('trusted = "/etc/hospital/devices.pem"\n', "")
     assert mistakes(("[http]", f"{tls}[http]")) == [
-        "dicom.tls.trusted: is missing: who issues the devices' certificates? Or client_certificates = 'none'"
+        "dicom.tls.trusted: is missing: who issues the callers' certificates? Or client_certificates = 'none'"
     ]
     file.write_text(WHOLE + tls + 'client_certificates = "none"\n', encoding="utf-8")
     assert profiles.read(file).dicom.tls is not None

@@ -1,11 +1,12 @@
 """The HL7 port on real sockets: what each outcome looks like on the wire."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import pytest
 
-from broker.environments.model import AcknowledgedBy
+from broker.environments.model import AcknowledgedBy, Hl7Settings
 from broker.errors import Unavailable
 from broker.inbox.model import ACCEPTED, NO_ANSWER, Arrival, Outcome
 from broker.intake import Answer
@@ -19,9 +20,24 @@ def message(accept: str = "", application: str = "", kind: str = "ORM^O01") -> b
     return f"MSH|^~\\&|RIS|HOSP|B|R|20260131||{kind}|C&1\\|P|2.3.1|||{accept}|{application}\r".encode()
 
 
+Take = Callable[[bytes, Arrival, Answer], bytes | None]
+
+
+@dataclass
+class _Flows:
+    take: Take
+
+    def take_message(self, raw: bytes, arrival: Arrival, answer: Answer) -> bytes | None:
+        return self.take(raw, arrival, answer)
+
+    def rejects_when_unavailable(self, raw: bytes) -> bool:
+        return b"RETRIES" in raw
+
+
 @contextmanager
-def listening(take: mllp.Take, clock: FakeClock) -> Iterator[int]:
-    server = mllp.listen("127.0.0.1", 0, take, lambda raw: b"RETRIES" in raw, clock)
+def listening(take: Take, clock: FakeClock, allow: tuple[str, ...] = ()) -> Iterator[int]:
+    settings = Hl7Settings("127.0.0.1", 0, ("T",), allow=allow)
+    server = mllp.listen(settings, 0, _Flows(take), clock)
     port = server.start()
     try:
         yield port
@@ -93,6 +109,40 @@ def test_a_sender_that_only_retries_after_a_reject_gets_one_when_nothing_is_dura
 def test_a_warning_is_said_beside_the_acceptance(clock: FakeClock) -> None:
     answer = answer_to(message(), Outcome("AA", text="a step has begun and stays"), clock)
     assert (answer.code, answer.text, answer.errors) == ("AA", "a step has begun and stays", ())
+
+
+def test_a_sender_that_asks_for_it_is_answered_order_by_order(clock: FakeClock) -> None:
+    raw = message() + b"PID|||4711\rORC|NW|P1|F1\rOBR|1\r"
+    with listening(lambda _raw, _arrival, answer: answer(ACCEPTED, AcknowledgedBy.ORDER), clock) as port:
+        answer = next(client.send("127.0.0.1", port, [raw], 5))
+    assert b"|ORR^O02|" in answer
+    assert b"\rORC|OK|P1|F1" in answer
+
+
+def test_only_an_allowed_address_may_connect(clock: FakeClock) -> None:
+    def take(_raw: bytes, _arrival: Arrival, answer: Answer) -> bytes | None:
+        return answer(ACCEPTED, AcknowledgedBy.ACK)
+
+    with listening(take, clock, ("127.0.0.0/8",)) as port:
+        assert read_acknowledgement(next(client.send("127.0.0.1", port, [message()], 5))).code == "AA"
+    with listening(take, clock, ("10.1.0.0/16",)) as port, pytest.raises(ConnectionError):
+        next(client.send("127.0.0.1", port, [message()], 5))
+
+
+@pytest.mark.parametrize(
+    ("host", "networks", "expected"),
+    [
+        ("10.1.2.3", ("10.1.0.0/16",), True),
+        ("10.2.2.3", ("10.1.0.0/16", "127.0.0.1"), False),
+        ("::ffff:10.1.2.3", ("10.1.0.0/16",), True),
+        ("fe80::1%eth0", ("fe80::/10",), True),
+        ("192.0.2.1", (), True),
+    ],
+)
+def test_admission_knows_addresses_however_they_are_written(
+    host: str, networks: tuple[str, ...], expected: bool
+) -> None:
+    assert mllp.admission(networks)(host) is expected
 
 
 def _on_a_full_disk(_raw: bytes, _arrival: Arrival, _answer: Answer) -> bytes | None:

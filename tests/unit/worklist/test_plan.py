@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from broker.orders.model import StepStatus
+from broker.orders.model import Origin, StepStatus
 from broker.worklist.plan import plan
 from tests.unit.worklist.building import ORDER, PATIENT, STEP
 
@@ -36,13 +36,27 @@ def test_attributes_of_patient_order_and_step_are_merged_the_step_s_first() -> N
     }
 
 
-def test_a_step_may_state_its_status() -> None:
-    steps = (
-        replace(STEP, attributes={"ScheduledProcedureStepStatus": "ARRIVED"}),
-        replace(STEP, attributes={"ScheduledProcedureStepStatus": "LOST"}),
-    )
+def test_an_item_has_the_status_of_its_step() -> None:
+    steps = (replace(STEP, status=StepStatus.ARRIVED), replace(STEP, status=StepStatus.HELD))
     items = plan(replace(ORDER, steps=steps), 1)
-    assert [item.status for item in items] == [StepStatus.ARRIVED, StepStatus.SCHEDULED]
+    assert [item.status for item in items] == [StepStatus.ARRIVED, StepStatus.HELD]
+
+
+def test_an_item_says_where_its_values_come_from_the_step_s_own_first() -> None:
+    origins = {
+        ("", "PatientName"): Origin("PID-5", entry_id=3),
+        ("", "Modality"): Origin("OBR-24", entry_id=3),
+        ("S1", "Modality"): Origin("OBR-24", entry_id=4),
+        ("S2", "ScheduledProcedureStepID"): Origin(rule="the requested procedure's, numbered"),
+    }
+    first, second = plan(ORDER, 1, origins=origins)
+    assert first.provenance == {"PatientName": Origin("PID-5", entry_id=3), "Modality": Origin("OBR-24", entry_id=4)}
+    assert second.provenance["ScheduledProcedureStepID"].made_here
+
+
+def test_the_visit_of_an_order_goes_before_the_patient_s_own_attributes() -> None:
+    order = replace(ORDER, visit={"AdmissionID": "V9", "CurrentPatientLocation": "US 2 1"})
+    assert plan(order, 1)[0].attributes["AdmissionID"] == "V9"
 
 
 def test_a_station_that_no_device_has_does_not_hide_the_step() -> None:

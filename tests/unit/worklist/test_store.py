@@ -20,7 +20,7 @@ from broker.worklist.model import QueryResult, Viewer, WorklistItem
 from broker.worklist.narrowing import narrow
 from broker.worklist.plan import plan
 from broker.worklist.query import EVERYTHING, Query, read
-from tests.unit.worklist.building import ANYBODY, ORDER, STATIONS, STEP, US1, identifier
+from tests.unit.worklist.building import ANYBODY, ORDER, PATIENT, STATIONS, STEP, US1, identifier
 
 REQUIRED = {
     "ScheduledStationAETitle": "US1",
@@ -102,10 +102,18 @@ def test_a_step_no_longer_in_the_order_is_canceled_and_may_come_back(database: D
     assert steps(database) == steps(database, US1) == ["S1", "S2"]
 
 
+def with_status(status: StepStatus, *step_ids: str) -> Order:
+    """The order with the status of some of its steps, of all where none is named."""
+    wanted = step_ids or ("S1", "S2")
+    steps = tuple(
+        replace(step, status=status) if step.scheduled_procedure_step_id in wanted else step for step in ORDER.steps
+    )
+    return replace(ORDER, steps=steps)
+
+
 def test_cancelled_order_leaves_the_worklist(database: Database) -> None:
     put(database)
-    with database.write("orders") as tx:
-        store.cancel(tx, 1)
+    put(database, with_status(StepStatus.CANCELED))
     assert steps(database) == []
     assert status_of(database, "S1") == "CANCELED"
     with database.read() as tx:
@@ -113,31 +121,43 @@ def test_cancelled_order_leaves_the_worklist(database: Database) -> None:
         assert tx.execute(text("SELECT count(*) FROM worklist_name")).scalar_one() == 0
 
 
-def test_a_started_step_stays_when_its_order_is_cancelled(database: Database) -> None:
+@pytest.mark.parametrize("status", [StepStatus.HELD, StepStatus.COMPLETED, StepStatus.DISCONTINUED])
+def test_what_is_held_or_over_is_not_offered(database: Database, status: StepStatus) -> None:
     put(database)
-    set_status(database, "S1", StepStatus.STARTED)
-    with database.write("orders") as tx:
-        store.cancel(tx, 1)
-    assert steps(database) == steps(database, US1) == ["S1"]
+    put(database, with_status(status, "S1"))
+    assert steps(database) == ["S2"]
+    put(database)
+    assert status_of(database, "S1") == "SCHEDULED"
 
 
 @pytest.mark.parametrize("status", [StepStatus.STARTED, StepStatus.COMPLETED, StepStatus.DISCONTINUED])
-def test_what_was_performed_is_not_set_back(database: Database, status: StepStatus) -> None:
+def test_what_was_performed_keeps_the_values_that_the_modality_took(database: Database, status: StepStatus) -> None:
     put(database)
-    set_status(database, "S1", status)
-    put(database)
-    assert status_of(database, "S1") == status.value
-    assert ("S1" in steps(database)) is (status is StepStatus.STARTED)
+    put(database, with_status(status, "S1"))
+    renamed = with_status(status, "S1")
+    put(database, replace(renamed, patient=replace(PATIENT, patient_name="Other^Olga")))
+    with database.read() as tx:
+        names = {item.scheduled_procedure_step_id: item.patient_name for item in store.of_order(tx, 1)}
+    assert names == {"S1": "Muster^Eva^M^Dr^Jr", "S2": "Other^Olga"}
     put(database, replace(ORDER, steps=ORDER.steps[1:]))
     assert status_of(database, "S1") == status.value
+
+
+def test_a_started_step_is_found_by_the_values_that_it_keeps(database: Database) -> None:
+    put(database)
+    started = with_status(StepStatus.STARTED, "S1")
+    put(database, started)
+    put(database, replace(started, patient=replace(PATIENT, patient_name="Other^Olga")))
+    with database.read() as tx:
+        assert matching(tx, PatientName="Muster*") == ["S1"]
+        assert matching(tx, PatientName="Other*") == ["S2"]
 
 
 def test_another_order_of_the_same_study_is_left_alone(database: Database) -> None:
     put(database, replace(ORDER, steps=ORDER.steps[:1]), 1)
     put(database, replace(ORDER, steps=ORDER.steps[1:]), 2)
     assert [(item.scheduled_procedure_step_id, item.order_id) for item in seen(database)] == [("S1", 1), ("S2", 2)]
-    with database.write("orders") as tx:
-        store.cancel(tx, 2)
+    put(database, replace(ORDER, steps=(replace(ORDER.steps[1], status=StepStatus.CANCELED),)), 2)
     assert steps(database) == ["S1"]
 
 
