@@ -12,12 +12,13 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.torture import mutated, scripted, waiting
+from tests.torture import hl7_run, mutated, scripted, waiting
 from tests.torture.measured import Tally, server
 from tests.wire.dimse.test_acceptor_states import echoes
 
 _CLIENTS = 6
 _CHUNK = 250
+_ALL = 100_000
 _WARM_UP = 200
 SCRIPTED: dict[str, Callable[[], Iterable[scripted.Case]]] = {
     "D01 first bytes": scripted.first_bytes,
@@ -31,6 +32,8 @@ SCRIPTED: dict[str, Callable[[], Iterable[scripted.Case]]] = {
 def main() -> int:
     """Run everything; return the exit code."""
     asked = _arguments()
+    if asked.only == "hl7":
+        return _hl7(asked)
     begun = time.monotonic()
     with server() as (port, process_id):
         for _ in range(_WARM_UP):
@@ -43,7 +46,13 @@ def main() -> int:
             tallies.extend(_read_directly(name, read, asked) for name, read in mutated.readers())
             tallies.append(waited.result())
     _print(tallies, asked, time.monotonic() - begun)
-    return 1 if any(tally.violated for tally in tallies) else 0
+    violated = any(tally.violated for tally in tallies)
+    return max(int(violated), 0 if asked.only == "dicom" else _hl7(asked))
+
+
+def _hl7(asked: argparse.Namespace) -> int:
+    """Run classes H01 to H19: as many of each as of D14's mutations."""
+    return hl7_run.main(["--share", str(min(1.0, asked.count / _ALL)), "--seed", str(asked.seed)])
 
 
 def _scripted(name: str, cases: Iterable[scripted.Case], port: int, process_id: int) -> Tally:
@@ -124,9 +133,10 @@ def _print(tallies: list[Tally], asked: argparse.Namespace, seconds: float) -> N
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.torture", description=__doc__)
-    count = int(os.environ.get("BROKER_MUTATIONS", "100000"))
+    count = int(os.environ.get("BROKER_MUTATIONS", str(_ALL)))
     parser.add_argument("--count", type=int, default=count, help="mutations over the wire, and given to the readers")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", choices=("dicom", "hl7"), help="one half of the classes")
     parser.add_argument("--longest", type=float, default=600.0, help="seconds that a waiting case may take")
     return parser.parse_args()
 

@@ -3,8 +3,9 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, closing
+from functools import partial
 
 from hl7.mllp import frame
 from tests.torture.hl7_exchange import exchange, good_order
@@ -21,9 +22,9 @@ CROWDS = {
 }
 
 
-def crowds() -> Iterator[str]:
-    """Yield each crowd's name."""
-    yield from CROWDS
+def crowds(port: int) -> dict[str, Callable[[], None]]:
+    """H18: return what sends good orders beside each crowd."""
+    return {name: partial(beside, port, name) for name in CROWDS}
 
 
 def beside(port: int, name: str) -> None:

@@ -123,15 +123,16 @@ def _read(payload: bytes) -> Said:
     """Read an answer as bytes: what is sent back in it may be in no character set at all."""
     lines = [line.split(payload[3:4]) for line in payload.split(b"\r")]
     msa = next(line for line in lines if line[0] == b"MSA")
-    errors = (_error(line, payload[4:5]) for line in lines if line[0] == b"ERR")
     code = msa[1].decode("latin-1")
+    # Beside AA, ERR is a warning.
+    errors = [_error(line, payload[4:5]) for line in lines if line[0] == b"ERR" and code not in ("AA", "CA")][:1]
     return Said(" ".join([code, *errors]), msa[2] if len(msa) > 2 else b"")
 
 
 def _error(err: list[bytes], component: bytes) -> str:
     """Return "102 OBR^1^18" of ERR, in the layout of 2.5 or the one before it."""
     if len(err) > 3:
-        place, code = err[2].split(component), err[3].split(component)[0]
+        place, code = err[2].split(component)[:3], err[3].split(component)[0]
     else:
         parts = err[1].split(component)
         place, code = parts[:3], re.split(rb"[^0-9]", parts[3])[0]

@@ -1,7 +1,7 @@
 """Classes H10 to H12: order controls in every state, segments out of place, merges; how each is answered."""
 
-import re
-from collections.abc import Iterator
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 
 from tests.torture.hl7_exchange import EITHER, REFUSED, TAKEN, Case
 from tests.torture.hl7_messages import adt, encoded, header, obr, orc, order, pid, segment
@@ -12,10 +12,12 @@ STATES = ("unknown", "scheduled", "arrived", "held", "started", "completed", "ca
 _A, _E = "AA", "AE 204"
 # What an order control gets in each state, in their order: what has begun is not canceled by CA but ended by DC.
 CONTROLS = {
-    **dict.fromkeys(("NW", "SN", "RO", "CH", "XO", "XX", "XR"), (_A,) * 7),
+    **dict.fromkeys(("NW", "SN", "RO", "CH"), (_A,) * 7),
+    # What is canceled is ordered anew, not changed, held or released.
+    **dict.fromkeys(("XO", "XX", "XR", "HD", "OH", "HR"), (*(_A,) * 6, "AE 205")),
+    **dict.fromkeys(("RL", "OE", "OR"), (_E, *(_A,) * 5, "AE 205")),
     **dict.fromkeys(("CA", "OC", "CR"), (_A, _A, _A, _A, _E, _E, _A)),
     **dict.fromkeys(("DC", "OD", "DR", "RP", "RU", "RQ"), (_A,) * 7),
-    **dict.fromkeys(("HD", "OH", "HR", "RL", "OE", "OR"), (_A,) * 7),
     **dict.fromkeys(("PA", "UA", "SC"), (_A,) * 7),
 }
 
@@ -57,17 +59,17 @@ def _arrival(number: str) -> bytes:
 # --- H11: segments -----------------------------------------------------------------------------------------------
 
 
-def _kinds() -> dict[str, tuple[str, ...]]:
-    ipc = "IPC|A11|R11|1.2.3.11|S1|US"
+def _kinds(n: str) -> dict[str, tuple[str, ...]]:
+    ipc = f"IPC|A{n}|R{n}|1.2.3.11.{n}|S1|US"
     tq1 = "TQ1|1||||||20260201093000||R"
-    sch = segment("SCH", {1: "P11", 2: "F11", 26: "P11", 27: "F11"})
-    of_adt = ("EVN|A08|20260201080000", pid("11"), "PV1|1|O")
-    of_merge = ("EVN|A40|20260201080000", pid("11N"), "MRG|H11O^^^HOSP")
+    sch = segment("SCH", {1: f"P{n}", 2: f"F{n}", 26: f"P{n}", 27: f"F{n}"})
+    of_adt = ("EVN|A08|20260201080000", pid(n), "PV1|1|O")
+    of_merge = ("EVN|A40|20260201080000", pid(f"{n}N"), f"MRG|H{n}O^^^HOSP")
     return {
-        "ORM^O01": (pid("11"), orc("11"), obr("11")),
-        "OMG^O19": (pid("11G"), orc("11G"), tq1, obr("11G")),
-        "OMI^O23": (pid("11I"), orc("11I"), tq1, obr("11I"), ipc),
-        "SIU^S13": (sch, pid("11"), "RGS|1", "AIS|1|A|US1|20260201093000"),
+        "ORM^O01": (pid(n), orc(n), obr(n)),
+        "OMG^O19": (pid(n), orc(n), tq1, obr(n)),
+        "OMI^O23": (pid(n), orc(n), tq1, obr(n), ipc),
+        "SIU^S13": (sch, pid(n), "RGS|1", "AIS|1|A|US1|20260201093000"),
         **dict.fromkeys(("ADT^A08", "ADT^A24", "ADT^A23"), of_adt),
         **dict.fromkeys(("ADT^A40", "ADT^A18", "ADT^A34", "ADT^A47"), of_merge),
     }
@@ -75,43 +77,52 @@ def _kinds() -> dict[str, tuple[str, ...]]:
 
 # What a message is answered that lacks a segment: everything else in it does without.
 LACKING = {
-    ("ORM^O01", "PID"): "AE 101",
-    ("ORM^O01", "ORC"): "AE 101 ORC^1^1",
-    ("ORM^O01", "OBR"): "AE 101",
-    ("OMG^O19", "PID"): "AE 101",
-    ("OMG^O19", "ORC"): "AE 101 ORC^1^1",
-    ("OMG^O19", "OBR"): "AE 101",
-    ("OMI^O23", "PID"): "AE 101",
-    ("OMI^O23", "ORC"): "AE 101 ORC^1^1",
-    ("OMI^O23", "OBR"): "AA",
-    ("SIU^S13", "SCH"): "AE",
-    **{(kind, "PID"): "AE 101" for kind in ("ADT^A08", "ADT^A23", "ADT^A40", "ADT^A18", "ADT^A34", "ADT^A47")},
-    **{(kind, "MRG"): "AE 101" for kind in ("ADT^A40", "ADT^A18", "ADT^A34", "ADT^A47")},
+    **{(kind, "PID"): "AE 101 PID^1^3" for kind in ("ORM^O01", "OMG^O19", "OMI^O23")},
+    **{(kind, "ORC"): "AE 101 ORC^1^1" for kind in ("ORM^O01", "OMG^O19", "OMI^O23")},
+    **{(kind, "OBR"): "AE 101" for kind in ("ORM^O01", "OMG^O19")},
+    **{(kind, "PID"): "AE 100 PID^1" for kind in ("ADT^A08", "ADT^A23", "ADT^A24", "SIU^S13")},
+    **{(kind, "PID"): "AE 100 PID^1" for kind in ("ADT^A40", "ADT^A18", "ADT^A34", "ADT^A47")},
+    **{(kind, "MRG"): "AE 100 MRG^1" for kind in ("ADT^A40", "ADT^A18", "ADT^A34", "ADT^A47")},
+    ("SIU^S13", "SCH"): "AE 100 SCH^1",
+    ("ADT^A24", "PID"): "AA",  # links change nothing
 }
 
 
 def segments() -> Iterator[Case]:
     """H11: each required segment missing, doubled, out of order; unknown and Z segments anywhere."""
-    for kind, whole in _kinds().items():
-        for at, line in enumerate(whole):
-            name = line[:3]
-            without = (*whole[:at], *whole[at + 1 :])
-            doubled = (*whole[:at], line, line, *whole[at + 1 :])
-            yield _of(kind, f"without {name}", without, LACKING.get((kind, name), "AA"))
-            yield _of(kind, f"{name} twice", doubled, "AA", "AE")
-            for other in range(len(whole)):
-                if other != at:
-                    moved = [*without[:other], line, *without[other:]]
-                    yield _of(kind, f"{name} moved to {other}", tuple(moved), "AA", "AE")
-            for unknown in ("XYZ|1|2", "Z01|a^b", "", "PI", "PID2|x"):
-                mixed = (*whole[:at], unknown, *whole[at:])
-                yield _of(kind, f"{unknown!r} before {name}", mixed, "AA")
+    numbers = (str(number) for number in itertools.count(1101))
+    for kind, usual in _kinds("11").items():
+        for at, line in enumerate(usual):
+            for what, change in _changes(usual, at):
+                number = next(numbers)
+                whole = change(list(_kinds(number)[kind]))
+                missing = LACKING.get((kind, line[:3]), "AA") if what == "missing" else ""
+                answers = (missing,) if missing else ("AA",) if what.startswith("behind") else ("AA", "AE")
+                yield _of(kind, f"{line[:3]} {what}", number, whole, answers)
 
 
-def _of(kind: str, what: str, lines: tuple[str, ...], *answers: str) -> Case:
-    control = re.sub("[^A-Za-z0-9]", "", f"C11{kind}{what}")
-    sent = encoded(header(kind, control), *lines)
-    return Case(f"{kind} {what}", (sent,), (frozenset(answers),))
+_Change = Callable[[list[str]], list[str]]
+
+
+def _changes(usual: Sequence[str], at: int) -> Iterator[tuple[str, _Change]]:
+    yield "missing", lambda whole: whole[:at] + whole[at + 1 :]
+    yield "twice", lambda whole: whole[: at + 1] + whole[at:]
+    for to in range(len(usual)):
+        if to != at:
+            yield f"moved to {to}", lambda whole, to=to: _moved(whole, at, to)  # type: ignore[misc]
+    for unknown in ("XYZ|1|2", "Z01|a^b", "", "PI", "PID2|x"):
+        yield f"behind {unknown!r}", lambda whole, unknown=unknown: [*whole[:at], unknown, *whole[at:]]  # type: ignore[misc]
+
+
+def _moved(whole: list[str], at: int, to: int) -> list[str]:
+    line = whole.pop(at)
+    return [*whole[:to], line, *whole[to:]]
+
+
+def _of(kind: str, what: str, number: str, lines: Sequence[str], answers: tuple[str, ...]) -> Case:
+    known = (order(number),) if kind.startswith("SIU") else ()
+    sent = encoded(header(kind, f"C{number}K"), *lines)
+    return Case(f"{kind} {what}", (*known, sent), (*(TAKEN,) * len(known), frozenset(answers)))
 
 
 # --- H12: merges -------------------------------------------------------------------------------------------------

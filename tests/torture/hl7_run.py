@@ -12,18 +12,30 @@ import random
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from broker.orders.messages import header_facts
-from tests.torture import hl7_crowd, hl7_headers, hl7_mutated, hl7_orders, hl7_server, hl7_texts, hl7_transport
+from tests.torture import (
+    hl7_crowd,
+    hl7_headers,
+    hl7_mutated,
+    hl7_orders,
+    hl7_secured,
+    hl7_server,
+    hl7_texts,
+    hl7_transport,
+)
 from tests.torture.hl7_exchange import Case, Generator, exchange
+from tests.torture.hl7_server import Served
 from tests.torture.measured import ANSWER_SECONDS, Tally
 
 _CLIENTS = 6
+_ALONE = ("H03", "H07")  # the largest there are: one at a time, so that what is measured is theirs
 _WARM_UP = 50
+_PATIENCE = 60.0
 CLASSES: dict[str, Generator] = {
     "H01 every file": hl7_transport.files,
     "H02 terminators": hl7_transport.terminators,
@@ -49,15 +61,16 @@ LEAST |= {"H10": 175, "H11": 250, "H12": 25, "H13": 200, "H14": 20, "H15": 60, "
 
 def tallies(share: float, seed: int) -> list[Tally]:
     """Run a share of every class against a listener of its own process."""
-    with tempfile.TemporaryDirectory(prefix="broker-hl7-") as name, hl7_server.serving(Path(name)) as (port, process):
+    with tempfile.TemporaryDirectory(prefix="broker-hl7-") as name, hl7_server.serving(Path(name)) as served:
         for _ in range(_WARM_UP):
-            exchange(port, ())
-        done = [_class(what, sampled(what, cases(), share, seed), port, process) for what, cases in CLASSES.items()]
-        mutations = sampled("H16", hl7_mutated.mutations(seed), share, seed)
-        done.append(_class("H16 mutations", mutations, port, process))
-        done.append(_crowds(port, process, share))
+            exchange(served.port, ())
+        done = [_class(what, sampled(what, cases(), share, seed), served) for what, cases in CLASSES.items()]
+        done.append(_class("H16 mutations", sampled("H16", hl7_mutated.mutations(seed), share, seed), served))
+        done.append(_scripted("H17 TLS", hl7_secured.peers(served), served, share))
+        done.append(_scripted("H18 crowds", hl7_crowd.crowds(served.port), served, share))
+        kept = hl7_server.kept(served.folder)
         for tally, cases in done:
-            _demand_kept(tally, cases, hl7_server.kept(Path(name)))
+            _demand_kept(tally, cases, kept)
     return [tally for tally, _ in done]
 
 
@@ -68,27 +81,32 @@ def sampled(what: str, cases: Iterable[Case], share: float, seed: int) -> Sequen
     return every if count == len(every) else random.Random(f"{seed} {what}").sample(every, count)
 
 
-def _class(name: str, cases: Sequence[Case], port: int, process: int) -> tuple[Tally, Sequence[Case]]:
+def _class(name: str, cases: Sequence[Case], served: Served) -> tuple[Tally, Sequence[Case]]:
     tally = Tally(name)
 
     def one(case: Case) -> None:
         with tally.case(case.name, deadline=case.seconds if case.seconds > ANSWER_SECONDS else 0.0):
-            case.run(port)
+            case.run(served.port)
 
-    with tally.measured(process), ThreadPoolExecutor(_CLIENTS) as clients:
+    count = 1 if name.startswith(_ALONE) else _CLIENTS
+    with tally.measured(served.process_id), ThreadPoolExecutor(count) as clients:
         list(clients.map(one, cases))
     if name.startswith("H16"):
         tally.cases = sum(len(case.payloads) for case in cases)
     return _told(tally), cases
 
 
-def _crowds(port: int, process: int, share: float) -> tuple[Tally, Sequence[Case]]:
-    tally = Tally("H18 crowds")
-    names = list(hl7_crowd.crowds())
-    with tally.measured(process):
-        for name in names[: max(1, math.ceil(len(names) * share))]:
-            with tally.case(name, deadline=60.0):
-                hl7_crowd.beside(port, name)
+def _scripted(
+    name: str, cases: Mapping[str, Callable[[], None]], served: Served, share: float
+) -> tuple[Tally, Sequence[Case]]:
+    tally = Tally(name)
+    chosen = list(cases.items())[: max(1, math.ceil(len(cases) * share))]
+    with tally.measured(served.process_id):
+        for what, run in chosen:
+            with tally.case(what, deadline=_PATIENCE):
+                run()
+            with tally.case(f"a good order behind {what}", counts=False):
+                assert exchange(served.port, ()) == ([], False)
     return _told(tally), ()
 
 
@@ -120,12 +138,12 @@ def table(done: Iterable[Tally], write: Callable[[str], None] = print) -> None:
             write(f"  {tally.name}: {violation}")
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.torture.hl7_run", description=__doc__)
     parser.add_argument("--share", type=float, default=1.0, help="the part of each class's cases that is run")
     parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     begun = time.monotonic()
     done = tallies(asked.share, asked.seed)
     table(done, partial(print, flush=True))

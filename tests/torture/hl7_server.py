@@ -1,4 +1,4 @@
-"""The product's HL7 intake as a process: `python -m tests.torture.hl7_server FOLDER` prints its port.
+"""The product's HL7 intake as a process: `python -m tests.torture.hl7_server FOLDER` prints its ports.
 
 Flows on a fresh SQLite database, the MLLP listener with the product's own limits; it serves until stdin closes.
 """
@@ -7,12 +7,14 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
 
 from broker.clock import SystemClock
 from broker.database import sqlite_url
+from broker.dimse import tls
+from broker.dimse.tls import Certificates
 from broker.environments import profile as profiles
 from broker.journal import configure
 from broker.listeners.mllp import listen
@@ -20,6 +22,7 @@ from broker.migrations import open_database
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
 from broker.spool.files import FileSpool
+from tests.peers.certificates import Authority
 
 _PROFILE = """\
 name = "torture"
@@ -41,6 +44,16 @@ port = 0
 """
 
 
+@dataclass(frozen=True)
+class Served:
+    """Where it listens, and which process it is."""
+
+    folder: Path
+    port: int
+    tls_port: int
+    process_id: int
+
+
 def main() -> None:
     """Serve until standard input closes."""
     folder = Path(sys.argv[1])
@@ -51,12 +64,24 @@ def main() -> None:
     database = open_database(profile)
     clock = SystemClock()
     flows = Flows(profile, database, RegistryCache(database), FileSpool(folder / "spool"), clock)
-    server = listen("127.0.0.1", 0, flows.take_message, flows.rejects_when_unavailable, clock)
+    server = listen(profile.hl7, 0, flows, clock)
+    secured = listen(profile.hl7, 0, flows, clock, _contexts(folder))
     sys.setswitchinterval(0.0005)  # as app.py does
-    print(server.start(), flush=True)
+    print(server.start(), secured.start(), flush=True)
     sys.stdin.read()
     server.stop(1.0)
+    secured.stop(1.0)
     database.close()
+
+
+def _contexts(folder: Path) -> tls.Contexts:
+    """Return contexts as a hospital has them; clients find theirs in the same folder."""
+    hospital, stranger = Authority(folder, "hospital"), Authority(folder, "stranger")
+    own = hospital.issue("broker")
+    for name in ("ris", "other"):
+        hospital.issue(name)
+    stranger.issue("ris")
+    return tls.server(Certificates(own.certificate, own.key, hospital.certificate))
 
 
 def database_file(folder: Path) -> Path:
@@ -72,8 +97,8 @@ def kept(folder: Path) -> set[str]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[tuple[int, int]]:
-    """Run it; give its port and process id."""
+def serving(folder: Path) -> Iterator[Served]:
+    """Run it; give its ports and process id."""
     with (folder / "log").open("wb") as log:
         process = Popen(
             [sys.executable, "-m", "tests.torture.hl7_server", str(folder)], stdin=PIPE, stdout=PIPE, stderr=log
@@ -82,7 +107,8 @@ def serving(folder: Path) -> Iterator[tuple[int, int]]:
     try:
         line = process.stdout.readline()
         assert line, (folder / "log").read_text()[-2000:]
-        yield int(line), process.pid
+        port, tls_port = map(int, line.split())
+        yield Served(folder, port, tls_port, process.pid)
     finally:
         process.stdin.close()
         try:

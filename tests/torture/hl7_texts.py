@@ -35,7 +35,9 @@ def character_sets() -> Iterator[Case]:
             name = _TEXTS.get(real, "Žofie^Müller")
             sent = order("5", msh={18: declared}).replace(b"Doe^Jane", name.encode(real))
             yield single(f"{declared} with bytes of {real}", sent, "AA", "AE")
-    for unknown in ("KOI8-R", "UTF-8", "utf8", "8859-1", "UNICODE UTF-16", "UNICODE UTF-32", "CNS 11643-1992", "X"):
+    for alias in ("UTF-8", "utf8", "8859-1", "ISO8859/1"):
+        yield single(f"MSH-18 {alias}", order("5A", msh={18: alias}), "AA", "AR 103 MSH^1^18")
+    for unknown in ("KOI8-R", "UNICODE UTF-16", "UNICODE UTF-32", "CNS 11643-1992", "X"):
         yield single(f"MSH-18 {unknown}", order("5U", msh={18: unknown}), "AR 103 MSH^1^18")
     for several in ("8859/1~8859/2", "ASCII~UNICODE UTF-8", "8859/1~KOI8-R", "~", "~~", "UNICODE UTF-8~"):
         yield single(f"MSH-18 {several}", order("5W", msh={18: several}), "AA", "AR 103 MSH^1^18")
