@@ -29,6 +29,7 @@ from broker.listeners import mllp
 from broker.listeners.dicom import Services
 from broker.listeners.health import HealthServer
 from broker.orders.sources import Sources
+from broker.outbox import store as outbox
 from broker.outbox.connection import Sender, sender
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
@@ -39,6 +40,7 @@ from broker.supervisor import Ports, Supervisor
 
 _SWITCH_SECONDS = 0.0005  # a thread that computes must not starve the ones that answer (measured: 60 s against 0.15 s)
 _DELIVERY_BEAT = 0.25
+_IMAGES_BEAT = 5.0
 _CHORE_BEAT = 60.0
 _GRACE_SECONDS = 10.0
 _LOCK_TRIES = 50
@@ -232,7 +234,7 @@ def _deliveries(
     }
     for receiver in profile.receivers:
         chores[f"tell:{receiver.name}"] = (_DELIVERY_BEAT, partial(flows.tell, receiver, tellers[receiver.name]))
-    chores["images-available"] = (_CHORE_BEAT, flows.note_available_images)
+    chores["images-available"] = (_IMAGES_BEAT, flows.note_available_images)
     chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)
     metronome = Metronome(chores)
     metronome.start()
@@ -252,10 +254,13 @@ def _metrics(database: Database) -> Mapping[str, float]:
     with database.read() as tx:
         spooled = spool_index.counts(tx)
         states = deliveries.counts(tx)
+        owed = outbox.counts(tx)
     values: dict[str, float] = {
         "broker_spool_instances": spooled.instances,
         "broker_spool_bytes": spooled.octets,
     }
     for (destination, state), count in states.items():
         values[f'broker_deliveries{{destination="{destination}",state="{state.value}"}}'] = count
+    for (receiver, told), count in owed.items():
+        values[f'broker_outbox_messages{{receiver="{receiver}",state="{told.value}"}}'] = count
     return values

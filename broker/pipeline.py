@@ -26,7 +26,7 @@ from broker.dimse.service import (
     Requestor,
     StoreRequest,
 )
-from broker.environments.model import Destination, OrderEvent, Profile, Receiver, UnknownCallers
+from broker.environments.model import Destination, Profile, Receiver, UnknownCallers
 from broker.identifiers import new_id
 from broker.inbox.model import Arrival
 from broker.intake import Answer, Beside, Intake
@@ -37,6 +37,7 @@ from broker.outbox import available
 from broker.outbox import store as outbox
 from broker.outbox import worker as telling
 from broker.outbox.connection import Sender
+from broker.outbox.model import EVENT_OF_STATUS
 from broker.registry.cache import RegistryCache
 from broker.registry.model import Modality
 from broker.registry.nearest import advice
@@ -51,12 +52,6 @@ from broker.worklist.viewer import registry_stations, viewer_of
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
 _INCOMPLETE = "an instance has no Study or no Series Instance UID: it is kept and forwarded as it came"
 _CONFLICT = "an instance came again under the same SOP Instance UID with other content: both are kept and forwarded"
-
-_EVENTS = {
-    StepStatus.STARTED: OrderEvent.STARTED,
-    StepStatus.COMPLETED: OrderEvent.COMPLETED,
-    StepStatus.DISCONTINUED: OrderEvent.DISCONTINUED,
-}
 
 
 class Flows:
@@ -112,7 +107,7 @@ class Flows:
         return applied
 
     def _owe_word(self, tx: Transaction, applied: Applied, step_ids: tuple[str, ...], status: StepStatus) -> None:
-        if (event := _EVENTS.get(status)) is None:
+        if (event := EVENT_OF_STATUS.get(status)) is None:
             return
         for stored in applied.orders:
             outbox.owe(tx, self._profile.receivers, stored, event, step_ids, self._clock.now())
@@ -127,8 +122,6 @@ class Flows:
     def note_available_images(self) -> None:
         """Studies of which everything is delivered, and that are quiet -> receivers are owed word of it."""
         wanting = available.wanting(self._profile.receivers)
-        if not wanting:
-            return
         with self._database.write("outbox") as tx:
             deliveries.note_studies(tx, [receiver.name for receiver in wanting])
         for receiver in wanting:
@@ -304,6 +297,8 @@ class Flows:
 
     def release_leases(self) -> int:
         """What was being sent when the last process ended is due at once; return how many that were."""
+        with self._database.write("outbox") as tx:
+            outbox.release_all(tx)
         with self._database.write("delivery") as tx:
             return deliveries.release_all(tx)
 

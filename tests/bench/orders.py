@@ -66,8 +66,7 @@ def main() -> int:
         with environment.serving():
             _send(environment, Path(folder) / "warm", 1_000_000, 1, 50)
             found = {n: _send(environment, Path(folder) / f"n{n}", n * 10_000_000, n, count) for n in GOALS}
-            last = 16 * 10_000_000 + count - 1
-            accession = f"A{last}"
+            accession = f"A{16 * 10_000_000 + found[16].orders - 1}"
             keys = [f"AccessionNumber={accession}", "ScheduledProcedureStepSequence[0].Modality=US"]
             seen = f"[{accession}" in findscu(environment.dicom, "US_ROOM2", keys, "-W").stdout
     _show(found, parsed)
