@@ -204,6 +204,15 @@ class Destination:
 
 
 @dataclass(frozen=True, slots=True)
+class MppsSettings:
+    """Performed procedure steps: to whom they are passed on unchanged, and how long one in progress is believed."""
+
+    destinations: tuple[Destination, ...] = ()  # each by DIMSE
+    stale_hours: int = 24  # in progress and unheard of for so long: a person is told
+    started_visible_hours: int = 24  # a started step stays on the worklist of the station that started it
+
+
+@dataclass(frozen=True, slots=True)
 class Route:
     """A rule: what matches every `when` (keyword or device/calling/called -> value) goes to each destination."""
 
@@ -229,6 +238,7 @@ class Profile:
     destinations: tuple[Destination, ...]
     routes: tuple[Route, ...]
     receivers: tuple[Receiver, ...] = ()
+    mpps: MppsSettings = MppsSettings()
 
     @property
     def colour(self) -> str:

@@ -1,0 +1,322 @@
+from datetime import timedelta
+
+import pytest
+from pydicom.dataset import Dataset
+
+from broker.database import Database
+from broker.environments.model import OrderEvent
+from broker.errors import Refused
+from broker.orders import store as orders
+from broker.orders.model import Action, StepStatus
+from broker.outbox import store as outbox
+from broker.procedures import flow, store
+from broker.procedures.model import Operation, PerformedStatus, Rule, StepRefused
+from tests.conftest import FakeClock
+from tests.unit.orders.building import HERE, STATED, only, step
+from tests.unit.outbox.examples import RIS
+from tests.unit.procedures.building import (
+    SYNTAXES,
+    UID,
+    UNSCHEDULED,
+    creation,
+    dataset,
+    discontinued,
+    encoded,
+    ending,
+    item,
+    series,
+)
+from tests.unit.procedures.world import World, stated
+
+SECOND = f"{UID}.2"
+STARTED, COMPLETED, SCHEDULED = StepStatus.STARTED, StepStatus.COMPLETED, StepStatus.SCHEDULED
+
+
+def refused(world: World, *, create: Dataset | None = None, set_: Dataset | None = None, uid: str = UID) -> StepRefused:
+    with pytest.raises(StepRefused) as caught:
+        world.create(create, uid) if create is not None else world.set(set_, uid)
+    return caught.value
+
+
+def test_an_exam_starts_and_completes_its_step(world: World) -> None:
+    world.order()
+    taken = world.create()
+    assert [link.rule for link in taken.step.links] == [Rule.STUDY_AND_STEP]
+    assert world.statuses() == [STARTED]
+    world.set()
+    assert world.statuses() == [COMPLETED]
+    assert world.told() == []
+    stored = world.stored()
+    assert (stored.step.status, stored.step.images) == (PerformedStatus.COMPLETED, 1)
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_every_request_is_kept_as_it_came(world: World, syntax: str) -> None:
+    world.create(syntax=syntax)
+    world.set(syntax=syntax)
+    with world.database.read() as tx:
+        kept = store.messages(tx, world.stored().id)
+    assert kept == [
+        (Operation.CREATE, syntax, encoded(creation(), syntax)),
+        (Operation.SET, syntax, encoded(ending(), syntax)),
+    ]
+
+
+def test_what_is_stored_is_what_was_taken(world: World) -> None:
+    world.order()
+    world.create()
+    taken = world.set(ending("COMPLETED", series(images=2, reports=1), series("1.2.3.2", images=0)))
+    assert world.stored() == taken.step
+
+
+def test_one_step_of_several_is_started(world: World) -> None:
+    world.order(steps=(step("S1"), step("S2")))
+    world.create(creation(item(ScheduledProcedureStepID="S2")))
+    assert world.statuses() == [SCHEDULED, STARTED]
+
+
+def test_an_appended_exam_starts_the_step_again(world: World) -> None:
+    world.order()
+    world.create()
+    world.set()
+    world.create(uid=SECOND)
+    assert world.statuses() == [STARTED]
+    world.set(discontinued("110501"), uid=SECOND)
+    assert world.statuses() == [COMPLETED]  # the first one was
+    assert world.told() == []
+
+
+def test_a_group_starts_and_completes_a_step_of_each_order(world: World) -> None:
+    world.order()
+    world.order(stated(2), steps=(step("S1"),))
+    second = item(AccessionNumber="A2", RequestedProcedureID="RP2")  # under the first one's Study Instance UID
+    world.create(creation(item(), second))
+    assert [world.statuses(1), world.statuses(2)] == [[STARTED], [STARTED]]
+    world.set()
+    assert [world.statuses(1), world.statuses(2)] == [[COMPLETED], [COMPLETED]]
+    with world.database.read() as tx:
+        (found,) = store.of_order(tx, 2)
+        assert [one.id for one in store.of_study(tx, "1.2.3")] == [found.id]
+    assert [link.item for link in found.links] == [0, 1]
+
+
+def test_an_unscheduled_exam_is_kept_and_told(world: World) -> None:
+    world.order()
+    taken = world.create(creation(item(**UNSCHEDULED)))
+    assert (taken.step.links, taken.step.unlinked) == ((), (0,))
+    assert world.told() == [flow.UNSCHEDULED]
+    assert world.statuses() == [SCHEDULED]
+    world.set()
+    with world.database.read() as tx:
+        assert [one.step.status for one in store.steps(tx, unlinked=True)] == [PerformedStatus.COMPLETED]
+
+
+def test_an_exam_of_an_unknown_order_is_kept_and_told(world: World) -> None:
+    world.create(creation(item(AccessionNumber="A9", StudyInstanceUID="1.9")))
+    assert world.told() == [flow.UNMATCHED]
+
+
+def test_half_a_group_is_linked_and_the_rest_told(world: World) -> None:
+    world.order()
+    taken = world.create(creation(item(), item(AccessionNumber="A9", StudyInstanceUID="1.9")))
+    assert (len(taken.step.links), taken.step.unlinked) == (1, (1,))
+    assert world.told() == [flow.UNMATCHED]
+
+
+def test_another_patients_exam_of_a_known_study_is_linked_and_told(world: World) -> None:
+    world.order()
+    world.create(creation(PatientID="9"))
+    assert world.statuses() == [STARTED]
+    assert world.told() == [flow.OTHER_PATIENT]
+
+
+def test_an_exam_of_a_canceled_order_is_a_fact_and_told(world: World) -> None:
+    world.order()
+    with world.database.write("orders") as tx:
+        world.change(tx, orders.apply(tx, only(Action.CANCEL), HERE))
+    assert world.statuses() == [StepStatus.CANCELED]
+    world.create()
+    assert (world.statuses(), world.told()) == ([STARTED], [flow.CANCELED])
+    world.set(discontinued("110514"))
+    assert world.statuses() == [StepStatus.CANCELED]
+
+
+@pytest.mark.parametrize(
+    ("made", "expected", "told"),
+    [
+        (discontinued("110514", images=4), SCHEDULED, [flow.WRONG_ENTRY]),
+        (discontinued("110528"), SCHEDULED, []),
+        (discontinued("110501"), SCHEDULED, []),
+        (discontinued("110501", images=1), StepStatus.DISCONTINUED, []),
+        (discontinued("110505"), StepStatus.DISCONTINUED, []),
+        (discontinued(), SCHEDULED, []),
+        (discontinued(images=2), StepStatus.DISCONTINUED, []),
+        (dataset(PerformedProcedureStepStatus="COMPLETED"), COMPLETED, [flow.INCOMPLETE]),
+    ],
+)
+def test_how_an_exam_ends_decides_how_its_step_stands(
+    world: World, made: Dataset, expected: StepStatus, told: list[str]
+) -> None:
+    world.order()
+    world.create()
+    world.set(made)
+    assert (world.statuses(), world.told()) == ([expected], told)
+
+
+def test_a_known_uid_is_refused_and_changes_nothing(world: World) -> None:
+    world.order()
+    world.create()
+    assert refused(world, create=creation()).status == 0x0111
+    assert refused(world, create=creation(PerformedStationAETitle="US9")).status == 0x0111
+    assert world.stored().step.performed_station_ae_title == "US1"
+
+
+def test_an_unknown_uid_is_refused(world: World) -> None:
+    assert refused(world, set_=ending()).status == 0x0112
+
+
+@pytest.mark.parametrize("made", [ending(), discontinued(), dataset(PerformedProcedureStepDescription="x"), dataset()])
+def test_an_ended_step_accepts_nothing(world: World, made: Dataset) -> None:
+    world.create()
+    world.set()
+    error = refused(world, set_=made)
+    assert (error.status, error.error_id) == (0x0110, 0xA710)
+    with world.database.read() as tx:
+        assert len(store.messages(tx, world.stored().id)) == 2
+
+
+def test_a_series_sequence_replaces_all_series(world: World) -> None:
+    world.create()
+    world.set(dataset(PerformedSeriesSequence=[series("1.2.3.1"), series("1.2.3.2")]))
+    world.set(dataset(PerformedProcedureStepDescription="Liver"))
+    assert [one.series_instance_uid for one in world.stored().step.series] == ["1.2.3.1", "1.2.3.2"]
+    world.set(ending("COMPLETED", series("1.2.3.3", images=3)))
+    assert [one.series_instance_uid for one in world.stored().step.series] == ["1.2.3.3"]
+    assert world.stored().step.images == 3
+
+
+def test_an_n_set_in_another_character_set_is_understood(world: World) -> None:
+    world.create()
+    made = ending(SpecificCharacterSet="ISO_IR 144", PerformedProcedureStepDescription="Печень")
+    world.set(made)
+    assert world.stored().step.description == "Печень"
+    assert world.stored().step.patient.patient_name == "Müster^Eva"
+
+
+def test_what_may_not_change_stays_and_is_named(world: World) -> None:
+    world.create()
+    taken = world.set(ending(PatientID="9", Modality="US", StudyID="x"))
+    assert taken.ignored == ("PatientID", "StudyID")
+    assert taken.ignored_tags == (0x00100020, 0x00200010)
+    assert world.stored().step.patient.patient_id == "4711"
+
+
+def test_the_ris_is_owed_word_of_each_change_once(database: Database, clock: FakeClock) -> None:
+    world = World(database, clock, receivers=(RIS,))
+    world.order(steps=(step("S1"), step("S2")))
+    world.create()
+    world.set(dataset(PerformedProcedureStepDescription="Liver"))
+    world.set()
+    with database.read() as tx:
+        owed = outbox.messages_of(tx)[::-1]
+    assert [(one.event, one.step_ids) for one in owed] == [
+        (OrderEvent.STARTED, ("S1",)),
+        (OrderEvent.COMPLETED, ("S1",)),
+    ]
+
+
+# --- people ----------------------------------------------------------------------------------------------------------
+
+
+def link(world: World, order_id: int, step_id: str = "") -> flow.Taken:
+    with world.database.write("orders") as tx:
+        taken = flow.link_by_person(tx, world.stored(), order_id, step_id, "os-user:olga", world.here())
+        for applied in taken.applied:
+            world.change(tx, applied)
+    return taken
+
+
+def test_a_person_links_an_unscheduled_exam(world: World) -> None:
+    order_id = world.order()
+    world.create(creation(item(**UNSCHEDULED)))
+    world.set()
+    link(world, order_id)
+    assert world.statuses() == [COMPLETED]
+    stored = world.stored()
+    assert stored.unlinked == ()
+    assert [(one.rule, one.by) for one in stored.links] == [(Rule.PERSON, "os-user:olga")]
+    with world.database.read() as tx:
+        assert store.steps(tx, unlinked=True) == []
+    with pytest.raises(Refused, match="already"):
+        link(world, order_id)
+
+
+def test_a_person_says_which_step_of_several(world: World) -> None:
+    order_id = world.order(steps=(step("S1"), step("S2")))
+    world.create(creation(item(**UNSCHEDULED)))
+    with pytest.raises(Refused, match="S1, S2"):
+        link(world, order_id)
+    link(world, order_id, "S2")
+    assert world.statuses() == [SCHEDULED, STARTED]
+
+
+# --- time ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_stale_exam_is_told_of_once_and_again_after_it_was_heard_of(world: World, clock: FakeClock) -> None:
+    def told() -> list[str]:
+        with world.database.write("orders") as tx:
+            return [one.subject for one in flow.note_stale(tx, clock.now() - timedelta(hours=24), clock.now())]
+
+    world.create()
+    clock.advance(23 * 3600)
+    assert told() == []
+    clock.advance(2 * 3600)
+    assert [told(), told()] == [["US1"], []]
+    world.set(dataset(PerformedProcedureStepDescription="Liver"))
+    clock.advance(25 * 3600)
+    assert told() == ["US1"]
+    world.set()
+    clock.advance(25 * 3600)
+    assert told() == []
+
+
+def test_who_performs_a_step_now_is_known(world: World, clock: FakeClock) -> None:
+    order_id = world.order()
+    world.create(creation(PerformedStationAETitle="US1_MPPS"))
+    with world.database.read() as tx:
+        assert store.starters(tx, [order_id]) == {(order_id, "S1"): (frozenset({"US1_MPPS", "US1"}), clock.now())}
+    world.set()
+    with world.database.read() as tx:
+        assert store.starters(tx, [order_id]) == {}
+
+
+# --- N-GET -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_step_is_retrieved_as_it_stands_in_one_character_set(world: World) -> None:
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filereader import read_dataset
+
+    world.create(syntax=SYNTAXES[2])
+    world.set(ending(SpecificCharacterSet="ISO_IR 144", PerformedProcedureStepDescription="Печень"))
+    with world.database.read() as tx:
+        data = flow.retrieved(tx, UID, (), SYNTAXES[1])
+        some = flow.retrieved(tx, UID, (0x00400252,), SYNTAXES[0])
+    made = read_dataset(DicomBytesIO(data), False, True)
+    assert (str(made.PatientName), made.PerformedProcedureStepDescription) == ("Müster^Eva", "Печень")
+    assert made.PerformedProcedureStepStatus == "COMPLETED"
+    assert made.PerformedSeriesSequence[0].ProtocolName == "Abdomen"
+    partly = read_dataset(DicomBytesIO(some), True, True)
+    assert [element.keyword for element in partly] == ["SpecificCharacterSet", "PerformedProcedureStepStatus"]
+
+
+def test_the_keys_of_an_order_are_found_by_index(database: Database, world: World) -> None:
+    if database.url.startswith("sqlite"):
+        world.order(STATED)
+        with database.read() as tx:
+            plan = tx.exec_driver_sql(
+                "EXPLAIN QUERY PLAN SELECT id FROM worklist_item WHERE study_instance_uid IN ('1.2.3')"
+                " OR (offered IN (0, 1) AND accession_number IN ('A1'))"
+            ).all()
+        assert not any("SCAN worklist_item" in str(row) for row in plan)
