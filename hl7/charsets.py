@@ -194,16 +194,15 @@ def _with_switching(payload: bytes, codecs: tuple[str, ...], escape: str) -> tup
 
 def _spelt_out(payload: bytes, escape: str) -> bytes:
     """Turn `\\Cxxyy\\` and `\\Mxxyyzz\\` into the ISO 2022 escape sequences that they spell (2.7.2)."""
-    mark = escape.encode("ascii")
-    if not mark or (mark + b"C" not in payload and mark + b"M" not in payload):
+    if not escape or not _spelling(escape).search(payload):
         return payload
-    changed = _spelling(mark).sub(_bare, payload)
+    changed = _spelling(escape).sub(_bare, payload)
     return payload if changed == payload else changed
 
 
 @lru_cache(maxsize=64)
-def _spelling(mark: bytes) -> re.Pattern[bytes]:
-    quoted = re.escape(mark)
+def _spelling(mark: str) -> re.Pattern[bytes]:
+    quoted = re.escape(mark.encode("ascii"))
     return re.compile(quoted + rb"[CM]((?:[0-9A-Fa-f]{2}){2,3})" + quoted)
 
 

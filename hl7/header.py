@@ -1,6 +1,6 @@
 """MSH as it stands on the wire, read before any decoding: enough to answer any message. Reads no other segment."""
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hl7.encoding import Delimiters, can_separate
 
@@ -13,8 +13,7 @@ _CHARACTER_SET = 18
 _BATCH_CONTROL_ID = 11  # FHS-11 and BHS-11 (2.15)
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """MSH. Texts are a Latin-1 view of the bytes; `raw` gives the bytes themselves, for echoing."""
 
     delimiters: Delimiters
