@@ -14,6 +14,7 @@ from broker.orders.messages.reading import Reader, Stated, make
 from broker.orders.messages.times import instant
 from broker.orders.model import (
     Action,
+    Code,
     Missing,
     Order,
     OrderChange,
@@ -156,13 +157,16 @@ def _steps_of(parts: Sequence[Part]) -> _Steps:
     """Return the steps that are stated; equal IDs are one step with several protocols."""
     found = _Steps([], {}, set())
     numbers: dict[str, int] = {}
+    protocols: dict[int, dict[Code, None]] = {}
     for part in parts:
         if not part.step.values and part.action not in _ORDERING:
             continue
         make(part.rules, part.reader, part.step)
         own = part.step.text(_STEP_ID)
         if own in numbers:
-            found.steps[numbers[own] - 1] = _with_protocol(found.steps[numbers[own] - 1], part.step)
+            first = found.steps[numbers[own] - 1].scheduled_protocol_codes
+            together = protocols.setdefault(numbers[own], dict.fromkeys(first))
+            together |= dict.fromkeys(part.step.codes(_PROTOCOL))
             continue
         number = len(found.steps) + 1
         if own:
@@ -170,6 +174,8 @@ def _steps_of(parts: Sequence[Part]) -> _Steps:
         found.steps.append(_step(part.step))
         found.origins |= {(number, word): origin for word, origin in part.step.origins.items()}
         found.cleared |= {(number, word) for word in part.step.cleared}
+    for number, codes in protocols.items():
+        found.steps[number - 1] = replace(found.steps[number - 1], scheduled_protocol_codes=tuple(codes))
     return found
 
 
@@ -186,11 +192,6 @@ def _step(said: Stated) -> ScheduledStep:
         scheduled_performing_physician_name=said.text("ScheduledPerformingPhysicianName"),
         attributes=attributes_of(said, _STEP_TYPED),
     )
-
-
-def _with_protocol(step: ScheduledStep, said: Stated) -> ScheduledStep:
-    added = tuple(code for code in said.codes(_PROTOCOL) if code not in step.scheduled_protocol_codes)
-    return replace(step, scheduled_protocol_codes=step.scheduled_protocol_codes + added)
 
 
 def _missing(first: Part, parts: Sequence[Part], steps: Sequence[ScheduledStep]) -> Missing | None:

@@ -3,9 +3,13 @@
 The standard's groups are not used: real messages break them, and grouping by them loses ZDS.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from hl7.errors import Hl7Error
 from hl7.message import Message, Segment
+
+MOST = 1_000  # orders, steps, appointments or patients of one message: more would hold up all others for seconds
 
 Segments = dict[str, list[Segment]]
 """By name, in wire order."""
@@ -48,8 +52,10 @@ def order_groups(message: Message) -> list[OrderGroup]:
     """Return the ORC/OBR groups in wire order, each with its patient.
 
     An OBR without an ORC of its own inherits the one before it; a single ZDS after the last of several groups
-    belongs to all of them (IHE RAD TF-2, RAD-4).
+    belongs to all of them (IHE RAD TF-2, RAD-4). Raises Hl7Error 102 for a flood.
     """
+    for name in ("ORC", "OBR", "IPC"):
+        bounded(message.all(name))
     patient = PatientGroup()
     groups: list[OrderGroup] = []
     open_group: OrderGroup | None = None
@@ -69,16 +75,26 @@ def order_groups(message: Message) -> list[OrderGroup]:
 
 
 def patient_groups(message: Message) -> list[PatientGroup]:
-    """Return each PID with the segments after it; those before the first PID belong to every one."""
+    """Return each PID with the segments after it; of those before the first PID it has what it has not itself.
+
+    Raises Hl7Error 102 for a flood.
+    """
+    for name in ("PID", "MRG", "RGS", "AIS"):
+        bounded(message.all(name))
     shared: Segments = {}
-    groups: list[PatientGroup] = []
+    found: list[Segments] = []
     for segment in message.segments:
         if segment.name == "PID":
-            groups.append(PatientGroup({**{name: list(found) for name, found in shared.items()}, "PID": [segment]}))
-        else:
-            target = groups[-1].segments if groups else shared
-            target.setdefault(segment.name, []).append(segment)
-    return groups
+            found.append({})
+        target = found[-1] if found else shared
+        target.setdefault(segment.name, []).append(segment)
+    return [PatientGroup({**shared, **segments}) for segments in found]
+
+
+def bounded(segments: Sequence[Segment]) -> None:
+    """Raise Hl7Error 102 for more segments of one kind than one message may have."""
+    if len(segments) > MOST:
+        raise Hl7Error("102", segments[MOST].location(), f"more than {MOST} {segments[0].name} in one message")
 
 
 def _opened(patient: PatientGroup, before: OrderGroup | None, segment: Segment) -> OrderGroup:

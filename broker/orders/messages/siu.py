@@ -42,20 +42,14 @@ def translate(message: Message, context: Context) -> tuple[OrderChange, ...]:
 def _services(message: Message, patient: PatientGroup) -> list[Segments]:
     """Return the segments of each service (AIS), with the resources of its RGS; one where none is named."""
     common = {name: found for name, found in patient.segments.items() if name not in _OF_RESOURCES}
-    services: list[Segments] = []
-    resources: Segments = {}
+    groups: list[Segments] = []
     for segment in message.segments:
-        if segment.name == "RGS":
-            resources = {"RGS": [segment]}
-        elif segment.name == "AIS" and "AIS" in resources:
-            resources = {**resources, "AIS": [segment]}
-        elif segment.name in _OF_RESOURCES:
-            resources.setdefault(segment.name, []).append(segment)
-        else:
-            continue
-        if not any(found is resources for found in services):
-            services.append(resources)
-    return [{**common, **service} for service in services] or [common]
+        if segment.name == "RGS" or (segment.name in _OF_RESOURCES and not groups):
+            groups.append({})
+        if segment.name in _OF_RESOURCES:
+            groups[-1].setdefault(segment.name, []).append(segment)
+    services = [{**common, **group, "AIS": [service]} for group in groups for service in group.get("AIS", ())]
+    return services or [{**common, **(groups[0] if groups else {})}]
 
 
 def _without_resources(patient: PatientGroup) -> PatientGroup:

@@ -12,7 +12,7 @@ TABLE = control.load()
 B2 = {
     Action.NEW: "NW SN RO",
     Action.CHANGE: "XO XX XR",
-    Action.CANCEL: "CA OC CR",
+    Action.CANCEL: "CA OC CR UA",
     Action.DISCONTINUE: "DC OD DR",
     Action.REPLACE: "RP RU RQ",
     Action.HOLD: "HD OH HR",
@@ -20,7 +20,7 @@ B2 = {
     Action.PARENT: "PA",
     Action.CHILD: "CH",
     Action.NUMBER: "NA",
-    Action.UNABLE: "UA UC UD UH UM UR UX DE",
+    Action.UNABLE: "UC UD UH UM UR UX DE",
     Action.NOTHING: "OK RR SS SR SC RE",
 }
 
@@ -51,7 +51,7 @@ def test_control_alone(action: Action) -> None:
         ("SC", "", "Y", Action.NOTHING),
         ("SC", "CM", "X", Action.COMPLETE),
         ("XO", "SC", "", Action.CHANGE),
-        ("XO", "IP", "", Action.CHANGE),
+        ("XO", "IP", "", Action.START),
         ("XO", "CM", "", Action.COMPLETE),
         ("XO", "CA", "", Action.CANCEL),
         ("XO", "", "F", Action.COMPLETE),

@@ -51,6 +51,20 @@ def test_several_services_are_several_steps_with_the_resources_of_their_group() 
     assert [step.scheduled_station_ae_titles for step in steps] == [("US1",), ("US2",)]
 
 
+def test_services_of_one_group_share_its_resources() -> None:
+    segments = (
+        "RGS|1",
+        "AIS|1||USABD^Abdomen US^L|20260202110000",
+        "AIS|2||USKID^Kidney US^L|20260202110000",
+        "AIG|1||US1",
+    )
+    steps = order(SCH, PID, *segments, kind="SIU^S13").order.steps
+    assert [(step.scheduled_procedure_step_description, step.scheduled_station_ae_titles) for step in steps] == [
+        ("Abdomen US", ("US1",)),
+        ("Kidney US", ("US1",)),
+    ]
+
+
 def test_order_numbers_go_before_the_appointment_s() -> None:
     numbered = SCH + "|" * 24 + "P7^HIS|F7^RIS"
     change = order(numbered, PID, *RESOURCES, kind="SIU^S13")
