@@ -7,7 +7,7 @@ from broker.database import Transaction
 from broker.orders import names, order_store, patient_store, patients
 from broker.orders.lookup import UNKNOWN_KEY, meant
 from broker.orders.merge import ORDERING, Statement
-from broker.orders.model import Action, Applied, Applying, Did, OrderChange, OrderKeys, Refusal, StoredOrder
+from broker.orders.model import Action, Applied, Applying, Did, OrderChange, Refusal, StoredOrder
 from broker.orders.patients import Kept, StoredPatient
 
 CREATING = ORDERING | {Action.CHANGE, Action.HOLD, Action.ARRIVE, Action.START, Action.COMPLETE}
@@ -27,6 +27,7 @@ class Asked:
     whose: StoredPatient | None  # the stated patient, followed through merges
     known: Kept | None  # the order that it means
     named: names.Named | None  # the order as it would be created
+    siblings: tuple[Kept, ...] = ()  # other orders of the same study
 
     @property
     def stated(self) -> datetime | None:
@@ -50,11 +51,13 @@ def asked(tx: Transaction, change: OrderChange, here: Applying) -> Asked:
     keys = change.keys
     if named and not keys.study_instance_uid:
         keys = replace(keys, study_instance_uid=named.order.study_instance_uid)
-    patient_is_known, order_is_known = order_store.exist(tx, stated, keys)
+    # Most new orders are of a new patient too: one statement tells. Other messages mean what is known.
+    patient_is_known, order_is_known = order_store.exist(tx, stated, keys) if named else (True, True)
     whose, row = None, 0 if stated.patient_id else None
+    found = None
     if stated.patient_id and patient_is_known:
         found = patient_store.find(tx, stated.patient_id, stated.issuer_of_patient_id)
-        assert found is not None
+    if found:
         whose, row = found.survivor, found.survivor.id
         if found.stated is not found.survivor and change.action in ORDERING:
             refuse_returned(found.survivor, change, here)
@@ -63,10 +66,17 @@ def asked(tx: Transaction, change: OrderChange, here: Applying) -> Asked:
     if sharing:
         order_id = meant(change, map(order_store.candidate, sharing), row)
         known = next((kept for kept in sharing if kept.id == order_id), None)
-        if known is None and named and not change.keys.study_instance_uid and _collides(sharing, keys):
+        if (
+            known is None
+            and named
+            and not change.keys.study_instance_uid
+            and any(_is_of(kept, keys.study_instance_uid) for kept in sharing)
+        ):
             named = names.completed(change.order, change.keys, here.environment, issuers=True)
     said = Statement(change.origins, change.cleared, here.entry_id)
-    return Asked(tx, change, here, said, whose, known, named)
+    study = named.order.study_instance_uid if named else change.keys.study_instance_uid
+    siblings = tuple(kept for kept in sharing if kept is not known and _is_of(kept, study))
+    return Asked(tx, change, here, said, whose, known, named, siblings)
 
 
 def refuse_returned(survivor: StoredPatient, change: OrderChange, here: Applying) -> None:
@@ -81,5 +91,5 @@ def returned(location: str, differing: tuple[str, ...]) -> Refusal:
     return Refusal("AE", location, UNKNOWN_KEY, _FORMER.format(" and ".join(differing)), for_person=True)
 
 
-def _collides(sharing: list[Kept], keys: OrderKeys) -> bool:
-    return any(kept.order.study_instance_uid == keys.study_instance_uid for kept in sharing)
+def _is_of(kept: Kept, study_instance_uid: str) -> bool:
+    return bool(study_instance_uid) and kept.order.study_instance_uid == study_instance_uid

@@ -51,7 +51,7 @@ def meant(change: OrderChange, candidates: Iterable[Candidate], patient_row: int
     found: dict[str, list[Candidate]] = {}
     for key, orders in sharing.items():
         # Beside a stronger key that names an order, one that names another contradicts it.
-        same = orders if found else [c for c in orders if not _is_stranger(change.keys, c.keys, key)]
+        same = orders if found else [c for c in orders if not _is_stranger(change, c.keys, key)]
         if named := _named(change, same):
             found[key] = named
     if not found:
@@ -90,15 +90,25 @@ def _current(change: OrderChange, named: Sequence[Candidate]) -> list[Candidate]
     return list(last.values())
 
 
-def _is_stranger(stated: OrderKeys, stored: OrderKeys, key: str) -> bool:
+def _is_stranger(change: OrderChange, stored: OrderKeys, key: str) -> bool:
     """Tell whether a candidate shares the key and yet has another number by which orders are told apart."""
+    stated = change.keys
     if stated.study_instance_uid and stated.study_instance_uid == stored.study_instance_uid:
-        return False
-    return any(
-        _differs(getattr(stated, stronger), getattr(stored, stronger))
-        and not _differs(getattr(stated, _ISSUERS[stronger]), getattr(stored, _ISSUERS[stronger]))
-        for stronger in _STRONGER.get(key, ())
-    )
+        return change.action in _ORDERING and _is_sibling(stated, stored)
+    return any(_has_another(name, stated, stored) for name in _STRONGER.get(key, ()))
+
+
+def _is_sibling(stated: OrderKeys, stored: OrderKeys) -> bool:
+    """Tell whether a new order shares but the study: several orders of one study are sent so (B.1)."""
+    told_apart = _has_another("filler_order_number", stated, stored)
+    return told_apart and not stated.requested_procedure_id and stated.accession_number != stored.accession_number
+
+
+def _has_another(number: str, stated: OrderKeys, stored: OrderKeys) -> bool:
+    """Tell whether a number differs, as far as numbers of these issuers can be compared."""
+    issuer = _ISSUERS[number]
+    same_issuer = not _differs(getattr(stated, issuer), getattr(stored, issuer))
+    return same_issuer and _differs(getattr(stated, number), getattr(stored, number))
 
 
 def _shares(key: str, stated: OrderKeys, stored: OrderKeys) -> bool:

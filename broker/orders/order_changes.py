@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from broker.database import Transaction
 from broker.environments.model import LateStatements
-from broker.orders import history, names, order_steps, order_store, patient_store, patients
+from broker.orders import history, names, order_steps, order_store
 from broker.orders.asked import CREATING, Asked, asked
 from broker.orders.history import HistoryEntry
 from broker.orders.lookup import UNKNOWN_KEY, meant
@@ -23,7 +23,8 @@ from broker.orders.model import (
     ScheduledStep,
     StoredOrder,
 )
-from broker.orders.patients import REFERRING, Kept, StoredPatient, is_older, newest, shown
+from broker.orders.order_patient import kept_patient
+from broker.orders.patients import Kept, is_older, newest, shown
 from broker.orders.state import NEXT
 
 _NOBODY = Patient()
@@ -31,6 +32,7 @@ _LATE = "the message is older than what is known of the order and was left unapp
 _CANCELED_SINCE = "the order was canceled by a newer message and stays canceled"
 _NUMBERS_OF_ITS_OWN = "the order was canceled; a new one needs a study of its own"
 _TOMBSTONE = "no order has these keys: the cancel is remembered, should its order come later"
+_REPEATED = "another order of the same StudyInstanceUID has this {}"
 _NO_STEP = "nothing of a scheduled procedure step is stated"
 _DATA = ORDERING | {Action.CHANGE}
 
@@ -100,8 +102,9 @@ def _create(ask: Asked, generation: int) -> Applied:
     steps = tuple([_first(step, ask.change.action) for step in order.steps])
     if steps != order.steps:
         order = replace(order, steps=steps)
+    _refuse_repeated(ask, order)
     parent = _parent(ask)
-    patient, others = _patient(ask)
+    patient, others = kept_patient(ask)
     origins = order_origins(ask.change, steps, ask.here.entry_id)
     for place, origin in made.items():
         origins[place] = Origin("", origin.rule, ask.here.entry_id)
@@ -130,6 +133,17 @@ def _refuse_incomplete(ask: Asked, order: Order) -> None:
         raise Refusal("AE", "PID^1^3", "101", "PatientID is missing")
     if not order.steps and not parent:
         raise Refusal("AE", change.location, "101", _NO_STEP)
+
+
+def _refuse_repeated(ask: Asked, order: Order) -> None:
+    """Refuse a procedure's or step's ID that another order of the study has: no modality could tell the two apart."""
+    own = {step.scheduled_procedure_step_id for step in order.steps}
+    siblings = [kept for kept in ask.siblings if kept.order.study_instance_uid == order.study_instance_uid]
+    for kept in siblings:
+        if kept.order.requested_procedure_id == order.requested_procedure_id:
+            raise Refusal("AE", ask.change.location, "205", _REPEATED.format("RequestedProcedureID"))
+        if any(step.scheduled_procedure_step_id in own for step in kept.order.steps):
+            raise Refusal("AE", ask.change.location, "205", _REPEATED.format("ScheduledProcedureStepID"))
 
 
 def _first(step: ScheduledStep, action: Action) -> ScheduledStep:
@@ -191,52 +205,6 @@ def _superseded(ask: Asked, parent: Kept | None) -> tuple[StoredOrder, ...]:
     return (order_store.with_patient(ask.tx, kept),)
 
 
-# --- patient and visit -----------------------------------------------------------------------------------------------
-
-
-def _patient(ask: Asked) -> tuple[StoredPatient, tuple[StoredOrder, ...]]:
-    """Keep the patient and return it, with further orders that now look different.
-
-    Only an order creates and refreshes demographics and visit; other messages add an unknown patient alone (RAD-13).
-    """
-    order, tx, here = ask.change.order, ask.tx, ask.here
-    # Who refers belongs to the order (PS3.4 table K.6-1): it is no other order's business.
-    visit = {keyword: value for keyword, value in order.visit.items() if keyword != REFERRING}
-    if ask.whose is None:
-        new = patients.new_patient(order.patient, visit, ask.change.origins, here.entry_id, ask.stated)
-        return patient_store.add(tx, new, here.now), ()
-    known = ask.whose
-    if ask.change.action not in ORDERING:
-        return known, ()
-    late = patients.late_text(known, ask.stated, here.late)
-    if late:
-        ask.said.say(late)
-        return known, ()
-    said = replace(ask.said, changed=[], said=[], cleared=ask.said.cleared - {(0, REFERRING)})
-    found = patients.with_statement(known, order.patient, visit, said, ask.stated)
-    if found == known:
-        return known, ()
-    found = patient_store.change(tx, found, here.now)
-    return found, refreshed(tx, found, here, said.changed, but=ask.known.id if ask.known else 0)
-
-
-def refreshed(
-    tx: Transaction, patient: StoredPatient, here: Applying, changed: list[str], but: int = 0
-) -> tuple[StoredOrder, ...]:
-    """Return a patient's orders that are still to be performed, since their patient or visit changed."""
-    if not changed:
-        return ()
-    text = "patient: " + ", ".join(dict.fromkeys(changed))
-    found = [
-        kept
-        for kept in order_store.of_patient(tx, patient.id)
-        if kept.id != but and not kept.canceled and order_steps.has_live(kept.order)
-    ]
-    for kept in found:
-        history.add(tx, kept.id, HistoryEntry(here.now, here.entry_id, Did.CHANGED, text))
-    return tuple(shown(kept, patient) for kept in found)
-
-
 # --- orders that are known -------------------------------------------------------------------------------------------
 
 
@@ -244,8 +212,9 @@ def _change(ask: Asked, known: Kept) -> Applied:
     change = ask.change
     revived = not (change.sent and known.canceled_sent and change.sent <= known.canceled_sent)
     found = merged(known.order, known.origins, change, ask.said, revived=revived)
+    _refuse_repeated(ask, found.order)
     parent = _parent(ask)
-    patient, others = _patient(ask) if change.action in ORDERING else (None, ())
+    patient, others = kept_patient(ask) if change.action in ORDERING else (None, ())
     kept = _touched(ask, known, found.order, found.origins, parent)
     changed = bool(ask.said.changed) or kept.parent != known.parent
     if changed or kept.effective != known.effective:

@@ -20,7 +20,7 @@ from broker.orders.model import (
     StoredOrder,
     VisitAction,
 )
-from broker.orders.order_changes import refreshed
+from broker.orders.order_patient import refreshed
 from broker.orders.patients import REFERRING, VISIT_KEYWORDS, Kept, StoredPatient, shown
 
 _LIVE_ORDERS = "the patient has orders that are still to be performed: cancel them first"

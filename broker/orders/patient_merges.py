@@ -17,7 +17,7 @@ from broker.orders.model import (
     Patient,
     Refusal,
 )
-from broker.orders.order_changes import refreshed
+from broker.orders.order_patient import refreshed
 from broker.orders.patient_store import Identified
 from broker.orders.patients import Kept, StoredPatient, shown
 

@@ -101,6 +101,17 @@ def test_second_procedure_of_one_order_is_an_order_of_its_own(desk: Desk) -> Non
     assert canceled.orders[0].id == second.orders[0].id
 
 
+def test_orders_that_are_sent_under_one_study_are_orders_of_their_own(desk: Desk) -> None:
+    shared = {"study_instance_uid": "1.2.3", "placer_order_number": "P1"}
+    first = desk.send(new(stated={**shared, "filler_order_number": "F1", "accession_number": "A1"})).orders[0]
+    second = new(stated={**shared, "filler_order_number": "F2", "accession_number": "A2"})
+    refusal = desk.refused(second)
+    assert (refusal.code, "ScheduledProcedureStepID" in refusal.text) == ("205", True)
+    applied = desk.send(replace(second, order=replace(second.order, steps=(step("S2"),))))
+    assert (applied.did, desk.order("F1")) == (Did.CREATED, first)
+    assert desk.send(only(Action.CANCEL, filler_order_number="F2")).orders[0].id == applied.orders[0].id
+
+
 @pytest.mark.parametrize("key", ["study_instance_uid", "accession_number", "filler_order_number"])
 def test_number_that_belongs_to_another_patient_is_refused(desk: Desk, key: str) -> None:
     desk.send(new())
