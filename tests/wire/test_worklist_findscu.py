@@ -16,6 +16,7 @@ from sqlalchemy import text
 from broker.database import Database, sqlite_url
 from broker.environments import profile as profiles
 from broker.migrations import open_database
+from broker.orders.model import StepStatus
 from broker.worklist import store
 from broker.worklist.plan import plan
 from tests.peers import dcmtk
@@ -68,7 +69,8 @@ def fill(profile: Path) -> None:
                 steps=(step,),
             )
             store.replace(tx, number, plan(order, number))
-        store.cancel(tx, len(ROWS))
+        canceled = replace(order, steps=(replace(step, status=StepStatus.CANCELED),))
+        store.replace(tx, len(ROWS), plan(canceled, len(ROWS)))
     database.close()
 
 
