@@ -1,85 +1,95 @@
-"""`broker order` against a listener, a database and files of its own."""
+"""`broker order list` and `show`: what stands, and why."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
-from broker.clock import SystemClock
-from broker.environments import profile as profiles
-from broker.inbox import store as inbox
-from broker.inbox.model import ACCEPTED, Arrival, EntryState, Outcome
-from broker.listeners import mllp
-from broker.migrations import open_database
-from broker.orders import messages, store
-from tests.golden.orders import CASES, CONTEXT
 from tests.unit.cli.conftest import Command
-
-REFUSED = Outcome("AE", "PID^1^3", "101", "PatientID is missing")
-
-
-@pytest.fixture
-def listener() -> Iterator[int]:
-    server = mllp.listen("127.0.0.1", 0, lambda raw, _: REFUSED if b"|BAD|" in raw else ACCEPTED, SystemClock())
-    with capture_logs():  # the listener's log is on another process's stderr in real life
-        yield server.start()
-        assert server.stop(5)
-
-
-def two_messages(folder: Path, second: str) -> Path:
-    file = folder / "two.hl7"
-    header = "MSH|^~\\&|RIS|HOSP|B|R|20260131||ORM^O01|{}|T|2.3.1\r\nPID|||1\r\n"
-    file.write_bytes((header.format("M1") + "\n" + header.format(second)).encode())
-    return file
-
-
-def test_each_message_of_a_file_is_sent_and_its_answer_shown(
-    as_json: Callable[..., Any], listener: int, tmp_path: Path
-) -> None:
-    rows = as_json("order", "send", two_messages(tmp_path, "M2"), "--env", "test", "--port", listener)
-    assert [(row["control_id"], row["code"]) for row in rows] == [("M1", "AA"), ("M2", "AA")]
-
-
-def test_answer_other_than_acceptance_exits_3(run: Command, listener: int, tmp_path: Path) -> None:
-    done = run("order", "send", two_messages(tmp_path, "BAD"), "--env", "test", "--port", listener, code=3)
-    assert "PID^1^3" in done.stdout
-
-
-def test_listener_that_is_not_there_is_named(run: Command, tmp_path: Path) -> None:
-    done = run("order", "send", two_messages(tmp_path, "M2"), "--env", "test", "--port", 1, code=1)
-    assert "127.0.0.1:1" in done.stderr
-
-
-def test_missing_file_is_named(run: Command, tmp_path: Path) -> None:
-    assert "none.hl7" in run("order", "send", tmp_path / "none.hl7", "--env", "test", code=1).stderr
+from tests.unit.cli.day import EVA, MAX, audited, order, take
 
 
 @pytest.fixture
 def filled(environments: Path) -> None:
-    """The environment `test` with the worked example's order in it."""
-    database = open_database(profiles.read(profiles.find("test")))
-    raw = (CASES / "worked_example.hl7").read_bytes()
-    with database.write("orders") as tx:
-        entry = inbox.keep(tx, Arrival(CONTEXT.now, "127.0.0.1", 1), raw, messages.header_facts(raw))
-        for change in messages.translate(raw, CONTEXT):
-            store.apply(tx, change, CONTEXT.now, entry)
-        inbox.finish(tx, entry, EntryState.APPLIED, ACCEPTED)
-    database.close()
+    """The environment `test` with three orders, one of them changed and one canceled."""
+    take(
+        [
+            order(1, "NW", EVA, 200, "202611220930"),
+            order(2, "NW", MAX, 201, "202611221000"),
+            order(3, "XO", EVA, 200, "202611221115"),
+            order(4, "NW", MAX, 202, "202611231400"),
+            order(5, "CA", MAX, 202, "202611231400"),
+        ]
+    )
+
+
+def test_every_verb_is_in_the_help_and_can_be_imported(run: Command) -> None:
+    shown = run("order", "--help").stdout
+    for verb in ("send", "try", "list", "show", "inbox", "message", "replay", "dismiss", "status", "golden"):
+        assert verb in shown
+        assert "Usage" in run("order", verb, "--help").stdout
 
 
 @pytest.mark.usefixtures("filled")
 def test_order_is_shown_by_its_numbers(run: Command, as_json: Callable[..., Any]) -> None:
-    for key in ("A200", "P100", "F200", "1.2.3.4.200"):
+    for key in ("A200", "P200", "F200", "1"):
         assert as_json("order", "show", key, "--env", "test")["accession_number"] == "A200"
     assert "order list" in run("order", "show", "NONE", "--env", "test", code=1).stderr
 
 
 @pytest.mark.usefixtures("filled")
-def test_orders_and_inbox_are_listed(as_json: Callable[..., Any]) -> None:
-    (order,) = as_json("order", "list", "--env", "test")
-    assert (order["accession_number"], order["start"], order["steps"]) == ("A200", "20260201 093000", 2)
-    (entry,) = as_json("order", "inbox", "--env", "test")
-    assert (entry["control_id"], entry["state"], entry["code"]) == ("MSG0001", "applied", "AA")
-    assert as_json("order", "inbox", "--env", "test", "--state", "refused") == []
+def test_every_value_says_which_field_of_which_message_gave_it(run: Command, as_json: Callable[..., Any]) -> None:
+    shown = as_json("order", "show", "A200", "--env", "test")
+    found = {row["attribute"]: row["from"] for row in shown["provenance"]}
+    assert found["AccessionNumber"] == "OBR-18 of message 1"
+    assert found["ScheduledProcedureStepStartTime"] == "ORC-7.4 of message 3"
+    assert found["StudyInstanceUID"].startswith("made here: ")
+    assert all(row["from"] and "not recorded" not in row["from"] for row in shown["provenance"])
+    table = run("order", "show", "A200", "--env", "test").stdout
+    assert "OBR-18 of message 1" in table
+    assert "made here: " in table
+
+
+@pytest.mark.usefixtures("filled")
+def test_history_names_the_messages_and_how_each_was_acknowledged(as_json: Callable[..., Any]) -> None:
+    history = as_json("order", "show", "A202", "--env", "test")["history"]
+    assert [(line["did"], line["message"], line["control_id"], line["acknowledged"]) for line in history] == [
+        ("created", 4, "M4", "AA"),
+        ("canceled", 5, "M5", "AA"),
+    ]
+
+
+@pytest.mark.usefixtures("filled")
+def test_raw_messages_are_shown_in_their_own_character_set(run: Command, as_json: Callable[..., Any]) -> None:
+    table = run("order", "show", "A200", "--env", "test", "--raw").stdout
+    assert "PID|||4711^^^HOSP^MR||Müster^Eva||19800229|F\n" in table
+    messages = as_json("order", "show", "A200", "--env", "test", "--raw")["messages"]
+    assert [one["id"] for one in messages] == [1, 3]
+
+
+@pytest.mark.usefixtures("filled")
+def test_orders_are_listed_newest_first_and_by_patient_state_and_day(as_json: Callable[..., Any]) -> None:
+    def listed(*words: object) -> list[str]:
+        return [row["accession_number"] for row in as_json("order", "list", "--env", "test", *words)]
+
+    assert listed() == ["A202", "A201", "A200"]
+    assert listed("--limit", 1) == ["A202"]
+    assert listed("--patient", "4712") == listed("--patient", "4712^^^HOSP") == ["A202", "A201"]
+    assert listed("--patient", "4712^^^OTHER") == []
+    assert listed("--state", "canceled") == ["A202"]
+    assert listed("--state", "scheduled") == ["A201", "A200"]
+    assert listed("--day", "2026-11-22") == listed("--day", "20261122") == ["A201", "A200"]
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_a_limit_leaves_out_is_said(run: Command) -> None:
+    assert "1 more" in run("order", "list", "--env", "test", "--patient", "4712", "--limit", 1).stderr
+
+
+@pytest.mark.usefixtures("filled")
+def test_that_orders_were_read_is_audited_without_patient_data(run: Command) -> None:
+    run("order", "list", "--env", "test")
+    run("order", "show", "A200", "--env", "test")
+    entries = [(entry.action, entry.subject) for entry in audited()]
+    assert entries == [("order.read", "3 orders"), ("order.read", "order 1")]
