@@ -3,6 +3,8 @@
 Flows on a fresh SQLite database, the MLLP listener with the product's own limits; it serves until stdin closes.
 """
 
+import os
+import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from subprocess import PIPE, Popen, TimeoutExpired
 
+from broker import failpoints
 from broker.clock import SystemClock
 from broker.database import sqlite_url
 from broker.dimse import tls
@@ -61,6 +64,7 @@ def main() -> None:
     file.write_text(_PROFILE)
     profile = replace(profiles.read(file), database_url=sqlite_url(database_file(folder)))
     configure(profile.name, profile.colour)
+    failpoints.arm_from_environment()
     database = open_database(profile)
     clock = SystemClock()
     flows = Flows(profile, database, RegistryCache(database), FileSpool(folder / "spool"), clock)
@@ -76,6 +80,8 @@ def main() -> None:
 
 def _contexts(folder: Path) -> tls.Contexts:
     """Return contexts as a hospital has them; clients find theirs in the same folder."""
+    for left in ("hospital", "stranger"):  # of a process before this one, which was killed
+        shutil.rmtree(folder / left, ignore_errors=True)
     hospital, stranger = Authority(folder, "hospital"), Authority(folder, "stranger")
     own = hospital.issue("broker")
     for name in ("ris", "other"):
@@ -97,12 +103,11 @@ def kept(folder: Path) -> set[str]:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[Served]:
+def serving(folder: Path, **environment: str) -> Iterator[Served]:
     """Run it; give its ports and process id."""
-    with (folder / "log").open("wb") as log:
-        process = Popen(
-            [sys.executable, "-m", "tests.torture.hl7_server", str(folder)], stdin=PIPE, stdout=PIPE, stderr=log
-        )
+    command = [sys.executable, "-m", "tests.torture.hl7_server", str(folder)]
+    with (folder / "log").open("ab") as log:
+        process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=log, env={**os.environ, **environment})
     assert process.stdin is not None and process.stdout is not None
     try:
         line = process.stdout.readline()
