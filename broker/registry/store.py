@@ -60,6 +60,7 @@ _REVISION = table_of(RevisionRow)
 _MODALITY = table_of(ModalityRow)
 _GENERATION = table_of(GenerationRow)
 _THE_ROW = 1
+_GENERATION_NOW = select(_GENERATION.c.generation).where(_GENERATION.c.id == _THE_ROW)  # asked with every message
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +162,7 @@ def exists(tx: Transaction) -> bool:
 
 def generation(tx: Transaction) -> int:
     """Return the number that changes with every change; 0 before the first."""
-    row = tx.execute(select(_GENERATION.c.generation).where(_GENERATION.c.id == _THE_ROW)).first()
-    return 0 if row is None else int(row.generation)
+    return int(tx.execute(_GENERATION_NOW).scalar() or 0)
 
 
 def load(tx: Transaction) -> Registry:
