@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install dev demo check test peers bench-dimse torture format clean
+.PHONY: install dev demo check test peers bench-dimse bench-orders torture format clean
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -42,6 +42,9 @@ torture: dev
 
 bench-dimse: dev peers
 	$(BIN)/python -m tests.bench.dimse
+
+bench-orders: dev peers
+	$(BIN)/python -m tests.bench.orders
 
 format: dev
 	$(BIN)/ruff format .
