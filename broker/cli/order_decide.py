@@ -11,7 +11,8 @@ from broker.cli.acting import flows_of, intake_of
 from broker.cli.acts import act
 from broker.cli.context import Opened, env_option, json_option, listing, opened, titled
 from broker.cli.order_inbox import what_next
-from broker.cli.order_view import one, state_of
+from broker.cli.order_values import state_of
+from broker.cli.order_view import one
 from broker.database import Transaction
 from broker.errors import NotFound, Refused
 from broker.inbox import store as inbox

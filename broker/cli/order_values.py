@@ -4,7 +4,16 @@ from collections.abc import Iterator, Mapping
 
 from broker.orders.model import KEYWORDS, Code, Order, Origin, Origins, Patient, ScheduledStep, StoredOrder
 
-COLUMNS = (("of", "of"), ("attribute", "attribute"), ("value", "value"), ("from", "from"))
+VALUE_COLUMNS = (("of", "of"), ("attribute", "attribute"), ("value", "value"), ("from", "from"))
+
+ORDER_COLUMNS = tuple(
+    (key, key.replace("_", " "))
+    for key in (
+        *("id", "accession_number", "placer_order_number", "filler_order_number"),
+        *("patient_id", "patient_name", "description", "start", "state"),
+    )
+)
+CANCELED = "canceled"
 
 
 def origin_text(origin: Origin | None) -> str:
@@ -60,3 +69,36 @@ def _rows(
                 "rule": origin.rule if origin else "",
                 "message": origin.entry_id if origin and origin.entry_id else None,
             }
+
+
+def starts(stored: StoredOrder) -> list[str]:
+    """Return when the steps start, soonest first, as `YYYYMMDD HHMMSS`."""
+    steps = stored.order.steps
+    return sorted(f"{s.scheduled_procedure_step_start_date} {s.scheduled_procedure_step_start_time}" for s in steps)
+
+
+def state_of(stored: StoredOrder) -> str:
+    """Return how an order stands: canceled, or the states of its steps."""
+    if stored.canceled:
+        return CANCELED
+    return ", ".join(dict.fromkeys(step.status.value.lower() for step in stored.order.steps)) or "no steps"
+
+
+def order_row(stored: StoredOrder) -> dict[str, object]:
+    """Return one order as a line of a list."""
+    order = stored.order
+    return {
+        "id": stored.id,
+        "accession_number": order.accession_number,
+        "placer_order_number": order.placer_order_number,
+        "filler_order_number": order.filler_order_number,
+        "patient_id": order.patient.patient_id,
+        "issuer_of_patient_id": order.patient.issuer_of_patient_id,
+        "patient_name": order.patient.patient_name,
+        "study_instance_uid": order.study_instance_uid,
+        "description": order.requested_procedure_description,
+        "start": next(iter(starts(stored)), ""),
+        "steps": len(order.steps),
+        "state": state_of(stored),
+        "canceled": stored.canceled,
+    }

@@ -11,29 +11,20 @@ from broker.audit import store as audit
 from broker.cli.acts import act
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.order_raw import text_of
-from broker.cli.order_values import COLUMNS as VALUE_COLUMNS
-from broker.cli.order_values import order_rows
+from broker.cli.order_values import CANCELED, ORDER_COLUMNS, VALUE_COLUMNS, order_row, order_rows, state_of
 from broker.clock import rfc3339
 from broker.database import Transaction
 from broker.environments.model import Profile
 from broker.errors import NotFound, Refused
 from broker.inbox import store as inbox
 from broker.inbox.model import InboxEntry
-from broker.orders import store
+from broker.orders import order_store, patient_store, store
 from broker.orders.model import StepStatus, StoredOrder
 from broker.orders.store import HistoryEntry
 
-_CANCELED = "canceled"
-_STATES = (*(status.value.lower() for status in StepStatus if status is not StepStatus.CANCELED), _CANCELED)
+_STATES = (*(status.value.lower() for status in StepStatus if status is not StepStatus.CANCELED), CANCELED)
 _MOST_SEARCHED = 20_000  # orders, where the newest are searched for those asked for
 
-LIST_COLUMNS = tuple(
-    (key, key.replace("_", " "))
-    for key in (
-        *("id", "accession_number", "placer_order_number", "filler_order_number"),
-        *("patient_id", "patient_name", "description", "start", "state"),
-    )
-)
 _STEP_COLUMNS = (
     ("step", "step"),
     ("status", "status"),
@@ -66,21 +57,23 @@ class _Shown:
 @click.command("list")
 @env_option
 @json_option
-@click.option("--patient", metavar="ID", help="Only of this patient: PatientID, or PatientID^^^AUTHORITY.")
+@click.option(
+    "--patient", metavar="ID", help="Only of this patient: PatientID or PatientID^^^AUTHORITY, also a former one."
+)
 @click.option("--state", type=click.Choice(_STATES), help="Only those with a step in this state.")
 @click.option("--day", type=click.DateTime(["%Y-%m-%d", "%Y%m%d"]), help="Only those with a step on this day.")
 @click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="The newest so many.")
 def list_(env: str, as_json: bool, *, patient: str | None, state: str | None, day: date | None, limit: int) -> None:
     """List orders, newest first."""
     wanted = f"{day:%Y%m%d}" if day else ""
-    searched = _MOST_SEARCHED if patient or state or day else limit
+    searched = _MOST_SEARCHED if state or day else limit
     with opened(env) as here:
         with here.database.write("audit") as tx:
-            newest = store.orders(tx, searched)
-            found = [stored for stored in newest if _fits(stored, patient, state, wanted)]
+            newest = _of_patient(tx, patient) if patient else store.orders(tx, searched)
+            found = [stored for stored in newest if _fits(stored, state, wanted)]
             audit.record(tx, act(here, "order.read", f"{min(len(found), limit)} orders"))
-        listing([order_row(stored) for stored in found[:limit]], LIST_COLUMNS, as_json, titled(here.profile, "orders"))
-    _say_what_is_left(len(found) - limit, searched > limit and len(newest) == searched)
+        listing([order_row(stored) for stored in found[:limit]], ORDER_COLUMNS, as_json, titled(here.profile, "orders"))
+    _say_what_is_left(len(found) - limit, not patient and len(newest) == _MOST_SEARCHED)
 
 
 @click.command("show")
@@ -114,49 +107,18 @@ def one(found: Iterable[StoredOrder], key: str, profile: Profile) -> StoredOrder
     return orders[0]
 
 
-def starts(stored: StoredOrder) -> list[str]:
-    """Return when the steps start, soonest first, as `YYYYMMDD HHMMSS`."""
-    steps = stored.order.steps
-    return sorted(f"{s.scheduled_procedure_step_start_date} {s.scheduled_procedure_step_start_time}" for s in steps)
+def _of_patient(tx: Transaction, identifier: str) -> list[StoredOrder]:
+    """Return the orders of the patient whom an identifier means, newest first; without an authority, of each such."""
+    patients = patient_store.named(tx, identifier)
+    rows = dict.fromkeys(patient_store.survivor_of(tx, patient).id for patient in patients)
+    found = [order_store.with_patient(tx, kept) for row in rows for kept in order_store.of_patient(tx, row)]
+    return sorted(found, key=lambda stored: stored.id, reverse=True)
 
 
-def state_of(stored: StoredOrder) -> str:
-    """Return how an order stands: canceled, or the states of its steps."""
-    if stored.canceled:
-        return _CANCELED
-    return ", ".join(dict.fromkeys(step.status.value.lower() for step in stored.order.steps)) or "no steps"
-
-
-def order_row(stored: StoredOrder) -> dict[str, object]:
-    """Return one order as a line of a list."""
-    order = stored.order
-    return {
-        "id": stored.id,
-        "accession_number": order.accession_number,
-        "placer_order_number": order.placer_order_number,
-        "filler_order_number": order.filler_order_number,
-        "patient_id": order.patient.patient_id,
-        "issuer_of_patient_id": order.patient.issuer_of_patient_id,
-        "patient_name": order.patient.patient_name,
-        "study_instance_uid": order.study_instance_uid,
-        "description": order.requested_procedure_description,
-        "start": next(iter(starts(stored)), ""),
-        "steps": len(order.steps),
-        "state": state_of(stored),
-        "canceled": stored.canceled,
-    }
-
-
-def _fits(stored: StoredOrder, patient: str | None, state: str | None, day: str) -> bool:
-    own = stored.order.patient
-    identifiers = (own.patient_id, f"{own.patient_id}^^^{own.issuer_of_patient_id}")
-    states = {step.status.value.lower() for step in stored.order.steps} | ({_CANCELED} if stored.canceled else set())
+def _fits(stored: StoredOrder, state: str | None, day: str) -> bool:
+    states = {CANCELED} if stored.canceled else {step.status.value.lower() for step in stored.order.steps}
     days = {step.scheduled_procedure_step_start_date for step in stored.order.steps}
-    return (
-        (patient is None or patient in identifiers)
-        and (state is None or (state in states and (state == _CANCELED or not stored.canceled)))
-        and (not day or day in days)
-    )
+    return (state is None or state in states) and (not day or day in days)
 
 
 def _say_what_is_left(left: int, is_partial: bool) -> None:

@@ -7,9 +7,7 @@ import click
 from broker.audit import store as audit
 from broker.cli.acts import act
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
-from broker.cli.order_values import COLUMNS as VALUE_COLUMNS
-from broker.cli.order_values import patient_rows
-from broker.cli.order_view import LIST_COLUMNS, order_row
+from broker.cli.order_values import ORDER_COLUMNS, VALUE_COLUMNS, order_row, patient_rows
 from broker.database import Transaction
 from broker.errors import NotFound, Refused
 from broker.orders import order_store, patient_store
@@ -58,7 +56,7 @@ def show(identifier: str, env: str, as_json: bool) -> None:
     """
     with opened(env) as here:
         with here.database.write("audit") as tx:
-            stated = _one(patient_store.with_identifier(tx, identifier.partition(_AUTHORITY)[0]), identifier, here)
+            stated = _one(patient_store.named(tx, identifier), identifier, here)
             patient = patient_store.survivor_of(tx, stated)
             whole = _whole(tx, patient)
             audit.record(tx, act(here, "patient.read", f"patient {patient.id}"))
@@ -67,7 +65,7 @@ def show(identifier: str, env: str, as_json: bool) -> None:
             return
         listing(whole["values"], VALUE_COLUMNS, False, titled(here.profile, f"patient {_name(patient)}"))
         listing(whole["former_identifiers"], _COLUMNS, False, titled(here.profile, "former identifiers"))
-        listing(whole["orders"], LIST_COLUMNS, False, titled(here.profile, "orders"))
+        listing(whole["orders"], ORDER_COLUMNS, False, titled(here.profile, "orders"))
 
 
 @group.command("merges")
@@ -112,8 +110,6 @@ def _ids(applied: Applied) -> list[int]:
 def _one(found: Iterable[StoredPatient], identifier: str, here: Opened) -> StoredPatient:
     """Return the only patient of an identifier. Raises NotFound for none, Refused for several."""
     patients = list(found)
-    if _AUTHORITY in identifier:
-        patients = [patient for patient in patients if _name(patient) == identifier]
     if not patients:
         raise NotFound(f"{here.profile.name} has no patient {identifier}; `broker patient list` shows the patients")
     if len(patients) > 1:

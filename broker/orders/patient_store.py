@@ -105,9 +105,12 @@ def listed(tx: Transaction, *, merged: bool, limit: int = 100) -> list[StoredPat
     ]
 
 
-def with_identifier(tx: Transaction, patient_id: str) -> list[StoredPatient]:
-    """Return the patients with this PatientID, of every issuer, former identifiers included."""
+def named(tx: Transaction, identifier: str) -> list[StoredPatient]:
+    """Return the patients of `ID^^^AUTHORITY`, or of `ID` under every authority, former identifiers included."""
+    patient_id, separator, issuer = identifier.partition("^^^")
     query = select(PATIENT).where(PATIENT.c.patient_id == patient_id).order_by(PATIENT.c.id)
+    if separator:
+        query = query.where(PATIENT.c.issuer_of_patient_id == issuer)
     return [patient_of(row) for row in tx.execute(query)]
 
 

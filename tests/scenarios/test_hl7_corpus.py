@@ -42,7 +42,7 @@ def test_every_message_gets_its_acknowledgement_and_the_listener_still_answers(
         order = ORDER.format(control="LAST", accession="LAST", world="T").encode("latin-1")
         assert b"MSA|AA|LAST" in _exchange(environment.ports["hl7"], order, True)
         assert serving.process.poll() is None
-        kept = environment.ask("order", "inbox")
+        kept = environment.ask("order", "inbox", "--all")
     assert wrong == []
     assert len(payloads) > 10
     assert kept
