@@ -135,7 +135,10 @@ class Reader:
 
 def leaf(segment: Segment, source: Source) -> str:
     """Return the text of a source, without outer blanks; through its table, where it has one."""
-    text = segment.get(source.field, source.component, source.subcomponent, source.repetition).strip()
+    text = segment.raw(source.field)
+    # Letters and digits alone have no delimiter, and so are the field's first leaf as they stand.
+    if not (source.is_first and text.isalnum()):
+        text = segment.get(source.field, source.component, source.subcomponent, source.repetition).strip()
     return text if source.table is None else source.table.get(text.upper(), "")
 
 
