@@ -10,6 +10,7 @@ from broker.audit import store as audit
 from broker.cli.acting import flows_of, intake_of
 from broker.cli.acts import act
 from broker.cli.context import Opened, env_option, json_option, listing, opened, titled
+from broker.cli.order_copies import grouped, waiting_copies
 from broker.cli.order_inbox import what_next
 from broker.cli.order_values import state_of
 from broker.cli.order_view import one
@@ -40,15 +41,16 @@ _COLUMNS = tuple(
 def replay(context: click.Context, keys: tuple[str, ...], env: str, as_json: bool, *, decided: bool, why: str) -> None:
     """Process kept messages anew, oldest first, and print what became of each.
 
-    KEY is the number of a message in the inbox (17 or '#17') or its control ID (MSH-10). The RIS is told nothing: it
-    had its answer. Exit 3 when one is not taken.
+    KEY is the number of a message in the inbox (17 or '#17') or its control ID (MSH-10). Of copies that a sender tried
+    again one is processed, and the others are dismissed once it is taken. The RIS is told nothing: it had its answer.
+    Exit 3 when one is not taken.
     """
     if decided and not why.strip():
         raise Refused("--decided needs --why TEXT: the reason is kept in the audit")
     with opened(env) as here:
         with here.database.read() as tx:
             entries = _all(tx, keys)
-        rows = [_replayed(here, entry, decided, why) for entry in entries]
+        rows = [_replayed(here, entry, decided, why) for entry in _without_copies(entries)]
         listing(rows, _COLUMNS, as_json, titled(here.profile, "replayed"))
     if any(row["code"] != "AA" for row in rows):
         context.exit(_NOT_ACCEPTED)
@@ -59,16 +61,15 @@ def replay(context: click.Context, keys: tuple[str, ...], env: str, as_json: boo
 @env_option
 @click.option("--why", required=True, metavar="TEXT", help="The reason; it is kept with the message and in the audit.")
 def dismiss(keys: tuple[str, ...], env: str, why: str) -> None:
-    """Decide that nothing is done with messages; they are kept, and can still be replayed."""
+    """Decide that nothing is done with messages, and with copies of them; they are kept, and can still be replayed."""
     if not why.strip():
         raise Refused("--why TEXT is empty: say why nothing is to be done")
     with opened(env) as here, here.database.write("inbox") as tx:
-        entries = _all(tx, keys)
-        for entry in entries:
-            note = "; ".join(filter(None, (entry.note, f"dismissed by {here.actor}: {why.strip()}")))
-            inbox.note_state(tx, entry.id, EntryState.DISMISSED, note)
-            audit.record(tx, act(here, "message.dismissed", str(entry.id), why=why.strip(), was=entry.state.value))
-    click.echo(f"dismissed: {', '.join(str(entry.id) for entry in entries)}")
+        stated = _all(tx, keys)
+        found = {one.id: one for entry in stated for one in (entry, *waiting_copies(tx, entry))}
+        for number in sorted(found):
+            _dismiss(tx, here, found[number], why.strip())
+    click.echo(f"dismissed: {', '.join(map(str, sorted(found)))}")
 
 
 @click.command("status")
@@ -98,6 +99,12 @@ def status(key: str, performed: str, env: str, steps: tuple[str, ...], why: str)
     click.echo(f"order {stored.id} is {state_of(stands)}: {', '.join(lines)}")
 
 
+def _dismiss(tx: Transaction, here: Opened, entry: InboxEntry, why: str) -> None:
+    note = "; ".join(filter(None, (entry.note, f"dismissed by {here.actor}: {why}")))
+    inbox.note_state(tx, entry.id, EntryState.DISMISSED, note)
+    audit.record(tx, act(here, "message.dismissed", str(entry.id), why=why, was=entry.state.value))
+
+
 def _refuse_unknown(stored: StoredOrder, steps: Sequence[str]) -> None:
     known = [step.scheduled_procedure_step_id for step in stored.order.steps]
     for step in steps:
@@ -109,6 +116,10 @@ def _replayed(here: Opened, entry: InboxEntry, decided: bool, why: str) -> dict[
     by = f"{here.actor}: {why.strip()}" if why.strip() else str(here.actor)
     written = act(here, "message.replayed", str(entry.id), decided=decided, why=why.strip(), was=entry.state.value)
     taken = intake_of(here).replay(entry.id, by, decided=decided, beside=partial(audit.record, entry=written))
+    if taken.outcome.code == "AA":
+        with here.database.write("inbox") as tx:
+            for copy in waiting_copies(tx, entry):
+                _dismiss(tx, here, copy, f"the same as message {entry.id}, which was replayed")
     return _row(entry, taken)
 
 
@@ -141,11 +152,16 @@ def _all(tx: Transaction, keys: Sequence[str]) -> list[InboxEntry]:
     return [found[number] for number in sorted(found)]
 
 
+def _without_copies(entries: Sequence[InboxEntry]) -> list[InboxEntry]:
+    """Return each message once, by its newest copy, oldest first."""
+    return [entry for entry, _ in grouped(entries[::-1])][::-1]
+
+
 def _named(tx: Transaction, key: str) -> InboxEntry:
     number = key.removeprefix(_ENTRY)
     entry = inbox.find(tx, int(number)) if number.isdecimal() and len(number) < 10 else None
     named = [] if key.startswith(_ENTRY) else inbox.by_control_id(tx, key)
-    waiting = [each for each in named if each.state in _TO_DECIDE]
+    waiting = [each for each, _ in grouped(each for each in named if each.state in _TO_DECIDE)]
     found = {each.id: each for each in (*([entry] if entry else []), *(waiting or named[:1]))}
     if not found:
         raise NotFound(f"no message has the number or the control ID {key}; see `broker order inbox --all`")

@@ -1,10 +1,13 @@
 """`broker order inbox` and `message`: what arrived, how it was answered, and who acts next. Changes nothing."""
 
+from collections.abc import Sequence
+
 import click
 
 from broker.audit import store as audit
 from broker.cli.acts import act
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.order_copies import grouped
 from broker.cli.order_raw import text_of
 from broker.errors import NotFound
 from broker.inbox import store
@@ -21,6 +24,8 @@ _COLUMNS = (
     ("why", "why"),
     ("next", "what to do"),
 )
+
+_MOST_WAITING = 5000  # a RIS may have tried the same message all night
 
 _MEND_OR_DISMISS = "mend what it names, then `broker order replay {id}`; or `broker order dismiss {id} --why TEXT`"
 _ASK_RIS = "the RIS: it mends the message and sends it again; where our mapping is wrong, mend that and replay {id}"
@@ -81,9 +86,10 @@ def inbox_(
         return
     wanted = [EntryState(state) for state in states] or (None if everything else FOR_PEOPLE)
     with opened(env) as here, here.database.read() as tx:
-        found = store.entries(tx, wanted, limit)
+        found = store.entries(tx, wanted, _MOST_WAITING if wanted is FOR_PEOPLE else limit)
     title = "inbox" if wanted is None or states else "messages that wait for a person"
-    rows = [row(entry) for entry in found] if as_json else [_line(entry) for entry in found]
+    copies = grouped(found)[:limit] if wanted is FOR_PEOPLE else [(entry, []) for entry in found]
+    rows = [(row(entry) if as_json else _line(entry, others)) | {"copies": others} for entry, others in copies]
     listing(rows, _COLUMNS, as_json, titled(here.profile, title))
     if not rows and wanted is FOR_PEOPLE and not as_json:
         click.echo("no message waits for a person; --all lists every one")
@@ -131,9 +137,10 @@ def row(entry: InboxEntry) -> dict[str, object]:
     }
 
 
-def _line(entry: InboxEntry) -> dict[str, object]:
+def _line(entry: InboxEntry, copies: Sequence[int]) -> dict[str, object]:
     """Return one entry as a line that fits a screen."""
-    again = f" ({entry.repeats} times more)" if entry.repeats else ""
+    times = entry.repeats + len(copies)
+    again = f" ({times} more like it)" if times else ""
     place = f" {entry.error_code} at {entry.error_location}" if entry.error_location else f" {entry.error_code}"
     return {
         **row(entry),

@@ -113,3 +113,25 @@ def test_status_of_a_step_or_an_order_that_is_not_there_is_refused(run: Command)
 def test_production_needs_no_broken_glass_to_replay(as_json: Callable[..., Any], environments: Path) -> None:
     take([order(1, "ZZ", EVA, 200, "202611220930").replace(b"|T|2.3.1", b"|P|2.3.1")], "production")
     assert as_json("order", "replay", 1, "--env", "production", code=3)[0]["error"] == "103"
+
+
+@pytest.mark.usefixtures("filled")
+def test_copies_of_a_message_that_a_sender_tries_again_are_one_matter(
+    run: Command, as_json: Callable[..., Any]
+) -> None:
+    later = merge(4, MAX, "4711").replace(b"|20261122050400|", b"|20261122055900|", 1)
+    take([later, later.replace(b"|M4|", b"|M5|")])
+    waiting = [(entry["id"], entry["copies"]) for entry in as_json("order", "inbox", "--env", "test")]
+    assert waiting == [(6, []), (5, [4]), (3, [])]
+    assert "(1 more like it)" in run("order", "inbox", "--env", "test").stdout
+    assert as_json("order", "replay", "M4", "--env", "test", code=3)[0]["id"] == 5
+    assert as_json("order", "replay", "M4", "--env", "test", "--decided", "--why", "one person")[0]["id"] == 5
+    assert "the same as message 5" in as_json("order", "message", 4, "--env", "test")["note"]
+    assert [entry["id"] for entry in as_json("order", "inbox", "--env", "test")] == [6, 3]
+
+
+@pytest.mark.usefixtures("filled")
+def test_dismissing_a_message_dismisses_its_copies(run: Command, as_json: Callable[..., Any]) -> None:
+    take([merge(4, MAX, "4711")] * 2)
+    assert "dismissed: 4, 5, 6" in run("order", "dismiss", 6, "--env", "test", "--why", "two people").stdout
+    assert [entry["id"] for entry in as_json("order", "inbox", "--env", "test")] == [3]
