@@ -21,7 +21,7 @@ from broker.orders.model import (
     VisitAction,
 )
 from broker.orders.order_patient import refreshed
-from broker.orders.patients import REFERRING, VISIT_KEYWORDS, Kept, StoredPatient, shown
+from broker.orders.patients import REFERRING, Kept, StoredPatient, shown
 
 _LIVE_ORDERS = "the patient has orders that are still to be performed: cancel them first"
 _STILL_NAMED = "the patient's record stays, since orders or merges refer to it"
@@ -99,8 +99,7 @@ def _dropped(known: StoredPatient, change: PatientChange, said: Statement) -> St
         said.say(_OTHER_VISIT)
         return known
     said.changed.extend(known.visit)
-    origins = {place: origin for place, origin in known.origins.items() if place[1] not in VISIT_KEYWORDS}
-    return replace(known, visit={}, origins=origins)
+    return replace(known, visit={}, origins=patients.without(known.origins, known.visit))
 
 
 def _drop_own(
@@ -111,15 +110,15 @@ def _drop_own(
     Who refers is the order's own.
     """
     nulls = {keyword for number, keyword in change.cleared if not number}
-    taken = (VISIT_KEYWORDS if change.visit_action is VisitAction.DROP else nulls) - {REFERRING}
+    drops = change.visit_action is VisitAction.DROP
     dropped = []
-    for kept in order_store.of_patient(tx, patient.id) if taken & VISIT_KEYWORDS else ():
+    for kept in order_store.of_patient(tx, patient.id) if drops or nulls else ():
         own = kept.order.visit
-        gone = taken & set(own)
+        gone = (set(own) if drops else nulls & set(own)) - {REFERRING}
         if kept.canceled or not gone or not order_steps.has_live(kept.order) or not same_visit(own, change.visit):
             continue
         visit = {keyword: value for keyword, value in own.items() if keyword not in gone}
-        origins = {place: origin for place, origin in kept.origins.items() if place[0] or place[1] not in gone}
+        origins = patients.without(kept.origins, gone)
         text = "taken back: " + ", ".join(sorted(gone))
         dropped.append(_keep(tx, kept, here, Did.CHANGED, text, visit=visit, origins=origins))
     return tuple(shown(kept, patient) for kept in dropped)

@@ -1,12 +1,11 @@
 """Patients as they are known, and what a statement does to them. Pure; the tables are `patient_store.py`'s."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from broker.environments.model import LateStatements
 from broker.orders.merge import (
-    ADMISSION,
     PATIENT,
     PATIENT_KEYWORDS,
     Statement,
@@ -17,22 +16,6 @@ from broker.orders.merge import (
 from broker.orders.model import KEYWORDS, MergeKind, Order, Origin, Origins, Patient, StoredOrder
 
 REFERRING = "ReferringPhysicianName"
-
-VISIT_KEYWORDS = frozenset(
-    {
-        ADMISSION,
-        REFERRING,
-        "CurrentPatientLocation",
-        "RouteOfAdmissions",
-        "ConfidentialityConstraintOnPatientDataDescription",
-        "AdmittingDate",
-        "AdmittingTime",
-        "PregnancyStatus",
-        "SpecialNeeds",
-        "IssuerOfAdmissionIDSequence",
-    }
-)
-"""What belongs to the visit rather than to the patient."""
 
 _LATE = "the patient's data are older than what is known and were left unapplied"
 
@@ -98,7 +81,7 @@ def with_statement(
     attributes = with_stated(known.patient.attributes, patient.attributes, (0, ""), said, kept)
     same = same_visit(known.visit, visit)
     if not same:
-        kept = {place: origin for place, origin in kept.items() if place[1] not in VISIT_KEYWORDS}
+        kept = without(kept, known.visit)
     now = with_stated(known.visit if same else {}, visit, (0, ""), said, kept)
     if found is known.patient and attributes == found.attributes and now == known.visit:
         return replace(known, effective=newest(known.effective, stamp))
@@ -135,6 +118,11 @@ def late_text(known: StoredPatient, stamp: datetime | None, policy: LateStatemen
 def is_older(stamp: datetime | None, known: datetime | None) -> bool:
     """Tell whether a statement is older than the newest one; where either has no stamp nothing is known."""
     return stamp is not None and known is not None and stamp < known
+
+
+def without(origins: Origins, keywords: Container[str]) -> dict[tuple[str, str], Origin]:
+    """Return the origins but for those of the patient's, visit's or order's values with these keywords."""
+    return {place: origin for place, origin in origins.items() if place[0] or place[1] not in keywords}
 
 
 def newest(*stamps: datetime | None) -> datetime | None:
@@ -177,8 +165,7 @@ def _visit(kept: Kept, patient: StoredPatient) -> tuple[dict[str, str], Origins]
     """
     own, known = kept.order.visit, patient.visit
     if not same_visit(known, own):
-        others = {p: o for p, o in patient.origins.items() if p[1] not in VISIT_KEYWORDS}
-        return own, {**kept.origins, **others}
+        return own, {**kept.origins, **without(patient.origins, known)}
     origins = {**kept.origins, **patient.origins}
     if not own:
         return known, origins

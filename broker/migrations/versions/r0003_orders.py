@@ -19,11 +19,8 @@ _VISIT = (
     "CurrentPatientLocation",
     "ReferringPhysicianName",
     "RouteOfAdmissions",
-    "ConfidentialityConstraintOnPatientDataDescription",
     "AdmittingDate",
     "AdmittingTime",
-    "PregnancyStatus",
-    "SpecialNeeds",
 )
 _STATUS = "ScheduledProcedureStepStatus"
 _STATUSES = ("SCHEDULED", "ARRIVED", "READY", "STARTED", "COMPLETED", "DISCONTINUED", "CANCELED")
