@@ -175,6 +175,8 @@ class OpenAssociation:
             self._data_set(received),
             received.command.text(Element.AFFECTED_SOP_INSTANCE_UID),
             received.command.text(Element.ERROR_COMMENT),
+            received.command.number(Element.ERROR_ID),
+            received.command.tags(Element.ATTRIBUTE_IDENTIFIER_LIST),
         )
 
     def await_report(self, seconds: float) -> bool:

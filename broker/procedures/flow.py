@@ -220,11 +220,10 @@ def _apply(tx: Transaction, links: Iterable[Link], here: Taking) -> tuple[tuple[
 def _standing(tx: Transaction, links: Iterable[Link]) -> dict[tuple[int, StepStatus], tuple[str, ...]]:
     """Return by order and status the scheduled steps that stand so after all that was performed of them."""
     found: dict[tuple[int, StepStatus], tuple[str, ...]] = {}
-    for link in links:
-        performances, before = store.performances(tx, link.order_id, link.step_id)
-        status = linking.status_after(performances, before or link.before)
-        key = link.order_id, status
-        found[key] = (*found.get(key, ()), link.step_id)
+    for (order_id, step_id), before_this in {(link.order_id, link.step_id): link.before for link in links}.items():
+        performances, before = store.performances(tx, order_id, step_id)
+        status = linking.status_after(performances, before or before_this)
+        found[order_id, status] = (*found.get((order_id, status), ()), step_id)
     return found
 
 

@@ -52,20 +52,19 @@ _BY_STUDY = frozenset({Rule.STUDY_AND_STEP, Rule.STUDY_AND_STEP_ONLY, Rule.STUDY
 
 
 def links(items: Sequence[ScheduledItem], candidates: Sequence[PlannedStep], patient_id: str) -> tuple[Link, ...]:
-    """Return the scheduled steps of a performed step's items, each once; an item that has none is unscheduled.
+    """Return the scheduled step of each item of a performed step; an item that has none is unscheduled.
 
     By a number that another hospital may use too, no step of another patient is taken; by a Study Instance UID it
     is, since only our worklist could have given it: `differs` tells of it.
     """
-    found: dict[tuple[int, str], Link] = {}
+    found: list[Link] = []
     for number, item in enumerate(items):
         for rule, fits in RULES:
             step = _only([one for one in candidates if fits(item, one) and _may_be(rule, one, patient_id)])
             if step is not None:
-                link = Link(step.order_id, step.scheduled_procedure_step_id, rule, number, step.status)
-                found.setdefault((link.order_id, link.step_id), link)
+                found.append(Link(step.order_id, step.scheduled_procedure_step_id, rule, number, step.status))
                 break
-    return tuple(found.values())
+    return tuple(found)
 
 
 def differs(candidates: Iterable[PlannedStep], linked: Iterable[Link], patient_id: str) -> bool:

@@ -86,7 +86,7 @@ class PerformedLinkRow(SQLModel, table=True):
 
     __tablename__ = "performed_link"
     __table_args__ = (
-        UniqueConstraint("performed_step", "order_id", "step_id", name="uq_performed_link_step"),
+        UniqueConstraint("performed_step", "item", "order_id", "step_id", name="uq_performed_link_step"),
         Index("ix_performed_link_order", "order_id", "step_id"),
     )
 

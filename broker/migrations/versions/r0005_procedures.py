@@ -71,7 +71,7 @@ def upgrade() -> None:
             ["performed_step"], ["performed_step.id"], name=op.f("fk_performed_link_performed_step")
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_performed_link")),
-        sa.UniqueConstraint("performed_step", "order_id", "step_id", name="uq_performed_link_step"),
+        sa.UniqueConstraint("performed_step", "item", "order_id", "step_id", name="uq_performed_link_step"),
     )
     op.create_index("ix_performed_link_order", "performed_link", ["order_id", "step_id"], unique=False)
     op.create_table(

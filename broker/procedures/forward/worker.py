@@ -5,7 +5,6 @@ sends the request once more, which the destination answers as one that it had al
 """
 
 import secrets
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -118,20 +117,25 @@ def _lease(turn: _Turn, limit: int) -> Sequence[Forward]:
 
 def _outcomes(turn: _Turn, batch: Sequence[Forward]) -> Generator[tuple[Forward, _Outcome], None, None]:
     """Send in order, an association for each run of one title and transfer syntax; end with what is to be repeated."""
+    parked: set[int] = set()  # steps of which nothing more is sent
     for (syntax, calling), run in groupby(batch, lambda forward: (forward.transfer_syntax, _calling(turn, forward))):
-        part = deque(run)
+        part, established = list(run), False
         try:
             with turn.caller.associate(_peer(turn, calling), [(SOP_CLASS, syntax)]) as association:
-                while part:
-                    forward = part.popleft()
+                established = True
+                for forward in part:
+                    if forward.performed_step in parked:
+                        continue
                     outcome = _sent(turn, forward, association)
                     yield forward, outcome
+                    if isinstance(outcome.decision, Park):
+                        parked.add(forward.performed_step)
                     if isinstance(outcome.decision, Again):
                         return
         except Unavailable as error:
-            if part:
+            if not established:
                 yield part[0], _unsent(turn, part[0], error)
-            return
+            return  # every answer has come by the end: how the association ends is nobody's failure
 
 
 def _sent(turn: _Turn, forward: Forward, association: Association) -> _Outcome:

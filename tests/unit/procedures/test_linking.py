@@ -69,9 +69,10 @@ def test_a_group_under_one_study_links_each_item_by_its_accession() -> None:
     ]
 
 
-def test_two_items_of_one_step_link_it_once() -> None:
+def test_two_items_of_one_step_are_both_linked() -> None:
     item = ScheduledItem("1.2.3", "A1", "RP1", "S1")
-    assert len(linking.links([item, item], [S1], "4711")) == 1
+    found = linking.links([item, item], [S1], "4711")
+    assert [(one.item, one.step_id) for one in found] == [(0, "S1"), (1, "S1")]
 
 
 def test_an_accession_number_finds_no_step_of_another_patient() -> None:
