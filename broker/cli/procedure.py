@@ -1,0 +1,186 @@
+"""`broker procedure`: what modalities performed (MPPS), and to which orders it belongs. Decides nothing; audited."""
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import timedelta
+
+import click
+
+from broker.audit import store as audit
+from broker.cli.acting import intake_of
+from broker.cli.acts import act
+from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.order_view import one
+from broker.database import Transaction
+from broker.errors import NotFound, Refused
+from broker.orders import store as orders
+from broker.procedures import flow, store
+from broker.procedures.flow import Taking
+from broker.procedures.forward import store as forwards
+from broker.procedures.forward.model import Forward
+from broker.procedures.model import PerformedStatus, StoredStep
+
+_BY_STATUS = {status.value.lower().replace(" ", "-"): status for status in PerformedStatus}
+_UNSCHEDULED, _STALE = "unscheduled", "stale"
+_COLUMNS = tuple(
+    (key, key.replace("_", " "))
+    for key in ("uid", "state", "began", "station", "modality", "patient_id", "patient_name", "orders", "images")
+)
+
+
+@click.group("procedure")
+def group() -> None:
+    """What modalities performed, and to which orders it belongs."""
+
+
+@group.command("list")
+@click.option(
+    "--state",
+    type=click.Choice([_UNSCHEDULED, _STALE, *_BY_STATUS]),
+    help="Only those in this state; unscheduled are those that belong to no order yet.",
+)
+@env_option
+@json_option
+def list_(env: str, state: str | None, as_json: bool) -> None:
+    """List performed steps, newest first."""
+    with opened(env) as here, here.database.write("audit") as tx:
+        rows = [_row(known) for known in _listed(tx, here, state)]
+        audit.record(tx, act(here, "procedure.read", state or "everything", rows=len(rows)))
+    listing(rows, _COLUMNS, as_json, titled(here.profile, "performed steps"))
+
+
+@group.command("show")
+@click.argument("uid")
+@env_option
+@json_option
+def show(uid: str, env: str, as_json: bool) -> None:
+    """Show one performed step by its SOP Instance UID: series, links, what was missing, to whom it was passed on."""
+    with opened(env) as here, here.database.write("audit") as tx:
+        known = _found(tx, uid)
+        passed_on = [_forward(each) for each in forwards.of_step(tx, known.id)]
+        audit.record(tx, act(here, "procedure.read", uid))
+    shown = {**_row(known), **_more(known), "passed_on": passed_on}
+    detail(shown, as_json, titled(here.profile, "performed step"))
+
+
+@group.command("link")
+@click.argument("uid")
+@click.option("--order", "key", required=True, metavar="KEY", help="Accession, filler or placer number, Study UID, id.")
+@click.option(
+    "--step", "step_id", default="", metavar="S", help="Its Scheduled Procedure Step ID, where it has several."
+)
+@env_option
+def link(uid: str, key: str, step_id: str, env: str) -> None:
+    """Say to which order a performed step belongs: the order's step then stands as the performed one does."""
+    with opened(env) as here:
+        intake = intake_of(here)
+        with here.database.write("orders") as tx:
+            known = _found(tx, uid)
+            order = one(orders.order_detail(tx, key), key, here.profile)
+            taken = flow.link_by_person(tx, known, order.id, step_id, str(here.actor), _taking(here, known))
+            for applied in taken.applied:
+                intake.change(tx, applied)
+            linked = taken.step.links[-1]
+            audit.record(tx, act(here, "procedure.linked", uid, order=linked.order_id, step=linked.step_id))
+    click.echo(f"{uid}: linked to order {linked.order_id}, step {linked.step_id}")
+
+
+@group.command("retry")
+@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@env_option
+def retry(ids: tuple[int, ...], env: str) -> None:
+    """Pass parked requests on again now; `broker procedure show` has their IDs."""
+    with opened(env) as here, here.database.write("mpps-lease") as tx:
+        for each in _forwards(tx, ids):
+            if not forwards.retry(tx, each.id, here.clock.now()):
+                raise Refused(f"request {each.id} is {each.state}; nothing was retried")
+            audit.record(tx, act(here, "mpps.retried", str(each.id), destination=each.destination))
+    click.echo(f"to be sent: {', '.join(map(str, ids))}")
+
+
+@group.command("discard")
+@click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
+@click.option("--why", required=True, help="Kept with the request, and audited.")
+@env_option
+def discard(ids: tuple[int, ...], why: str, env: str) -> None:
+    """Do not pass parked or waiting requests on; what follows of the same step goes on."""
+    with opened(env) as here, here.database.write("mpps-lease") as tx:
+        for each in _forwards(tx, ids):
+            if not forwards.discard(tx, each.id, f"discarded by {here.actor}: {why}", here.clock.now()):
+                raise Refused(f"request {each.id} is {each.state}; nothing was discarded")
+            audit.record(tx, act(here, "mpps.discarded", str(each.id), destination=each.destination, why=why))
+    click.echo(f"discarded: {', '.join(map(str, ids))}")
+
+
+def _listed(tx: Transaction, here: Opened, state: str | None) -> list[StoredStep]:
+    if state == _UNSCHEDULED:
+        return store.steps(tx, unlinked=True)
+    if state == _STALE:
+        silent_since = here.clock.now() - timedelta(hours=here.profile.mpps.stale_hours)
+        return store.steps(tx, status=PerformedStatus.IN_PROGRESS, silent_since=silent_since)
+    return store.steps(tx, status=_BY_STATUS[state] if state else None)
+
+
+def _found(tx: Transaction, uid: str) -> StoredStep:
+    known = store.find(tx, uid)
+    if known is None:
+        raise NotFound(f"there is no performed step {uid}; `broker procedure list` shows them")
+    return known
+
+
+def _forwards(tx: Transaction, ids: Iterable[int]) -> list[Forward]:
+    found = {number: forwards.find(tx, number) for number in dict.fromkeys(ids)}
+    unknown = [number for number, each in found.items() if each is None]
+    if unknown:
+        raise NotFound(f"there is no request {unknown[0]}; `broker procedure show UID` has their IDs")
+    return [each for each in found.values() if each is not None]
+
+
+def _taking(here: Opened, known: StoredStep) -> Taking:
+    title = known.calling_ae_title
+    return Taking(known.association_id, title, title, here.clock.now(), here.profile.receivers)
+
+
+def _row(known: StoredStep) -> dict[str, object]:
+    step = known.step
+    return {
+        "uid": step.sop_instance_uid,
+        "state": step.status.value.lower().replace(" ", "-"),
+        "began": known.created,
+        "heard": known.updated,
+        "station": step.performed_station_ae_title or known.calling_ae_title,
+        "modality": step.modality,
+        "patient_id": step.patient.patient_id,
+        "patient_name": step.patient.patient_name,
+        "orders": [f"{link.order_id}/{link.step_id}" for link in known.links],
+        "images": step.images,
+    }
+
+
+def _more(known: StoredStep) -> dict[str, object]:
+    step = known.step
+    reason = step.discontinuation_reason
+    return {
+        "association": known.association_id,
+        "calling": known.calling_ae_title,
+        "performed_procedure_step_id": step.performed_procedure_step_id,
+        "start": f"{step.start_date} {step.start_time}",
+        "end": f"{step.end_date} {step.end_time}".strip(),
+        "description": step.description,
+        "discontinued": f"{reason.value} {reason.meaning}".strip() if reason else "",
+        "scheduled": [asdict(item) for item in step.items],
+        "links": [asdict(link) for link in known.links],
+        "series": [_series(series) for series in map(asdict, step.series)],
+        "notes": list(step.notes),
+    }
+
+
+def _series(series: dict[str, object]) -> dict[str, object]:
+    instances = series.pop("instances")
+    assert isinstance(instances, tuple)
+    return {**series, "instances": len(instances)}
+
+
+def _forward(each: Forward) -> dict[str, object]:
+    keys = ("id", "destination", "operation", "state", "tries", "due", "finished", "reason")
+    return {key: getattr(each, key) for key in keys}

@@ -1,0 +1,110 @@
+"""`broker procedure`: what was performed, linked by hand and passed on."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from broker.audit import store as audit
+from broker.clock import SystemClock
+from broker.database import Database
+from broker.dimse.service import NormalizedAnswer
+from broker.environments import profile as profiles
+from broker.migrations import open_database
+from broker.orders.model import StepStatus
+from broker.procedures import store
+from tests.unit.cli.conftest import Command
+from tests.unit.orders.building import step
+from tests.unit.procedures.building import UID, UNSCHEDULED, creation, discontinued, item
+from tests.unit.procedures.forward.test_worker import Desk
+from tests.unit.procedures.world import World
+
+SECOND = f"{UID}.2"
+
+
+@pytest.fixture
+def world(run: Command) -> Iterator[World]:
+    database = open_database(profiles.read(profiles.find("test")))
+    yield World(database, SystemClock())
+    database.close()
+
+
+def acts(database: Database) -> list[tuple[str, str]]:
+    with database.read() as tx:
+        return [(entry.action, entry.subject) for entry in audit.entries(tx)]
+
+
+def test_steps_are_listed_by_state(world: World, as_json: Callable[..., Any], run: Command) -> None:
+    world.order()
+    world.create()
+    world.create(creation(item(**UNSCHEDULED)), uid=SECOND)
+    world.set(discontinued("110505"), uid=SECOND)
+    listed = as_json("procedure", "list", "--env", "test")
+    assert [(row["uid"], row["state"], row["orders"]) for row in listed] == [
+        (SECOND, "discontinued", []),
+        (UID, "in-progress", ["1/S1"]),
+    ]
+    for state, expected in (("unscheduled", [SECOND]), ("in-progress", [UID]), ("stale", []), ("completed", [])):
+        found = as_json("procedure", "list", "--env", "test", "--state", state)
+        assert [row["uid"] for row in found] == expected
+    assert "Müster^Eva" in run("procedure", "list", "--env", "test").stdout
+    assert ("procedure.read", "unscheduled") in acts(world.database)
+
+
+def test_a_silent_step_is_stale(world: World, as_json: Callable[..., Any]) -> None:
+    world.create()
+    with world.database.write("orders") as tx:
+        tx.exec_driver_sql("UPDATE performed_step SET updated = '2020-01-01 00:00:00'")
+    (row,) = as_json("procedure", "list", "--env", "test", "--state", "stale")
+    assert row["uid"] == UID
+
+
+def test_a_step_is_shown_whole(world: World, as_json: Callable[..., Any]) -> None:
+    world.order()
+    world.create(creation(Modality=""))
+    world.set()
+    shown = as_json("procedure", "show", UID, "--env", "test")
+    assert shown["notes"] == ["Modality has no value"]
+    assert [(one["series_instance_uid"], one["instances"]) for one in shown["series"]] == [("1.2.3.1", 1)]
+    assert [(one["order_id"], one["rule"]) for one in shown["links"]] == [(1, "study and step")]
+    assert ("procedure.read", UID) in acts(world.database)
+
+
+def test_a_step_is_linked_by_hand(world: World, run: Command, as_json: Callable[..., Any]) -> None:
+    world.order(steps=(step("S1"), step("S2")))
+    world.create(creation(item(**UNSCHEDULED)))
+    world.set()
+    words = ("procedure", "link", UID, "--order", "A1", "--env", "test")
+    assert "S1, S2" in run(*words, code=1).output
+    run(*words, "--step", "S2")
+    assert world.statuses() == [StepStatus.SCHEDULED, StepStatus.COMPLETED]
+    assert as_json("procedure", "list", "--env", "test", "--state", "unscheduled") == []
+    assert ("procedure.linked", UID) in acts(world.database)
+    with world.database.read() as tx:
+        found = store.find(tx, UID)
+    assert found is not None
+    assert found.links[0].by.startswith("os-user:")
+
+
+def test_what_is_not_there_is_said(world: World, run: Command) -> None:
+    world.create()
+    assert "broker procedure list" in run("procedure", "show", "1.2", "--env", "test", code=1).output
+    assert "no order" in run("procedure", "link", UID, "--order", "A9", "--env", "test", code=1).output
+    assert "no request 9" in run("procedure", "retry", 9, "--env", "test", code=1).output
+
+
+def test_a_parked_request_is_retried_or_discarded(world: World, run: Command, as_json: Callable[..., Any]) -> None:
+    world.destinations = ("ris",)
+    world.create()
+    world.set()
+    desk = Desk(world)
+    desk.provider.replies = [NormalizedAnswer(0x0120)]
+    desk.send()
+    first, second = as_json("procedure", "show", UID, "--env", "test")["passed_on"]
+    assert (first["state"], second["state"]) == ("parked", "waiting")
+    run("procedure", "retry", first["id"], "--env", "test")
+    assert desk.states() == ["waiting", "waiting"]
+    run("procedure", "discard", first["id"], second["id"], "--why", "sent by hand", "--env", "test")
+    assert desk.states() == ["discarded", "discarded"]
+    assert "discarded" in run("procedure", "retry", first["id"], "--env", "test", code=1).output
+    assert ("mpps.discarded", str(first["id"])) in acts(world.database)
