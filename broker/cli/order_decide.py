@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import replace as with_values
 from functools import partial
+from typing import Any
 
 import click
 
 from broker.audit import store as audit
 from broker.cli.acting import flows_of, intake_of
-from broker.cli.acts import act
+from broker.cli.acts import act, answer_text
 from broker.cli.context import Opened, env_option, json_option, listing, opened, titled
 from broker.cli.order_copies import grouped, waiting_copies
 from broker.cli.order_inbox import what_next
@@ -25,9 +26,13 @@ from broker.orders.model import PERFORMED, StepStatus, StoredOrder
 _NOT_ACCEPTED = 3  # exit code: an acknowledgement other than AA
 _TO_DECIDE = FOR_PEOPLE | {EntryState.REFUSED, EntryState.DISMISSED}
 _ENTRY = "#"  # before a number that is an entry's, where a control identifier looks the same
-_COLUMNS = tuple(
-    (key, key.replace("_", " "))
-    for key in ("id", "control_id", "state", "code", "location", "error", "text", "did", "orders", "next")
+_COLUMNS = (
+    ("id", "id"),
+    ("control_id", "control id"),
+    ("stands", "stands"),
+    ("did", "did"),
+    ("orders", "orders"),
+    ("why", "why, and what to do"),
 )
 
 
@@ -51,7 +56,7 @@ def replay(context: click.Context, keys: tuple[str, ...], env: str, as_json: boo
         with here.database.read() as tx:
             entries = _all(tx, keys)
         rows = [_replayed(here, entry, decided, why) for entry in _without_copies(entries)]
-        listing(rows, _COLUMNS, as_json, titled(here.profile, "replayed"))
+        listing(rows if as_json else list(map(_line, rows)), _COLUMNS, as_json, titled(here.profile, "replayed"))
     if any(row["code"] != "AA" for row in rows):
         context.exit(_NOT_ACCEPTED)
 
@@ -112,7 +117,7 @@ def _refuse_unknown(stored: StoredOrder, steps: Sequence[str]) -> None:
             raise NotFound(f"order {stored.id} has no step {step}; its steps are {', '.join(known) or 'none'}")
 
 
-def _replayed(here: Opened, entry: InboxEntry, decided: bool, why: str) -> dict[str, object]:
+def _replayed(here: Opened, entry: InboxEntry, decided: bool, why: str) -> dict[str, Any]:
     by = f"{here.actor}: {why.strip()}" if why.strip() else str(here.actor)
     written = act(here, "message.replayed", str(entry.id), decided=decided, why=why.strip(), was=entry.state.value)
     taken = intake_of(here).replay(entry.id, by, decided=decided, beside=partial(audit.record, entry=written))
@@ -123,7 +128,7 @@ def _replayed(here: Opened, entry: InboxEntry, decided: bool, why: str) -> dict[
     return _row(entry, taken)
 
 
-def _row(entry: InboxEntry, taken: Taken) -> dict[str, object]:
+def _row(entry: InboxEntry, taken: Taken) -> dict[str, Any]:
     outcome = taken.outcome
     now = with_values(entry, state=taken.state, error_code=outcome.error_code)
     return {
@@ -137,6 +142,14 @@ def _row(entry: InboxEntry, taken: Taken) -> dict[str, object]:
         "did": [applied.did.value for applied in taken.applied],
         "orders": sorted({stored.id for applied in taken.applied for stored in applied.orders}),
         "next": what_next(now),
+    }
+
+
+def _line(row: dict[str, Any]) -> dict[str, object]:
+    return {
+        **row,
+        "stands": f"{row['state']}\n{answer_text(row['code'], row['error'], row['location'])}",
+        "why": "\n".join(filter(None, (row["text"], row["next"]))),
     }
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 
 from broker.audit import store as audit
-from broker.cli.acts import act
+from broker.cli.acts import act, answer_text, seconds
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.order_copies import grouped
 from broker.cli.order_raw import text_of
@@ -13,18 +13,7 @@ from broker.errors import NotFound
 from broker.inbox import store
 from broker.inbox.model import FOR_PEOPLE, EntryState, InboxEntry
 
-_COLUMNS = (
-    ("id", "id"),
-    ("received", "received"),
-    ("from", "from"),
-    ("message_type", "type"),
-    ("control_id", "control id"),
-    ("state", "state"),
-    ("answered", "answered"),
-    ("why", "why"),
-    ("next", "what to do"),
-)
-
+_COLUMNS = (("id", "id"), ("message", "message"), ("stands", "stands"), ("why", "why, and what to do"))
 _MOST_WAITING = 5000  # a RIS may have tried the same message all night
 
 _MEND_OR_DISMISS = "mend what it names, then `broker order replay {id}`; or `broker order dismiss {id} --why TEXT`"
@@ -140,14 +129,19 @@ def row(entry: InboxEntry) -> dict[str, object]:
 def _line(entry: InboxEntry, copies: Sequence[int]) -> dict[str, object]:
     """Return one entry as a line that fits a screen."""
     times = entry.repeats + len(copies)
-    again = f" ({times} more like it)" if times else ""
-    place = f" {entry.error_code} at {entry.error_location}" if entry.error_location else f" {entry.error_code}"
+    answer = answer_text(entry.acknowledgement_code, entry.error_code, entry.error_location)
+    sender = f"from {entry.source or 'nobody known'}, {entry.arrival.address}"
+    why = entry.error_text or _WHY.get(entry.state, "")
     return {
-        **row(entry),
-        "from": f"{entry.source or 'nobody known'}, {entry.arrival.address}",
-        "answered": (entry.acknowledgement_code + place).strip() + again,
-        "why": "; ".join(filter(None, (entry.error_text or _WHY.get(entry.state, ""), entry.note))),
+        "id": entry.id,
+        "message": _lines(f"{entry.message_type} {entry.control_id}".strip(), sender, seconds(entry.arrival.received)),
+        "stands": _lines(entry.state.value, answer, f"{times} more like it" if times else ""),
+        "why": _lines(why, entry.note, what_next(entry)),
     }
+
+
+def _lines(*texts: str) -> str:
+    return "\n".join(filter(None, texts))
 
 
 def _show(env: str, entry_id: int, as_json: bool) -> None:

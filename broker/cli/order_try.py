@@ -8,7 +8,7 @@ import click
 
 from broker.audit import store as audit
 from broker.cli.acting import intake_of
-from broker.cli.acts import act
+from broker.cli.acts import act, answer_text
 from broker.cli.context import detail, env_option, json_option, listing, opened, titled
 from broker.cli.order_items import COLUMNS, document, rows
 from broker.cli.order_raw import control_id_of, messages_of
@@ -21,9 +21,13 @@ from broker.worklist.store import OFFERED
 _REFUSED = 3  # exit code: one would be answered other than AA
 _HERE = "127.0.0.1"
 _MOST = 200  # messages of one file
-_ANSWER_COLUMNS = tuple(
-    (key, key.replace("_", " "))
-    for key in ("message", "control_id", "code", "location", "error", "text", "would_be", "orders")
+_ANSWER_COLUMNS = (
+    ("message", "message"),
+    ("control_id", "control id"),
+    ("answer", "answer"),
+    ("text", "why"),
+    ("would_be", "would be"),
+    ("orders", "orders"),
 )
 
 
@@ -99,6 +103,7 @@ def _answer_row(tried: _Tried) -> dict[str, object]:
     return {
         "message": tried.number,
         "control_id": tried.control_id,
+        "answer": answer_text(outcome.code, outcome.error_code, outcome.location),
         "code": outcome.code,
         "location": outcome.location,
         "error": outcome.error_code,

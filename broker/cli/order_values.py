@@ -6,12 +6,14 @@ from broker.orders.model import KEYWORDS, Code, Order, Origin, Origins, Patient,
 
 VALUE_COLUMNS = (("of", "of"), ("attribute", "attribute"), ("value", "value"), ("from", "from"))
 
-ORDER_COLUMNS = tuple(
-    (key, key.replace("_", " "))
-    for key in (
-        *("id", "accession_number", "placer_order_number", "filler_order_number"),
-        *("patient_id", "patient_name", "description", "start", "state"),
-    )
+ORDER_COLUMNS = (
+    ("id", "id"),
+    ("accession_number", "accession"),
+    ("numbers", "placer, filler"),
+    ("patient", "patient"),
+    ("description", "description"),
+    ("begins", "begins"),
+    ("state", "state"),
 )
 CANCELED = "canceled"
 
@@ -102,3 +104,22 @@ def order_row(stored: StoredOrder) -> dict[str, object]:
         "state": state_of(stored),
         "canceled": stored.canceled,
     }
+
+
+def order_line(stored: StoredOrder) -> dict[str, object]:
+    """Return the same as a line that fits a screen."""
+    order = stored.order
+    return {
+        **order_row(stored),
+        "numbers": "\n".join(filter(None, (order.placer_order_number, order.filler_order_number))),
+        "patient": "\n".join(filter(None, (order.patient.patient_id, order.patient.patient_name))),
+        "begins": _civil(next(iter(starts(stored)), "")),
+    }
+
+
+def _civil(start: str) -> str:
+    """Return `YYYYMMDD HHMMSS` as people write it; what is something else, as it is."""
+    day, _, time = start.partition(" ")
+    if not (len(day) == 8 and len(time) >= 4):
+        return start.strip()
+    return f"{day[:4]}-{day[4:6]}-{day[6:]} {time[:2]}:{time[2:4]}"

@@ -8,11 +8,10 @@ from typing import Any
 import click
 
 from broker.audit import store as audit
-from broker.cli.acts import act
+from broker.cli.acts import act, seconds
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.order_raw import text_of
-from broker.cli.order_values import CANCELED, ORDER_COLUMNS, VALUE_COLUMNS, order_row, order_rows, state_of
-from broker.clock import rfc3339
+from broker.cli.order_values import CANCELED, ORDER_COLUMNS, VALUE_COLUMNS, order_line, order_row, order_rows, state_of
 from broker.database import Transaction
 from broker.environments.model import Profile
 from broker.errors import NotFound, Refused
@@ -33,16 +32,7 @@ _STEP_COLUMNS = (
     ("stations", "stations"),
     ("description", "description"),
 )
-_HISTORY_COLUMNS = (
-    ("at", "when"),
-    ("did", "what"),
-    ("text", "which"),
-    ("message", "message"),
-    ("control_id", "control id"),
-    ("message_type", "type"),
-    ("source", "source"),
-    ("acknowledged", "acknowledged"),
-)
+_HISTORY_COLUMNS = (("when", "when"), ("what", "what"), ("from", "message"), ("acknowledged", "acknowledged"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +62,9 @@ def list_(env: str, as_json: bool, *, patient: str | None, state: str | None, da
             newest = _of_patient(tx, patient) if patient else store.orders(tx, searched)
             found = [stored for stored in newest if _fits(stored, state, wanted)]
             audit.record(tx, act(here, "order.read", f"{min(len(found), limit)} orders"))
-        listing([order_row(stored) for stored in found[:limit]], ORDER_COLUMNS, as_json, titled(here.profile, "orders"))
+        row = order_row if as_json else order_line
+        rows = [row(stored) for stored in found[:limit]]
+        listing(rows, ORDER_COLUMNS, as_json, titled(here.profile, "orders"))
     _say_what_is_left(len(found) - limit, not patient and len(newest) == _MOST_SEARCHED)
 
 
@@ -156,17 +148,17 @@ def _write(shown: _Shown, with_raw: bool, here: Opened) -> None:
         "order": stored.id,
         "state": state_of(stored),
         "generation": stored.generation or None,
-        "created": stored.created,
-        "updated": stored.updated,
+        "created": seconds(stored.created),
+        "updated": seconds(stored.updated),
         "last message": stored.entry_id,
         "times are of": stored.order.timezone,
     }
     detail({key: value for key, value in facts.items() if value is not None}, False, titled(profile, "order"))
     listing(_step_rows(stored), _STEP_COLUMNS, False, titled(profile, "steps"))
-    listing(_history_rows(shown), _HISTORY_COLUMNS, False, titled(profile, "history"))
+    listing([_history_line(row) for row in _history_rows(shown)], _HISTORY_COLUMNS, False, titled(profile, "history"))
     listing(order_rows(stored), VALUE_COLUMNS, False, titled(profile, "values, and where each comes from"))
     for message in _messages(shown, here) if with_raw else ():
-        click.echo(f"\nmessage {message['id']}, received {rfc3339(message['received'])}:\n{message['text']}")
+        click.echo(f"\nmessage {message['id']}, received {seconds(message['received'])}:\n{message['text']}")
 
 
 def _step_rows(stored: StoredOrder) -> list[dict[str, object]]:
@@ -183,11 +175,11 @@ def _step_rows(stored: StoredOrder) -> list[dict[str, object]]:
     ]
 
 
-def _history_rows(shown: _Shown) -> list[dict[str, object]]:
+def _history_rows(shown: _Shown) -> list[dict[str, Any]]:
     return [_history_row(line, shown.entries.get(line.entry_id)) for line in shown.history]
 
 
-def _history_row(line: HistoryEntry, entry: InboxEntry | None) -> dict[str, object]:
+def _history_row(line: HistoryEntry, entry: InboxEntry | None) -> dict[str, Any]:
     return {
         "at": line.at,
         "did": line.did.value,
@@ -197,6 +189,16 @@ def _history_row(line: HistoryEntry, entry: InboxEntry | None) -> dict[str, obje
         "message_type": entry.message_type if entry else "",
         "source": entry.source if entry else "",
         "acknowledged": _acknowledged(entry) if entry else "",
+    }
+
+
+def _history_line(row: dict[str, Any]) -> dict[str, object]:
+    message = f"{row['message']}: {row['message_type']} {row['control_id']} of {row['source']}"
+    return {
+        **row,
+        "when": seconds(row["at"]),
+        "what": f"{row['did']} {row['text']}".strip(),
+        "from": message if row["message"] else "",
     }
 
 

@@ -1,26 +1,27 @@
 """`broker patient`: who the patients are, which identifiers mean them, and merges taken back. Reading is audited."""
 
 from collections.abc import Iterable
+from typing import Any
 
 import click
 
 from broker.audit import store as audit
-from broker.cli.acts import act
+from broker.cli.acts import act, seconds
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
-from broker.cli.order_values import ORDER_COLUMNS, VALUE_COLUMNS, order_row, patient_rows
+from broker.cli.order_values import ORDER_COLUMNS, VALUE_COLUMNS, order_line, order_row, patient_rows
 from broker.database import Transaction
 from broker.errors import NotFound, Refused
 from broker.orders import order_store, patient_store
 from broker.orders import store as orders
-from broker.orders.model import Applied
+from broker.orders.model import Applied, StoredOrder
 from broker.orders.patients import StoredMerge, StoredPatient
 
 _AUTHORITY = "^^^"  # between PatientID and its issuer, as in PID-3
 _COLUMNS = tuple(
-    (key, key.replace("_", " ")) for key in ("patient", "patient_name", "birth_date", "sex", "now", "updated")
+    (key, key.replace("_", " ")) for key in ("patient", "patient_name", "birth_date", "sex", "now", "stated")
 )
 _MERGE_COLUMNS = tuple(
-    (key, key.replace("_", " ")) for key in ("id", "at", "kind", "old", "surviving", "orders", "message", "undone")
+    (key, key.replace("_", " ")) for key in ("id", "when", "kind", "old", "surviving", "orders", "message", "undone")
 )
 
 
@@ -42,7 +43,7 @@ def list_(env: str, as_json: bool, *, merged: bool, limit: int) -> None:
             rows = [_row(tx, patient) for patient in found]
             audit.record(tx, act(here, "patient.read", f"{len(found)} patients"))
         title = "identifiers that were merged" if merged else "patients"
-        listing(rows, _COLUMNS, as_json, titled(here.profile, title))
+        listing(rows if as_json else list(map(_line, rows)), _COLUMNS, as_json, titled(here.profile, title))
 
 
 @group.command("show")
@@ -58,14 +59,20 @@ def show(identifier: str, env: str, as_json: bool) -> None:
         with here.database.write("audit") as tx:
             stated = _one(patient_store.named(tx, identifier), identifier, here)
             patient = patient_store.survivor_of(tx, stated)
-            whole = _whole(tx, patient)
+            found = [order_store.with_patient(tx, kept) for kept in order_store.of_patient(tx, patient.id)][::-1]
+            whole = _whole(tx, patient, found)
             audit.record(tx, act(here, "patient.read", f"patient {patient.id}"))
         if as_json:
             detail(whole, as_json)
             return
         listing(whole["values"], VALUE_COLUMNS, False, titled(here.profile, f"patient {_name(patient)}"))
-        listing(whole["former_identifiers"], _COLUMNS, False, titled(here.profile, "former identifiers"))
-        listing(whole["orders"], ORDER_COLUMNS, False, titled(here.profile, "orders"))
+        listing(
+            [_line(row) for row in whole["former_identifiers"]],
+            _COLUMNS,
+            False,
+            titled(here.profile, "former identifiers"),
+        )
+        listing([order_line(stored) for stored in found], ORDER_COLUMNS, False, titled(here.profile, "orders"))
 
 
 @group.command("merges")
@@ -79,7 +86,9 @@ def merges(env: str, as_json: bool, limit: int) -> None:
             found = orders.merges(tx, limit)
             audit.record(tx, act(here, "patient.read", f"{len(found)} merges"))
         rows = [_merge_row(merge) for merge in found]
-        listing(rows, _MERGE_COLUMNS, as_json, titled(here.profile, "merges"))
+        listing(
+            rows if as_json else list(map(_merge_line, rows)), _MERGE_COLUMNS, as_json, titled(here.profile, "merges")
+        )
 
 
 @group.command("unmerge")
@@ -127,7 +136,7 @@ def _name(patient: StoredPatient) -> str:
     return f"{patient.patient.patient_id}{_AUTHORITY}{_issuer(patient)}"
 
 
-def _row(tx: Transaction, patient: StoredPatient) -> dict[str, object]:
+def _row(tx: Transaction, patient: StoredPatient) -> dict[str, Any]:
     own = patient.patient
     survivor = patient_store.survivor_of(tx, patient)
     return {
@@ -143,17 +152,20 @@ def _row(tx: Transaction, patient: StoredPatient) -> dict[str, object]:
     }
 
 
-def _whole(tx: Transaction, patient: StoredPatient) -> dict[str, list[dict[str, object]]]:
-    found = [order_store.with_patient(tx, kept) for kept in order_store.of_patient(tx, patient.id)]
+def _line(row: dict[str, Any]) -> dict[str, object]:
+    return row | {"stated": seconds(row["updated"]) if row["updated"] else ""}
+
+
+def _whole(tx: Transaction, patient: StoredPatient, found: Iterable[StoredOrder]) -> dict[str, list[dict[str, Any]]]:
     return {
         "patient": [_row(tx, patient)],
         "values": patient_rows(patient.patient, patient.visit, patient.origins),
         "former_identifiers": [_row(tx, former) for former in patient_store.former(tx, patient.id)],
-        "orders": [order_row(stored) for stored in reversed(found)],
+        "orders": [order_row(stored) for stored in found],
     }
 
 
-def _merge_row(merge: StoredMerge) -> dict[str, object]:
+def _merge_row(merge: StoredMerge) -> dict[str, Any]:
     return {
         "id": merge.id,
         "at": merge.at,
@@ -162,7 +174,11 @@ def _merge_row(merge: StoredMerge) -> dict[str, object]:
         "surviving": _name(merge.surviving),
         "orders": list(merge.order_ids),
         "message": merge.entry_id or None,
-        "undone": f"by {merge.undone_by}, {merge.undone.isoformat(timespec='seconds')}" if merge.undone else "",
         "undone_at": merge.undone,
         "undone_by": merge.undone_by,
     }
+
+
+def _merge_line(row: dict[str, Any]) -> dict[str, object]:
+    undone = f"by {row['undone_by']}, {seconds(row['undone_at'])}" if row["undone_at"] else ""
+    return row | {"when": seconds(row["at"]), "undone": undone}

@@ -123,7 +123,7 @@ def test_copies_of_a_message_that_a_sender_tries_again_are_one_matter(
     take([later, later.replace(b"|M4|", b"|M5|")])
     waiting = [(entry["id"], entry["copies"]) for entry in as_json("order", "inbox", "--env", "test")]
     assert waiting == [(6, []), (5, [4]), (3, [])]
-    assert "(1 more like it)" in run("order", "inbox", "--env", "test").stdout
+    assert "1 more like it" in run("order", "inbox", "--env", "test").stdout
     assert as_json("order", "replay", "M4", "--env", "test", code=3)[0]["id"] == 5
     assert as_json("order", "replay", "M4", "--env", "test", "--decided", "--why", "one person")[0]["id"] == 5
     assert "the same as message 5" in as_json("order", "message", 4, "--env", "test")["note"]
