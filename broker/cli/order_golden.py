@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from broker.audit import store as audit
-from broker.cli.acts import act
+from broker.cli.acts import act, answer_text
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.order_items import SHORT_COLUMNS, Mask, document, from_text, plain, short_rows
 from broker.cli.order_mask import mask_with
@@ -20,7 +20,7 @@ from broker.database import sqlite_url
 from broker.environments.model import Profile
 from broker.errors import NotFound
 from broker.inbox import store as inbox
-from broker.inbox.model import InboxEntry
+from broker.inbox.model import ACCEPTED, InboxEntry
 from broker.migrations import open_database
 from broker.registry import store as registry_store
 from broker.registry.model import Registry
@@ -145,8 +145,8 @@ def _answer_row(before: Answered, after: Answered) -> dict[str, object]:
 
 def _answer_text(answered: Answered) -> str:
     outcome = answered.outcome
-    words = (outcome.code, outcome.location, outcome.error_code, outcome.text)
-    return " ".join(filter(None, words)) or f"no answer ({answered.state.value})"
+    answer = answer_text(outcome.code, outcome.error_code, outcome.location)
+    return f"{answer}: {outcome.text or answered.state.value}" if outcome != ACCEPTED else answer
 
 
 def _by_attribute(found: Comparison) -> list[dict[str, object]]:
@@ -187,3 +187,5 @@ def _write(here: Opened, entries: Sequence[InboxEntry], runs: Sequence[Run], fou
         listing(items, SHORT_COLUMNS, False, titled(profile, "items"))
     if found.is_empty:
         click.echo("no difference")
+    if not (found.items or found.unchanged):
+        click.echo("no worklist item came of these messages: runs begin with no orders, so take more with --last")

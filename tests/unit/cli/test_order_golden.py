@@ -54,7 +54,7 @@ def test_another_order_control_table_changes_answers(run: Command, as_json: Call
     found = as_json(*GOLDEN, "--order-control", table, code=3)
     (answer,) = found["answers"]
     assert (answer["message"], answer["control_id"], answer["after"]) == (3, "M3", "AA")
-    assert answer["before"].startswith("AE ORC^1^1 103")
+    assert answer["before"].startswith("AE 103 at ORC^1^1: ORC-1")
     assert [one["attribute"] for one in found["items"][0]["attributes"]] == ["ScheduledProcedureStepStartTime"]
     assert "answered otherwise" in run(*GOLDEN, "--order-control", table, code=3).stdout
 
@@ -62,6 +62,10 @@ def test_another_order_control_table_changes_answers(run: Command, as_json: Call
 def test_only_the_last_messages_are_replayed(as_json: Callable[..., Any], filled: Path) -> None:
     found = as_json(*GOLDEN, "--mapping", "filler-number", "--last", 2, code=3)
     assert (found["first"], found["last"], found["items_changed"]) == (2, 3, 1)
+
+
+def test_a_run_from_which_no_item_came_says_so(run: Command, filled: Path) -> None:
+    assert "--last" in run(*GOLDEN, "--mapping", "filler-number", "--last", 1).stdout
 
 
 def test_masked_output_holds_no_value_that_names_a_patient(run: Command, filled: Path) -> None:
