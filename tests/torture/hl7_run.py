@@ -61,7 +61,7 @@ LEAST |= {"H10": 175, "H11": 250, "H12": 25, "H13": 200, "H14": 20, "H15": 60, "
 
 def tallies(share: float, seed: int) -> list[Tally]:
     """Run a share of every class against a listener of its own process."""
-    with tempfile.TemporaryDirectory(prefix="broker-hl7-") as name, hl7_server.serving(Path(name)) as served:
+    with tempfile.TemporaryDirectory(prefix="broker-hl7-") as name, hl7_server.serving(Path(name), "tls") as served:
         for _ in range(_WARM_UP):
             exchange(served.port, ())
         done = [_class(what, sampled(what, cases(), share, seed), served) for what, cases in CLASSES.items()]

@@ -1,10 +1,9 @@
-"""The product's HL7 intake as a process: `python -m tests.torture.hl7_server FOLDER` prints its ports.
+"""The product's HL7 intake as a process: `python -m tests.torture.hl7_server FOLDER [tls]` prints its ports.
 
 Flows on a fresh SQLite database, the MLLP listener with the product's own limits; it serves until stdin closes.
 """
 
 import os
-import shutil
 import sqlite3
 import sys
 from collections.abc import Iterator
@@ -69,19 +68,17 @@ def main() -> None:
     clock = SystemClock()
     flows = Flows(profile, database, RegistryCache(database), FileSpool(folder / "spool"), clock)
     server = listen(profile.hl7, 0, flows, clock)
-    secured = listen(profile.hl7, 0, flows, clock, _contexts(folder))
+    servers = [server] if len(sys.argv) < 3 else [server, listen(profile.hl7, 0, flows, clock, _contexts(folder))]
     sys.setswitchinterval(0.0005)  # as app.py does
-    print(server.start(), secured.start(), flush=True)
+    print(*(one.start() for one in servers), flush=True)
     sys.stdin.read()
-    server.stop(1.0)
-    secured.stop(1.0)
+    for one in servers:
+        one.stop(1.0)
     database.close()
 
 
 def _contexts(folder: Path) -> tls.Contexts:
     """Return contexts as a hospital has them; clients find theirs in the same folder."""
-    for left in ("hospital", "stranger"):  # of a process before this one, which was killed
-        shutil.rmtree(folder / left, ignore_errors=True)
     hospital, stranger = Authority(folder, "hospital"), Authority(folder, "stranger")
     own = hospital.issue("broker")
     for name in ("ris", "other"):
@@ -103,17 +100,17 @@ def kept(folder: Path) -> set[str]:
 
 
 @contextmanager
-def serving(folder: Path, **environment: str) -> Iterator[Served]:
-    """Run it; give its ports and process id."""
-    command = [sys.executable, "-m", "tests.torture.hl7_server", str(folder)]
+def serving(folder: Path, *options: str, **environment: str) -> Iterator[Served]:
+    """Run it; give its ports and process id. With the option "tls" there is a TLS port too."""
+    command = [sys.executable, "-m", "tests.torture.hl7_server", str(folder), *options]
     with (folder / "log").open("ab") as log:
         process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=log, env={**os.environ, **environment})
     assert process.stdin is not None and process.stdout is not None
     try:
         line = process.stdout.readline()
         assert line, (folder / "log").read_text()[-2000:]
-        port, tls_port = map(int, line.split())
-        yield Served(folder, port, tls_port, process.pid)
+        ports = [*map(int, line.split()), 0]
+        yield Served(folder, ports[0], ports[1], process.pid)
     finally:
         process.stdin.close()
         try:
