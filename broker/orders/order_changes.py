@@ -1,5 +1,6 @@
 """What one OrderChange does: to its order, and to the patient where it orders. `lookup`, `merge`, `state` decide."""
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 
 from broker.database import Transaction
@@ -21,6 +22,7 @@ from broker.orders.model import (
     Patient,
     Refusal,
     ScheduledStep,
+    StepStatus,
     StoredOrder,
 )
 from broker.orders.order_patient import kept_patient
@@ -85,21 +87,28 @@ def _tombstone(ask: Asked) -> Applied:
         accession_number=keys.accession_number,
         requested_procedure_id=keys.requested_procedure_id,
         study_instance_uid=keys.study_instance_uid,
+        steps=_canceled_steps(change.step_ids),
     )
-    if change.step_ids:
-        raise Refusal("AE", change.location, UNKNOWN_KEY, "no order has these keys")
     tombstone = _new(ask, order, {}, 0)
     tombstone = replace(tombstone, canceled=True, canceled_sent=change.sent or now, created_entry=None)
     own = order_store.add(ask.tx, tombstone)
     _tell(ask, own, Did.TOMBSTONE, "")
     ask.said.say(_TOMBSTONE)
-    return ask.applied(Did.TOMBSTONE, shown(tombstone, None, own))
+    # Steps of which only the ID is known cannot be shown.
+    return ask.applied(Did.TOMBSTONE, *(() if order.steps else (shown(tombstone, None, own),)))
 
 
-def _create(ask: Asked, generation: int) -> Applied:
+def _canceled_steps(step_ids: Iterable[str]) -> tuple[ScheduledStep, ...]:
+    return tuple(ScheduledStep(own, status=StepStatus.CANCELED) for own in dict.fromkeys(step_ids))
+
+
+def _create(ask: Asked, generation: int, canceled: Collection[str] = ()) -> Applied:
+    """Add an order; the steps `canceled` were canceled before it came."""
     order, made = _named(ask, generation)
     _refuse_incomplete(ask, order)
     steps = tuple([_first(step, ask.change.action) for step in order.steps])
+    if canceled:
+        steps = tuple(_off(step) if step.scheduled_procedure_step_id in canceled else step for step in steps)
     if steps != order.steps:
         order = replace(order, steps=steps)
     _refuse_repeated(ask, order)
@@ -149,6 +158,10 @@ def _refuse_repeated(ask: Asked, order: Order) -> None:
 def _first(step: ScheduledStep, action: Action) -> ScheduledStep:
     status = NEXT[step.status, action].status
     return step if status is step.status else replace(step, status=status)
+
+
+def _off(step: ScheduledStep) -> ScheduledStep:
+    return replace(step, status=StepStatus.CANCELED)
 
 
 def _new(
@@ -264,15 +277,39 @@ def _canceled(ask: Asked, known: Kept) -> Applied:
     """Decide on a message for a canceled order: older ones change nothing, a newer order is another generation."""
     change = ask.change
     if change.action in order_steps.CANCELING:
-        if is_older(known.canceled_sent, change.sent):
-            order_store.change(ask.tx, replace(known, canceled_sent=change.sent))
-        return ask.applied(Did.NOTHING, order_store.with_patient(ask.tx, known))
+        return _canceled_again(ask, known)
+    if not known.patient_row and known.order.steps:
+        return _after_steps(ask, known)
     if change.sent and known.canceled_sent and change.sent <= known.canceled_sent:
         return _late(ask, known, _CANCELED_SINCE)
     study = change.keys.study_instance_uid
     if change.action not in ORDERING or (study and study == known.order.study_instance_uid):
         raise Refusal("AE", change.location, "205", _NUMBERS_OF_ITS_OWN)
     return _create(ask, known.generation + 1)
+
+
+def _canceled_again(ask: Asked, known: Kept) -> Applied:
+    """Remember the newest cancel, and of a tombstone for some steps which others it names now."""
+    change = ask.change
+    kept = replace(known, canceled_sent=newest(known.canceled_sent, change.sent)) if change.sent else known
+    if not known.patient_row and known.order.steps:
+        before = [step.scheduled_procedure_step_id for step in known.order.steps]
+        named = [*before, *change.step_ids] if change.step_ids else []
+        kept = replace(kept, order=replace(known.order, steps=_canceled_steps(named)))
+    if kept != known:
+        order_store.change(ask.tx, kept)
+    return ask.applied(Did.NOTHING, *([order_store.with_patient(ask.tx, known)] if known.patient_row else []))
+
+
+def _after_steps(ask: Asked, known: Kept) -> Applied:
+    """Decide on the order of which some steps were canceled before it came: those stay off, unless it is newer."""
+    change = ask.change
+    if change.action not in CREATING or not change.creates:
+        raise Refusal("AE", change.location, UNKNOWN_KEY, "no order has these keys")
+    if not (change.sent and known.canceled_sent and change.sent <= known.canceled_sent):
+        return _create(ask, known.generation + 1)
+    ask.said.say(_CANCELED_SINCE)
+    return _create(ask, known.generation + 1, {step.scheduled_procedure_step_id for step in known.order.steps})
 
 
 def _late(ask: Asked, known: Kept, text: str) -> Applied:

@@ -16,6 +16,7 @@ from broker.orders.messages.times import instant
 from broker.orders.model import Action, OrderChange, Refusal
 from hl7.message import Message
 
+_STATUSES = frozenset({Action.ARRIVE, Action.START, Action.COMPLETE, Action.HOLD})
 # Of the patient where they stand before the order, of the order else.
 _OF_EITHER = ("NTE", "OBX", "DG1")
 
@@ -49,7 +50,19 @@ def order_changes(message: Message, context: Context) -> tuple[OrderChange, ...]
         for segments in _steps_of(group):
             part = part_of(reading, group, segments, action, persons[owner])
             together.setdefault(part.identity, []).append(part)
-    return _with_replaced([change_of(parts, context, sent) for parts in together.values()])
+    changes = [change for parts in together.values() for change in _asked(parts, context, sent)]
+    return _with_replaced(changes)
+
+
+def _asked(parts: Sequence[Part], context: Context, sent: datetime | None) -> Iterator[OrderChange]:
+    """Yield what the parts of one order ask for; a change that names a status too (XO with IP) is both."""
+    change = change_of(parts, context, sent)
+    orc = parts[0].group.first("ORC")
+    if change.action in _STATUSES and orc is not None:
+        alone = context.order_control.action_of(orc.get(1).strip().upper(), "", "", orc.location())
+        if alone is Action.CHANGE:
+            yield replace(change, action=alone)
+    yield change
 
 
 def part_of(reading: Reading, group: OrderGroup, segments: Segments, action: Action, person: Person) -> Part:

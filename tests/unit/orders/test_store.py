@@ -363,6 +363,30 @@ def test_order_newer_than_its_cancel_is_another_generation(desk: Desk) -> None:
     assert desk.send(new(8, stated=UNNAMED)).did is Did.NOTHING
 
 
+def test_only_the_steps_that_were_canceled_before_their_order_came_stay_off(desk: Desk) -> None:
+    before = desk.send(replace(only(Action.CANCEL, 5), step_ids=("S1",)))
+    assert (before.did, before.orders, bool(before.warning)) == (Did.TOMBSTONE, (), True)
+    late = desk.send(new(0, steps=(step("S1"), step("S2"))))
+    assert (late.did, "newer" in late.warning) == (Did.CREATED, True)
+    assert [one.status for one in late.orders[0].order.steps] == [StepStatus.CANCELED, StepStatus.SCHEDULED]
+
+
+def test_an_order_newer_than_the_cancel_of_its_step_has_all_steps(desk: Desk) -> None:
+    desk.send(replace(only(Action.CANCEL, 5), step_ids=("S1",)))
+    newer = desk.send(new(6, steps=(step("S1"), step("S2"))))
+    assert [one.status for one in newer.orders[0].order.steps] == [StepStatus.SCHEDULED, StepStatus.SCHEDULED]
+
+
+def test_a_second_cancel_names_further_steps_or_the_whole_order(desk: Desk) -> None:
+    for own in ("S1", "S2"):
+        desk.send(replace(only(Action.CANCEL, 5), step_ids=(own,)))
+    late = desk.send(new(0, steps=(step("S1"), step("S2"), step("S3"))))
+    assert [one.status.value for one in late.orders[0].order.steps] == ["CANCELED", "CANCELED", "SCHEDULED"]
+    desk.send(replace(only(Action.CANCEL, 5, **OTHER), step_ids=("S1",)))
+    desk.send(only(Action.CANCEL, 6, **OTHER))
+    assert desk.send(new(0, stated=OTHER)).did is Did.LATE
+
+
 def test_canceled_study_is_never_used_again(desk: Desk) -> None:
     desk.send(new(0))
     desk.send(only(Action.CANCEL, 5))
