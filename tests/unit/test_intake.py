@@ -17,6 +17,7 @@ from broker.inbox import store as inbox
 from broker.inbox.model import Arrival, EntryState, InboxEntry, Outcome
 from broker.intake import Intake
 from broker.orders import messages
+from broker.orders import store as orders
 from broker.orders.model import Did
 from broker.registry.cache import RegistryCache
 from broker.worklist import store as worklist
@@ -64,7 +65,8 @@ def entries(database: Database) -> list[InboxEntry]:
 
 def statuses(database: Database) -> list[str]:
     with database.read() as tx:
-        return [item.status.value for item in worklist.of_order(tx, 1)]
+        (order,) = orders.orders(tx)
+        return [item.status.value for item in worklist.of_order(tx, order.id)]
 
 
 def test_a_message_is_kept_with_its_effect_and_its_acknowledgement(take: Take, database: Database) -> None:
@@ -143,7 +145,7 @@ def test_trying_a_message_does_nothing_and_shows_what_it_would_do(
     assert new.outcome.code == "AA"
     assert (new.did, new.before, len(new.after)) == ((Did.CREATED,), (), 2)
     with database.read() as tx:
-        assert worklist.of_order(tx, 1) == []
+        assert orders.orders(tx) == []
     take(ORDER_OF_TEST)
     canceled = intake.attempt(CANCEL, "127.0.0.1")
     assert canceled.did == (Did.CANCELED,)
