@@ -1,5 +1,6 @@
 """Every HL7 file of the sample corpus over MLLP: one well-formed acknowledgement a message, with the right MSA-2."""
 
+import json
 import socket
 import time
 from pathlib import Path
@@ -8,21 +9,25 @@ import pytest
 
 from hl7.header import is_batch, read_header
 from hl7.mllp import frame
+from hl7.reply import read_acknowledgement
+from tests.golden.cases import cases
 from tests.peers.broker import Environment
 from tests.scenarios.test_main_job import ORDER
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-FIXTURES = Path(__file__).parents[2] / "fixtures" / "hl7"
+# File by file what is answered, so that a change of behaviour shows: a code with its error, or "none".
+ANSWERS = Path(__file__).with_name("hl7_corpus_answers.json")
 
 
 def _payloads(samples: Path | None) -> list[tuple[str, bytes]]:
-    folder = samples / "hl7" if samples else FIXTURES
+    if samples is None:
+        return [(case.name, case.messages[-1]) for case in cases()]
     found = []
-    for file in sorted(folder.rglob("*.hl7")) + sorted(folder.rglob("*.bin")):
+    for file in sorted((samples / "hl7").iterdir()):
         content = file.read_bytes().strip(b"\x0b\x1c\r\n")
         # A frame cannot hold what ends it; such a file is a test of the framing, not of a message.
-        if b"\x1c\r" not in content and b"\x0b" not in content:
+        if file.is_file() and b"\x1c\r" not in content and b"\x0b" not in content:
             found.append((file.name, content))
     return found
 
@@ -31,21 +36,33 @@ def test_every_message_gets_its_acknowledgement_and_the_listener_still_answers(
     tmp_path: Path, samples: Path | None
 ) -> None:
     payloads = _payloads(samples)
-    environment = Environment(tmp_path).write()
+    environment = Environment(tmp_path, kind="production").write()  # nearly all of them say P in MSH-11
     wrong: list[str] = []
+    answers: dict[str, str] = {}
     with environment.serving() as serving:
         for name, payload in payloads:
             reply = _exchange(environment.ports["hl7"], payload, _is_answered(payload))
+            answers[name] = _said(reply)
             complaint = _judge(payload, reply)
             if complaint:
                 wrong.append(f"{name}: {complaint}")
-        order = ORDER.format(control="LAST", accession="LAST", world="T").encode("latin-1")
+        order = ORDER.format(control="LAST", accession="LAST", world="P").encode("latin-1")
         assert b"MSA|AA|LAST" in _exchange(environment.ports["hl7"], order, True)
         assert serving.process.poll() is None
-        kept = environment.ask("order", "inbox", "--all")
+        kept = environment.ask("order", "inbox")
     assert wrong == []
     assert len(payloads) > 10
     assert kept
+    if samples is not None:
+        assert answers == json.loads(ANSWERS.read_text())
+
+
+def _said(reply: bytes) -> str:
+    """Return MSA-1 with what ERR says of an error, or "none" where the probe's answer came first."""
+    said = read_acknowledgement(reply.decode("latin-1").encode("ascii", "replace"))
+    if said.control_id == "PROBE":
+        return "none"
+    return " ".join([said.code, *(f"{one.code} {one.location}" for one in said.errors if one.severity == "E")]).strip()
 
 
 def _is_answered(payload: bytes) -> bool:
