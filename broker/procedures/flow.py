@@ -9,11 +9,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.database import Transaction
-from broker.environments.model import OrderEvent, Receiver
+from broker.environments.model import Receiver
 from broker.errors import Refused
 from broker.orders import store as orders
 from broker.orders.model import Applied, Did, Refusal, ScheduledStep, StepStatus
 from broker.outbox import store as outbox
+from broker.outbox.model import EVENT_OF_STATUS
 from broker.procedures import linking, state, store
 from broker.procedures.forward import store as forward
 from broker.procedures.model import (
@@ -43,13 +44,6 @@ WRONG_ENTRY = "procedure.wrong-entry"
 INCOMPLETE = "procedure.incomplete"
 STEP_GONE = "procedure.step-gone"
 STALE = "procedure.stale"
-
-_TOLD: dict[StepStatus, OrderEvent] = {
-    StepStatus.STARTED: OrderEvent.STARTED,
-    StepStatus.COMPLETED: OrderEvent.COMPLETED,
-    StepStatus.DISCONTINUED: OrderEvent.DISCONTINUED,
-}
-"""What receivers are told of a scheduled step; that one is to be performed again is no event of theirs."""
 
 _LINK_IT = "see `broker procedure list --state unscheduled`, then link it"
 _TEXTS = {
@@ -84,6 +78,17 @@ class Taken:
     applied: tuple[Applied, ...] = ()
     events: tuple[Event, ...] = ()
     ignored: tuple[str, ...] = ()
+
+    def facts(self) -> dict[str, object]:
+        """Return the fields of the log line."""
+        return {
+            "status": self.step.step.status.value,
+            "links": len(self.step.links),
+            "unlinked": len(self.step.unlinked),
+            "images": self.step.step.images,
+            "notes": list(self.step.step.notes),
+            "events": [event.name for event in self.events],
+        }
 
     @property
     def ignored_tags(self) -> tuple[int, ...]:
@@ -211,9 +216,9 @@ def _apply(tx: Transaction, links: Iterable[Link], here: Taking) -> tuple[tuple[
             gone = True
             continue
         done.append(applied)
-        if applied.did is Did.STATUS and status in _TOLD:
+        if applied.did is Did.STATUS and status in EVENT_OF_STATUS:  # that it is to be performed again is no event
             for order in applied.orders:
-                outbox.owe(tx, here.receivers, order, _TOLD[status], step_ids, here.now)
+                outbox.owe(tx, here.receivers, order, EVENT_OF_STATUS[status], step_ids, here.now)
     return tuple(done), tuple(_events([STEP_GONE] if gone else [], here))
 
 

@@ -13,7 +13,9 @@ from pynetdicom import AE, evt
 from pynetdicom.events import Event
 
 from broker.database import Transaction
+from broker.dimse.message import CommandField
 from broker.dimse.requestor import EngineRequestor
+from broker.dimse.service import NormalizedRequest, Peer
 from broker.environments.model import Destination, Protocol
 from broker.environments.model import World as Kind
 from broker.identifiers import AETitle
@@ -59,11 +61,11 @@ class Console:
 
 
 @contextmanager
-def console(port: int, *syntaxes: str) -> Iterator[Console]:
-    ae = AE("US1")
+def console(port: int, *syntaxes: str, calling: str = "US1", called: str = "BROKER") -> Iterator[Console]:
+    ae = AE(calling)
     for sop_class in (SOP_CLASS, RETRIEVE_SOP_CLASS):
         ae.add_requested_context(sop_class, list(syntaxes or SYNTAXES[:2]))
-    association = ae.associate("127.0.0.1", port, ae_title="BROKER")
+    association = ae.associate("127.0.0.1", port, ae_title=called)
     assert association.is_established
     try:
         yield Console(association)
@@ -157,6 +159,20 @@ def test_text_of_an_n_set_is_in_its_own_character_set(service: tuple[int, World]
     assert world.stored().step.description == "肝臓"
     assert (status.Status, str(found.PatientName)) == (0, "Müster^Eva")
     assert found.PerformedProcedureStepDescription == "肝臓"
+
+
+@pytest.mark.parametrize(
+    ("sop_class", "command"),
+    [(SOP_CLASS, "N_DELETE_RQ"), (SOP_CLASS, "N_ACTION_RQ"), (SOP_CLASS, "N_GET_RQ"), (RETRIEVE_SOP_CLASS, "N_SET_RQ")],
+)
+def test_an_operation_of_another_class_is_not_recognized(
+    service: tuple[int, World], sop_class: str, command: str
+) -> None:
+    peer = Peer("127.0.0.1", service[0], "BROKER", "US1")
+    with EngineRequestor().associate(peer, [(sop_class, SYNTAXES[0])]) as association:
+        request = NormalizedRequest(CommandField[command], sop_class, UID, data_set=encoded(ending()))
+        assert association.request(request).status == 0x0211
+        assert association.request(request).status == 0x0211  # the association goes on
 
 
 def test_an_unknown_step_cannot_be_retrieved(service: tuple[int, World]) -> None:

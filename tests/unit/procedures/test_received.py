@@ -1,4 +1,6 @@
+import random
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from pydicom.dataset import Dataset
@@ -177,6 +179,21 @@ def test_a_bare_item_is_taken_and_noted() -> None:
 def test_bytes_that_are_no_data_set_are_refused(data: bytes) -> None:
     assert refused(lambda: received.create(UID, data, IMPLICIT)).status == 0x0110
     assert refused(lambda: received.set_(UID, data, IMPLICIT)).status == 0x0110
+
+
+@pytest.mark.parametrize("syntax", SYNTAXES)
+def test_whatever_arrives_is_read_or_refused(syntax: str) -> None:
+    chance = random.Random(f"20 {syntax}")
+    whole = encoded(creation(item(), PerformedSeriesSequence=[series(images=3)]), syntax)
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(chance.randint(1, 6)):
+            data[chance.randrange(len(data))] = chance.randrange(256)
+        cut = bytes(data[: chance.choice((len(data), chance.randrange(len(data))))])
+        with suppress(StepRefused):
+            received.create(UID, cut, syntax)
+        with suppress(StepRefused):
+            received.set_(UID, cut, syntax)
 
 
 def test_requests_without_a_data_set_are_refused() -> None:
