@@ -18,7 +18,8 @@ CONTROLS = {
     **dict.fromkeys(("RL", "OE", "OR"), (_E, *(_A,) * 5, "AE 205")),
     **dict.fromkeys(("CA", "OC", "CR"), (_A, _A, _A, _A, _E, _E, _A)),
     **dict.fromkeys(("DC", "OD", "DR", "RP", "RU", "RQ"), (_A,) * 7),
-    **dict.fromkeys(("PA", "UA", "SC"), (_A,) * 7),
+    **dict.fromkeys(("PA", "SC"), (_A,) * 7),
+    "UA": (_A, _A, _A, _A, _E, _E, _A),
 }
 
 
