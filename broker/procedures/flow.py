@@ -180,11 +180,23 @@ def _set(tx: Transaction, received: Received, known: StoredStep, here: Taking) -
     after = state.updated(known.step, received.update)
     store.change(tx, known.id, after.step, here.now)
     _keep(tx, known.id, received, here)
-    stored = replace(known, step=after.step, updated=here.now)
-    if after.step.status is known.step.status:
-        return Taken(stored, ignored=after.ignored)
-    applied, events = _apply(tx, known.links, here)
-    return Taken(stored, applied, (*_ended(after.step, here), *events), after.ignored)
+    late = _late_links(tx, known, here)
+    stored = replace(known, step=after.step, links=(*known.links, *late), updated=here.now)
+    has_moved = after.step.status is not known.step.status
+    applied, events = _apply(tx, stored.links if has_moved else late, here)
+    ended = _ended(after.step, here) if has_moved else ()
+    return Taken(stored, applied, (*ended, *events), after.ignored)
+
+
+def _late_links(tx: Transaction, known: StoredStep, here: Taking) -> tuple[Link, ...]:
+    """Link what no order was known for at the N-CREATE: the order may have come since."""
+    if not known.unlinked:
+        return ()
+    items = known.step.items
+    found = linking.links(items, _candidates(tx, items), known.step.patient.patient_id)
+    late = tuple(link for link in found if link.item in known.unlinked)
+    store.link(tx, known.id, late, here.now)
+    return late
 
 
 def _ended(step: PerformedStep, here: Taking) -> Iterator[Event]:

@@ -3,8 +3,11 @@
 Each case has an order of its own, by its number; what is sent goes over a real association.
 """
 
+import itertools
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from pydicom.dataset import Dataset
 
@@ -14,6 +17,7 @@ from broker.dimse.service import NormalizedRequest, Peer
 from broker.orders.model import StepStatus
 from broker.procedures import flow
 from broker.procedures.model import SOP_CLASS
+from tests.torture.measured import Tally
 from tests.unit.orders.building import step
 from tests.unit.procedures.building import (
     UID,
@@ -27,6 +31,7 @@ from tests.unit.procedures.building import (
 )
 from tests.unit.procedures.building import item as plain_item
 from tests.unit.procedures.world import World, stated
+from tests.wire.mpps_service import served
 
 IMPLICIT = "1.2.840.10008.1.2"
 SCHEDULED, STARTED, COMPLETED, DISCONTINUED = (
@@ -310,6 +315,19 @@ CLASSES: dict[str, Callable[[], Iterator[Case]]] = {"M01 N-CREATE": m01, "M02 N-
 
 
 # --- running ---------------------------------------------------------------------------------------------------------
+
+
+def tallies(folder: Path) -> Iterator[Tally]:
+    """Run every class against a service over an empty database in `folder`."""
+    numbers = itertools.count(1)
+    with served(folder) as (port, world):
+        for name, cases in CLASSES.items():
+            tally = Tally(name)
+            with tally.measured(os.getpid()):
+                for case in cases():
+                    with tally.case(case.name):
+                        run(case, next(numbers), world, port)
+            yield tally
 
 
 def run(case: Case, number: int, world: World, port: int) -> None:

@@ -116,6 +116,25 @@ def test_an_exam_of_an_unknown_order_is_kept_and_told(world: World) -> None:
     assert world.told() == [flow.UNMATCHED]
 
 
+def test_an_order_that_comes_during_its_exam_is_linked_by_the_next_request(world: World) -> None:
+    world.create()
+    world.order()
+    assert world.statuses() == [SCHEDULED]
+    world.set(dataset(PerformedProcedureStepDescription="Liver"))
+    assert world.statuses() == [STARTED]
+    world.set()
+    assert world.statuses() == [COMPLETED]
+    assert [link.rule for link in world.stored().links] == [Rule.STUDY_AND_STEP]
+
+
+def test_an_order_that_comes_before_its_exam_ends_is_completed_by_it(world: World) -> None:
+    world.create()
+    world.order()
+    taken = world.set()
+    assert world.statuses() == [COMPLETED]
+    assert world.stored() == taken.step
+
+
 def test_half_a_group_is_linked_and_the_rest_told(world: World) -> None:
     world.order()
     taken = world.create(creation(item(), item(AccessionNumber="A9", StudyInstanceUID="1.9")))
