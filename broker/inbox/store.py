@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Index, LargeBinary, Row, Text, bindparam, insert, select, text, update
 from sqlmodel import Field, SQLModel
 
-from broker.database import Transaction, UtcDateTime, table_of
+from broker.database import Prepared, Transaction, UtcDateTime, table_of
 from broker.inbox.model import Arrival, EntryState, HeaderFacts, InboxEntry, Outcome
 
 _KEY = 255  # of a header field that is stored and searched; HL7's own limits are 180 and 199
@@ -44,8 +44,8 @@ class InboxRow(SQLModel, table=True):
 
 
 _TABLE = table_of(InboxRow)
-_INSERT = insert(_TABLE)
-_EARLIER = (
+_INSERT = Prepared(insert(_TABLE))
+_EARLIER = Prepared(
     select(_TABLE.c.id, _TABLE.c.payload_sha256, _TABLE.c.acknowledgement_code, _TABLE.c.acknowledgement)
     .where(_TABLE.c.control_id == bindparam("control"))
     .where(_TABLE.c.sending_application == bindparam("application"))
@@ -67,8 +67,8 @@ def keep(
     source: str = "",
 ) -> int:
     """Add the raw message with what becomes of it and how it is answered; return its entry's number."""
-    inserted = tx.execute(
-        _INSERT,
+    return _INSERT.add(
+        tx,
         {
             "received": arrival.received,
             "address": arrival.address,
@@ -86,9 +86,6 @@ def keep(
             **_outcome(state, outcome, acknowledgement),
         },
     )
-    key = inserted.inserted_primary_key
-    assert key is not None
-    return int(key[0])
 
 
 def finish(tx: Transaction, entry_id: int, state: EntryState, outcome: Outcome, *, note: str = "") -> None:
@@ -175,8 +172,8 @@ def earlier(tx: Transaction, header_facts: HeaderFacts) -> list[Earlier]:
     Only an accepted message of the same payload is answered again without being processed: after AE or AR the
     mapping may have been mended, and a sender that uses a number for two messages means both.
     """
-    found = tx.execute(
-        _EARLIER,
+    found = _EARLIER.rows(
+        tx,
         {
             "control": _stored(header_facts.control_id),
             "application": _stored(header_facts.sending_application),

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from sqlalchemy import insert, select
 
-from broker.database import Transaction
+from broker.database import Prepared, Transaction
 from broker.orders.model import Did
 from broker.orders.tables import HISTORY, ORDER
 
-_ADD = insert(HISTORY).inline()
+_ADD = Prepared(insert(HISTORY).inline())
 _MOST = 400  # characters of a text
 
 
@@ -32,7 +32,7 @@ def add(tx: Transaction, order_id: int, entry: HistoryEntry) -> None:
         "did": entry.did.value,
         "text": entry.text[:_MOST],
     }
-    tx.execute(_ADD, values)
+    _ADD.run(tx, values)
 
 
 def history(tx: Transaction, order_id: int) -> list[HistoryEntry]:

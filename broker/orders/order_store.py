@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, false, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, false, insert, or_, select, update
 
-from broker.database import Transaction
+from broker.database import Prepared, Transaction
 from broker.orders import patient_store, snapshot
 from broker.orders.lookup import KEYS, Candidate
 from broker.orders.model import KEYWORDS, OrderKeys, Patient, StoredOrder
@@ -14,27 +14,27 @@ from broker.orders.patients import Kept, StoredPatient, shown
 from broker.orders.tables import ORDER, PATIENT
 
 _NOBODY = Patient()
-_ADD = insert(ORDER)
-_CHANGE = update(ORDER).where(ORDER.c.id == bindparam("row"))
-_BY_ID = select(ORDER).where(ORDER.c.id == bindparam("row"))
-_OF_PATIENT = select(ORDER).where(ORDER.c.patient == bindparam("whose")).order_by(ORDER.c.id)
+_ADD = Prepared(insert(ORDER))
+_CHANGE = Prepared(update(ORDER).where(ORDER.c.id == bindparam("row")))
+_BY_ID = Prepared(select(ORDER).where(ORDER.c.id == bindparam("row")))
+_OF_PATIENT = Prepared(select(ORDER).where(ORDER.c.patient == bindparam("whose")).order_by(ORDER.c.id))
 _MOVE = update(ORDER).where(ORDER.c.id == bindparam("row")).values(patient=bindparam("whose"))
 _PROCEDURE = KEYWORDS["requested_procedure_id"]
 
 
 @cache
-def _sharing(names: tuple[str, ...]) -> Select[Any]:
+def _sharing(names: tuple[str, ...]) -> Prepared:
     """Return the statement for orders that share one of these keys: each is found by its index (EXPLAIN in tests)."""
-    return select(ORDER).where(_any_of(names))
+    return Prepared(select(ORDER).where(_any_of(names)))
 
 
 @cache
-def _exist(names: tuple[str, ...]) -> Select[Any]:
+def _exist(names: tuple[str, ...]) -> Prepared:
     whose = select(PATIENT.c.id).where(
         PATIENT.c.patient_id == bindparam("patient_id"), PATIENT.c.issuer_of_patient_id == bindparam("issuer")
     )
     order = select(ORDER.c.id).where(_any_of(names)).limit(1)
-    return select(whose.scalar_subquery(), order.scalar_subquery())
+    return Prepared(select(whose.scalar_subquery(), order.scalar_subquery()))
 
 
 def _any_of(names: tuple[str, ...]) -> ColumnElement[bool]:
@@ -46,14 +46,14 @@ def sharing(tx: Transaction, keys: OrderKeys) -> list[Kept]:
     stated = _stated(keys)
     if not stated:
         return []
-    return [_kept(row) for row in tx.execute(_sharing(tuple(stated)), stated)]
+    return [_kept(row) for row in _sharing(tuple(stated)).rows(tx, stated)]
 
 
 def exist(tx: Transaction, patient: Patient, keys: OrderKeys) -> tuple[bool, bool]:
     """Tell whether this patient is known, and whether an order shares a key: most new orders need ask no more."""
     stated = _stated(keys)
     own = {"patient_id": patient.patient_id, "issuer": patient.issuer_of_patient_id}
-    row = tx.execute(_exist(tuple(stated)), {**own, **stated}).one()
+    row = _exist(tuple(stated)).rows(tx, {**own, **stated})[0]
     return row[0] is not None, row[1] is not None
 
 
@@ -85,26 +85,24 @@ def candidate(kept: Kept) -> Candidate:
 
 def by_id(tx: Transaction, order_id: int) -> Kept | None:
     """Return an order by our id."""
-    row = tx.execute(_BY_ID, {"row": order_id}).first()
-    return None if row is None else _kept(row)
+    found = _BY_ID.rows(tx, {"row": order_id})
+    return _kept(found[0]) if found else None
 
 
 def of_patient(tx: Transaction, row_id: int) -> list[Kept]:
     """Return a patient's orders, oldest first."""
-    return [_kept(row) for row in tx.execute(_OF_PATIENT, {"whose": row_id})]
+    return [_kept(row) for row in _OF_PATIENT.rows(tx, {"whose": row_id})]
 
 
 def add(tx: Transaction, kept: Kept) -> int:
     """Add an order and return its id."""
     first = {"created": kept.created, "created_entry": kept.created_entry}
-    key = tx.execute(_ADD, {**first, **_columns(kept)}).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    return _ADD.add(tx, {**first, **_columns(kept)})
 
 
 def change(tx: Transaction, kept: Kept) -> Kept:
     """Store how an order stands now."""
-    tx.execute(_CHANGE, {"row": kept.id, **_columns(kept)})
+    _CHANGE.run(tx, {"row": kept.id, **_columns(kept)})
     return kept
 
 

@@ -6,18 +6,20 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 
-from broker.database import Transaction
+from broker.database import Prepared, Transaction
 from broker.orders.model import Patient
 from broker.orders.patients import StoredPatient
 from broker.orders.snapshot import origins_from_json, origins_to_json, plain_json, texts
 from broker.orders.tables import MERGE, ORDER, PATIENT
 
-_FIND = select(PATIENT).where(
-    PATIENT.c.patient_id == bindparam("own"), PATIENT.c.issuer_of_patient_id == bindparam("issuer")
+_FIND = Prepared(
+    select(PATIENT).where(
+        PATIENT.c.patient_id == bindparam("own"), PATIENT.c.issuer_of_patient_id == bindparam("issuer")
+    )
 )
-_BY_ROW = select(PATIENT).where(PATIENT.c.id == bindparam("row"))
-_ADD = insert(PATIENT)
-_CHANGE = update(PATIENT).where(PATIENT.c.id == bindparam("row"))
+_BY_ROW = Prepared(select(PATIENT).where(PATIENT.c.id == bindparam("row")))
+_ADD = Prepared(insert(PATIENT))
+_CHANGE = Prepared(update(PATIENT).where(PATIENT.c.id == bindparam("row")))
 _DEEPEST = 64  # merges after each other
 
 
@@ -31,16 +33,16 @@ class Identified:
 
 def find(tx: Transaction, patient_id: str, issuer: str) -> Identified | None:
     """Return the patient of an identifier, followed through merges, or None where it is unknown."""
-    row = tx.execute(_FIND, {"own": patient_id, "issuer": issuer}).first()
-    if row is None:
+    found = _FIND.rows(tx, {"own": patient_id, "issuer": issuer})
+    if not found:
         return None
-    stated = patient_of(row)
+    stated = patient_of(found[0])
     return Identified(stated, survivor_of(tx, stated))
 
 
 def by_row(tx: Transaction, row_id: int) -> StoredPatient:
     """Return the patient of a row, merged or not."""
-    return patient_of(tx.execute(_BY_ROW, {"row": row_id}).one())
+    return patient_of(_BY_ROW.rows(tx, {"row": row_id})[0])
 
 
 def survivor_of(tx: Transaction, patient: StoredPatient) -> StoredPatient:
@@ -62,14 +64,13 @@ def add(tx: Transaction, patient: StoredPatient, now: datetime) -> StoredPatient
     """Add a patient and return it with its id."""
     identity = patient.patient
     names = {"patient_id": identity.patient_id, "issuer_of_patient_id": identity.issuer_of_patient_id}
-    key = tx.execute(_ADD, {**names, **_columns(patient, now)}).inserted_primary_key
-    assert key is not None
-    return StoredPatient(int(key[0]), identity, patient.visit, patient.origins, 0, patient.effective, now)
+    own = _ADD.add(tx, {**names, **_columns(patient, now)})
+    return StoredPatient(own, identity, patient.visit, patient.origins, 0, patient.effective, now)
 
 
 def change(tx: Transaction, patient: StoredPatient, now: datetime) -> StoredPatient:
     """Store what is known of a patient now."""
-    tx.execute(_CHANGE, {"row": patient.id, **_columns(patient, now)})
+    _CHANGE.run(tx, {"row": patient.id, **_columns(patient, now)})
     return replace(patient, updated=now)
 
 

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from broker.database import Transaction, UtcDateTime, table_of
+from broker.database import Prepared, Transaction, UtcDateTime, table_of
 from broker.orders.model import PERFORMED, Origin, StepStatus
 from broker.worklist import rows, wildcards
 from broker.worklist.encoding import encoded_elements
@@ -122,23 +122,19 @@ _STATION = table_of(WorklistStationRow)
 _NAME = table_of(WorklistNameRow)
 _QUERY = table_of(WorklistQueryRow)
 
-_INSERT = insert(_ITEM)
-_SET_STATUS = (
-    update(_ITEM).where(_ITEM.c.id == bindparam("row")).values(status=bindparam("status"), offered=bindparam("offered"))
-)
-_INSERT_STATIONS = insert(_STATION)
-_INSERT_NAMES = insert(_NAME)
-_STEPS = select(
-    _ITEM.c.id, _ITEM.c.order_id, _ITEM.c.status, _ITEM.c.study_instance_uid, _ITEM.c.scheduled_procedure_step_id
-).where(
-    or_(
-        _ITEM.c.order_id == bindparam("order"),
-        _ITEM.c.study_instance_uid.in_(bindparam("studies", expanding=True)),
+_INSERT = Prepared(insert(_ITEM))
+_CHANGE = Prepared(update(_ITEM).where(_ITEM.c.id == bindparam("row")))
+_INSERT_STATIONS = Prepared(insert(_STATION))
+_INSERT_NAMES = Prepared(insert(_NAME))
+_KEYS = (_ITEM.c.id, _ITEM.c.order_id, _ITEM.c.status, _ITEM.c.study_instance_uid, _ITEM.c.scheduled_procedure_step_id)
+_OF_ORDER = Prepared(select(*_KEYS).where(_ITEM.c.order_id == bindparam("order")))
+_OF_STEP = Prepared(
+    select(*_KEYS).where(
+        _ITEM.c.study_instance_uid == bindparam("study"), _ITEM.c.scheduled_procedure_step_id == bindparam("step")
     )
 )
-_WITHDRAWALS = tuple(
-    delete(table).where(table.c.item_id.in_(bindparam("items", expanding=True))) for table in (_STATION, _NAME)
-)
+_BY_ID = Prepared(select(_ITEM).where(_ITEM.c.id == bindparam("row")))
+_WITHDRAWALS = tuple(Prepared(delete(table).where(table.c.item_id == bindparam("item"))) for table in (_STATION, _NAME))
 _ANSWERED = tuple(column for column in _ITEM.c if column.name != "provenance")  # no query reads it
 
 _COLUMNS = {
@@ -177,42 +173,38 @@ def replace(tx: Transaction, order_id: int, items: Sequence[WorklistItem]) -> No
 
 def _stored(tx: Transaction, order_id: int, wanted: Sequence[tuple[str, str]]) -> Sequence[Any]:
     # Two orders may share a study; only their own steps, and those now claimed, are this order's matter.
-    studies = sorted({study for study, _ in wanted}) or [""]
-    keys = set(wanted)
-    return [
-        row
-        for row in tx.execute(_STEPS, {"order": order_id, "studies": studies})
-        if row.order_id == order_id or (row.study_instance_uid, row.scheduled_procedure_step_id) in keys
-    ]
+    found = list(_OF_ORDER.rows(tx, {"order": order_id}))
+    own = {(row.study_instance_uid, row.scheduled_procedure_step_id) for row in found}
+    for study, step in wanted:
+        if (study, step) not in own:
+            found += _OF_STEP.rows(tx, {"study": study, "step": step})
+    return found
 
 
 def _change(tx: Transaction, row: Any, order_id: int, item: WorklistItem) -> WorklistItem:
     """Write an item over its row; return it as it is shown from now on."""
     if StepStatus(row.status) in PERFORMED and row.order_id == order_id:
-        tx.execute(_SET_STATUS, {"row": row.id, "status": item.status.value, "offered": int(item.status in OFFERED)})
-        return rows.item_of(tx.execute(select(_ITEM).where(_ITEM.c.id == row.id)).one())
-    values = _values(order_id, item)
-    tx.execute(update(_ITEM).where(_ITEM.c.id == bindparam("row")).values(values), {"row": row.id})
+        _CHANGE.run(tx, {"row": row.id, "status": item.status.value, "offered": int(item.status in OFFERED)})
+        return rows.item_of(_BY_ID.rows(tx, {"row": row.id})[0])
+    _CHANGE.run(tx, {"row": row.id, **_values(order_id, item)})
     return item
 
 
 def _cancel(tx: Transaction, row: Any) -> None:
     if StepStatus(row.status) not in PERFORMED:
-        tx.execute(_SET_STATUS, {"row": row.id, "status": StepStatus.CANCELED.value, "offered": 0})
+        _CHANGE.run(tx, {"row": row.id, "status": StepStatus.CANCELED.value, "offered": 0})
 
 
 def _row_id(tx: Transaction, order_id: int, item: WorklistItem, stored: Any | None) -> int:
     """Return the row of an item, added where it has none."""
     if stored is not None:
         return int(stored.id)
-    key = tx.execute(_INSERT, _values(order_id, item)).inserted_primary_key
-    assert key is not None
-    return int(key[0])
+    return _INSERT.add(tx, _values(order_id, item))
 
 
 def _withdraw(tx: Transaction, item_ids: Sequence[int]) -> None:
     for statement in _WITHDRAWALS:
-        tx.execute(statement, {"items": list(item_ids)})
+        statement.run(tx, *({"item": item_id} for item_id in item_ids))
 
 
 def _offer(tx: Transaction, offered: Sequence[tuple[int, WorklistItem]]) -> None:
@@ -220,9 +212,9 @@ def _offer(tx: Transaction, offered: Sequence[tuple[int, WorklistItem]]) -> None
     stations = [entry for item_id, item in offered for entry in _station_entries(item_id, item)]
     names = [entry for item_id, item in offered for entry in _name_entries(item_id, item)]
     if stations:
-        tx.execute(_INSERT_STATIONS, stations)
+        _INSERT_STATIONS.run(tx, *stations)
     if names:
-        tx.execute(_INSERT_NAMES, names)
+        _INSERT_NAMES.run(tx, *names)
 
 
 def _station_entries(item_id: int, item: WorklistItem) -> Iterator[dict[str, object]]:

@@ -5,10 +5,10 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, func, insert, select, text, update
+from sqlalchemy import Column, Integer, MetaData, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, InternalError, StatementError
 
-from broker.database import Database, Transaction, UtcDateTime, sqlite_url
+from broker.database import Database, Prepared, Transaction, UtcDateTime, sqlite_url
 from broker.errors import Rejected, Unavailable
 
 _SCRATCH = Table(
@@ -194,3 +194,32 @@ def test_a_failure_nobody_expected_is_raised_to_its_caller_and_takes_no_other_wi
         thread.join(30)
     assert raised
     assert count(scratch) >= 2  # whoever led the common transaction may have to send again
+
+
+_ADD = Prepared(insert(_SCRATCH))
+_CHANGE = Prepared(update(_SCRATCH).where(_SCRATCH.c.id == bindparam("row")))
+_FIND = Prepared(select(_SCRATCH).where(_SCRATCH.c.n == bindparam("wanted")).limit(2))
+_NOON = datetime(2026, 2, 1, 12, 0, 0, 5, UTC)
+
+
+def test_prepared_statement_does_what_the_statement_does(scratch: Database) -> None:
+    with scratch.write("orders") as tx:
+        first = _ADD.add(tx, {"at": _NOON, "n": 7})
+        second = _ADD.add(tx, {"n": 7, "at": _NOON.astimezone(timezone(timedelta(hours=1)))})
+        _CHANGE.run(tx, {"row": first, "at": None}, {"row": 99, "at": _NOON})
+    with scratch.read() as tx:
+        found = _FIND.rows(tx, {"wanted": 7})
+        assert sorted(found) == sorted(tx.execute(select(_SCRATCH)).all())
+        assert {(row.id, row.at, row.n) for row in found} == {(first, None, 7), (second, _NOON, 7)}
+        assert len(_FIND.rows(tx, {"wanted": 8})) == 0
+
+
+def test_prepared_statement_fails_as_the_statement_does(scratch: Database) -> None:
+    with scratch.write("orders") as tx:
+        _ADD.add(tx, {"id": 1})
+    with pytest.raises(IntegrityError), scratch.write("orders") as tx:
+        _ADD.run(tx, {"id": 1})
+    with pytest.raises((KeyError, StatementError)), scratch.write("orders") as tx:
+        _FIND.rows(tx, {})
+    with pytest.raises((ValueError, StatementError)), scratch.write("orders") as tx:
+        _ADD.add(tx, {"at": datetime(2026, 2, 1)})
