@@ -63,6 +63,7 @@ class Console:
 @contextmanager
 def console(port: int, *syntaxes: str, calling: str = "US1", called: str = "BROKER") -> Iterator[Console]:
     ae = AE(calling)
+    ae.acse_timeout = ae.dimse_timeout = 5
     for sop_class in (SOP_CLASS, RETRIEVE_SOP_CLASS):
         ae.add_requested_context(sop_class, list(syntaxes or SYNTAXES[:2]))
     association = ae.associate("127.0.0.1", port, ae_title=called)
