@@ -19,6 +19,8 @@ def kept_patient(ask: Asked) -> tuple[StoredPatient, tuple[StoredOrder, ...]]:
     order, tx, here = ask.change.order, ask.tx, ask.here
     # Who refers belongs to the order (PS3.4 table K.6-1): it is no other order's business.
     visit = {keyword: value for keyword, value in order.visit.items() if keyword != REFERRING}
+    if ask.whose is None and ask.known is not None and not order.patient.patient_id:
+        return patient_store.by_row(tx, ask.known.patient_row), ()  # nobody is stated: the order's own patient stays
     if ask.whose is None:
         new = patients.new_patient(order.patient, visit, ask.change.origins, here.entry_id, ask.stated)
         return patient_store.add(tx, new, here.now), ()

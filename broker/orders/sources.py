@@ -20,6 +20,7 @@ class Sources:
     def __init__(self, settings: Hl7Settings, environment: str) -> None:
         """Load what every source names. Raises Misconfigured with every mistake, a line each."""
         self._environment = environment
+        self._timezone = settings.default.timezone
         self._accepts_unknown = settings.unknown_sources is UnknownCallers.ACCEPT
         mistakes: list[str] = []
         self._default = _Sender(_complete(settings.default, settings), mistakes)
@@ -36,7 +37,7 @@ class Sources:
         sender = self._sender(facts)
         if not sender.may_send_from(address):
             raise Refusal("AR", _SENDER, "103", f"the source {sender.source.name} may not send from this address")
-        return Context(self._environment, sender.source, sender.mapping, sender.order_control, now)
+        return Context(self._environment, sender.source, sender.mapping, sender.order_control, now, self._timezone)
 
     def of(self, facts: HeaderFacts) -> Source:
         """Return the source of a message. Raises Refusal AR 103 where nothing names its sender and that is needed."""

@@ -64,5 +64,5 @@ def _change(
         cleared=person.cleared,
         effective=(instant(event.get(2).strip(), zone) if event else None) or sent,
         sent=sent,
-        today=civil_of(context.now, zone).date,
+        today=civil_of(context.now, context.timezone).date,
     )

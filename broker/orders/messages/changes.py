@@ -125,7 +125,7 @@ def _order(first: Part, said: Stated, steps: _Steps, context: Context) -> Order:
         requested_procedure_description=said.text("RequestedProcedureDescription"),
         requested_procedure_code=next(iter(said.codes("RequestedProcedureCodeSequence")), None),
         steps=tuple(steps.steps),
-        timezone=context.source.timezone.key,
+        timezone=context.timezone.key,
         attributes=attributes_of(said, _ORDER_TYPED),
         visit=first.person.visit,
     )

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from zoneinfo import ZoneInfo
 
 from broker.environments.model import Source
 from broker.orders.control import ControlTable
@@ -17,3 +18,4 @@ class Context:
     mapping: Mapping
     order_control: ControlTable
     now: datetime  # when the message came
+    timezone: ZoneInfo  # of civil dates and times at the site; the source's may be another

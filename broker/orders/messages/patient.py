@@ -51,6 +51,7 @@ def reader_of(segments: Mapping[str, list[Segment]], context: Context, sent: dat
     return Reader(
         segments,
         zone=source.timezone,
+        site=context.timezone,
         sent=sent or context.now,
         authority=source.patient_authority,
         id_types=mapping.patient_id_types,

@@ -83,6 +83,7 @@ class Reader:
         "identifiers",
         "origin",
         "sent",
+        "site",
         "start",
         "zone",
     )
@@ -92,6 +93,7 @@ class Reader:
         segments: Mapping[str, Sequence[Segment]],
         *,
         zone: ZoneInfo,
+        site: ZoneInfo,
         sent: datetime,
         authority: str = "",
         id_types: tuple[str, ...] = (),
@@ -99,7 +101,8 @@ class Reader:
     ) -> None:
         self.all = segments
         self.first = {name: found[0] for name, found in segments.items()}
-        self.zone = zone
+        self.zone = zone  # of times without offset
+        self.site = site  # of the times that are given back
         self.sent = sent  # when the message was made
         self.authority = authority  # of identifiers that name none
         self.id_types = id_types
@@ -113,7 +116,7 @@ class Reader:
         """Return a TS as date and time at the site. Raises Hl7Error 102 without location."""
         found = self._times.get(text)
         if found is None:
-            found = self._times[text] = civil(text, self.zone)
+            found = self._times[text] = civil(text, self.zone, self.site)
         return found
 
     def civil_or_none(self, text: str) -> Civil:
@@ -205,7 +208,7 @@ def make(rules: Sequence[Rule], reader: Reader, stated: Stated) -> None:
 
 
 def _message_time(reader: Reader, rule: Rule, _: Stated) -> tuple[str, str]:
-    made = civil_of(reader.sent, reader.zone)
+    made = civil_of(reader.sent, reader.site)
     text = made.time if rule.form in (Form.START_TIME, Form.TIME) else made.date
     return text, "when the message was made, since no start is stated"
 

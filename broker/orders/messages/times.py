@@ -28,16 +28,21 @@ _USUAL_OFFSETS = {
 }
 
 
-def civil(text: str, zone: ZoneInfo) -> Civil:
-    """Return a TS as date and time at the site; an offset is converted, never dropped. Raises Hl7Error 102."""
-    if plain(text):
+def civil(text: str, zone: ZoneInfo, site: ZoneInfo) -> Civil:
+    """Return a TS as date and time at the site; an offset is converted, never dropped. Raises Hl7Error 102.
+
+    `zone` is that of a time without offset. A date without time is the same day everywhere.
+    """
+    is_ours = zone is site or zone.key == site.key
+    if is_ours and plain(text):
         return Civil(text[:8], text[8:].ljust(6, "0") if len(text) > 8 else "")
     stated = timestamp(text)
-    if stated.offset is None or not stated.date or not stated.time:
+    if not stated.date or not stated.time or (is_ours and stated.offset is None):
         return Civil(stated.date, stated.time)
     try:
         local = plain(stated.date + stated.time)
-        return civil_of(local.replace(tzinfo=_east(stated.offset)), zone) if local else UNSTATED
+        east = zone if stated.offset is None else _east(stated.offset)
+        return civil_of(local.replace(tzinfo=east), site) if local else UNSTATED
     except OverflowError as error:  # the first or last day of the calendar
         raise Hl7Error("102", "", "a date that no zone can hold") from error
 

@@ -336,6 +336,14 @@ def test_every_action_on_every_status_is_applied_or_refused(desk: Desk) -> None:
             assert refusal.answer == "AE"
 
 
+def test_a_new_order_that_names_nobody_leaves_the_known_patient(desk: Desk) -> None:
+    first = desk.send(new(0)).orders[0]
+    for minute in (1, 2):
+        again = desk.send(new(minute, patient=Patient(), steps=(step(date="20260203"),))).orders[0]
+        assert (again.id, again.order.patient) == (first.id, first.order.patient)
+    assert desk.order().order.steps[0].scheduled_procedure_step_start_date == "20260203"
+
+
 # --- cancel before create, and after -------------------------------------------------------------------------------
 
 

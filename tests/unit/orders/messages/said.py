@@ -18,6 +18,7 @@ CONTEXT = Context(
     mapping=mapping_file.load("ihe-swf"),
     order_control=control.load(),
     now=NOW,
+    timezone=ZoneInfo("Europe/Berlin"),
 )
 PID = "PID|||100^^^HOSP^MR||Doe^Jane||19700101|F"
 ORC = "ORC|NW|P1^HIS|F1^RIS||||^^^20260201093000^^R"

@@ -1,6 +1,7 @@
 """Orders by ORM^O01: groups, steps, identifiers, what is missing, what is made here."""
 
 from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -270,3 +271,12 @@ def test_authority_of_the_source_stands_in_and_is_made_here() -> None:
         ).order.patient.issuer_of_patient_id
         == ""
     )
+
+
+def test_a_time_without_offset_is_of_the_source_s_zone_and_shown_in_the_site_s() -> None:
+    abroad = context(timezone=ZoneInfo("Europe/Lisbon"))
+    change = order(PID, ORC, OBR, here=abroad)
+    assert change.order.steps[0].scheduled_procedure_step_start_time == "103000"
+    assert change.order.timezone == "Europe/Berlin"
+    change = order(PID, ORC.replace("093000", "093000+0100"), OBR, here=abroad)
+    assert change.order.steps[0].scheduled_procedure_step_start_time == "093000"
