@@ -167,6 +167,14 @@ def _compiled(statement: "Select[Any] | Insert | Update | Delete", dialect: Dial
     return _Compiled(str(compiled), binds, constants, row._make, results)
 
 
+def _say(tx: Transaction, sql: str) -> None:
+    """Do a statement without values, the short way where there is one."""
+    if tx.dialect.name == "sqlite":
+        _driven(tx, sql, ())
+    else:
+        tx.exec_driver_sql(sql)
+
+
 def _driven(tx: Transaction, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
     driver = cast(sqlite3.Connection, tx.connection.dbapi_connection)
     try:
@@ -193,14 +201,14 @@ class _Job(Generic[_T]):
 
     def run_beside_others(self, tx: Transaction) -> None:
         """Do it; what it raises undoes this part, and is kept for the caller."""
-        tx.exec_driver_sql("SAVEPOINT job")
+        _say(tx, "SAVEPOINT job")
         try:
             self._result = self._work(tx)
             self._error = None
         except BrokerError as error:
-            tx.exec_driver_sql("ROLLBACK TO SAVEPOINT job")
+            _say(tx, "ROLLBACK TO SAVEPOINT job")
             self._error = error
-        tx.exec_driver_sql("RELEASE SAVEPOINT job")
+        _say(tx, "RELEASE SAVEPOINT job")
 
     def outcome(self) -> _T:
         """Return the result, or raise what stopped it."""
@@ -236,7 +244,8 @@ class Database:
                 lock = zlib.crc32(what.encode())
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
             else:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
+                connection.begin()
+                _say(connection, "BEGIN IMMEDIATE")
             try:
                 yield connection
                 _commit(connection, what)
@@ -286,7 +295,8 @@ class Database:
             if connection.dialect.name == "postgresql":
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             else:
-                connection.exec_driver_sql("BEGIN")
+                connection.begin()
+                _say(connection, "BEGIN")
             try:
                 yield connection
             finally:

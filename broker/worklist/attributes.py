@@ -7,6 +7,7 @@ JSON array of objects of the same kind, e.g. `[{"LocalNamespaceEntityID": "HOSP"
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from functools import lru_cache
 
 from pydicom.datadict import dictionary_VM, dictionary_VR, keyword_dict
@@ -196,13 +197,37 @@ def is_code_sequence(sequence: str) -> bool:
 
 def values_of(keyword: str, text: str) -> tuple[str, ...]:
     """Return the values of an attribute's text; none for empty text. A backslash divides only what may be several."""
+    return _divided(_kind(keyword), text)
+
+
+class _Kind(Enum):
+    """What an attribute's text holds."""
+
+    UNKNOWN = auto()
+    ITEMS = auto()
+    ONE_TEXT = auto()  # a backslash is a character of it
+    ONE = auto()
+    SEVERAL = auto()
+
+
+@lru_cache(maxsize=1024)
+def _kind(keyword: str) -> _Kind:
+    if keyword not in keyword_dict:
+        return _Kind.UNKNOWN
+    vr = dictionary_VR(tag_of(keyword))
+    if vr == "SQ":
+        return _Kind.ITEMS
+    if vr in ONE_TEXT:
+        return _Kind.ONE_TEXT
+    return _Kind.ONE if dictionary_VM(tag_of(keyword)) == "1" else _Kind.SEVERAL
+
+
+def _divided(kind: _Kind, text: str) -> tuple[str, ...]:
     if not text:
         return ()
-    if _vr(keyword) in ONE_TEXT:
+    if kind is _Kind.ONE_TEXT or "\\" not in text:
         return (text,)
-    if _vm(keyword) == "1":
-        return (text.replace("\\", "/"),)
-    return tuple(text.split("\\"))
+    return (text.replace("\\", "/"),) if kind is _Kind.ONE else tuple(text.split("\\"))
 
 
 def _values_of(fields: Mapping[str, Callable[[WorklistItem], str]], item: WorklistItem) -> dict[str, str]:
@@ -218,11 +243,15 @@ def _others(item: WorklistItem) -> dict[str, str]:
 
 
 def _entity(texts: Mapping[str, str]) -> Entity:
-    known = {keyword: text for keyword, text in texts.items() if keyword in keyword_dict}
-    return Entity(
-        values={keyword: values_of(keyword, text) for keyword, text in known.items() if _vr(keyword) != "SQ"},
-        sequences={keyword: _items(text) for keyword, text in known.items() if _vr(keyword) == "SQ"},
-    )
+    values: dict[str, tuple[str, ...]] = {}
+    sequences: dict[str, tuple[Entity, ...]] = {}
+    for keyword, text in texts.items():
+        kind = _kind(keyword)
+        if kind is _Kind.ITEMS:
+            sequences[keyword] = _items(text)
+        elif kind is not _Kind.UNKNOWN:
+            values[keyword] = _divided(kind, text)
+    return Entity(values, sequences)
 
 
 def _items(text: str) -> tuple[Entity, ...]:
@@ -250,13 +279,3 @@ def _codes(codes: Iterable[Code]) -> tuple[Entity, ...]:
         })
         for code in usable
     )  # fmt: skip
-
-
-@lru_cache(maxsize=1024)
-def _vr(keyword: str) -> str:
-    return dictionary_VR(tag_of(keyword))
-
-
-@lru_cache(maxsize=1024)
-def _vm(keyword: str) -> str:
-    return dictionary_VM(tag_of(keyword))

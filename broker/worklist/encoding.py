@@ -77,12 +77,12 @@ def value(vr: str, values: tuple[str, ...]) -> tuple[int, bytes]:
     """Return the kind and the bytes of an attribute's values."""
     if not values:
         return NOTHING, b""
+    text = values[0] if len(values) == 1 else "\\".join(values)
     if vr in TEXT_VRS:
-        text = "\\".join(values)
         return (ASCII if text.isascii() else TEXT), text.encode("utf-8", "surrogatepass")
     if vr in _NUMBERS:
-        return NUMBERS, b"".join(_number(_NUMBERS[vr], text) for text in values)
-    return VALUE, padded(vr, "\\".join(values).encode("ascii", "replace"))
+        return NUMBERS, b"".join(_number(_NUMBERS[vr], each) for each in values)
+    return VALUE, padded(vr, text.encode("ascii", "replace"))
 
 
 def _append(out: bytearray, entity: Entity) -> bool:
@@ -93,11 +93,16 @@ def _append(out: bytearray, entity: Entity) -> bool:
     out += _COUNT.pack(len(named) + len(nested)) + bytes((len(named) + len(nested)) * _ENTRY.size)
     at += _COUNT.size
     is_ascii = True
+    end = len(out)
     for (tag, vr), values in named:
-        kind, content = value(vr, values)
-        is_ascii = is_ascii and kind != TEXT
-        _ENTRY.pack_into(out, at, tag, kind, len(out), len(out) + len(content))
-        out += content
+        begin = end
+        kind = NOTHING
+        if values:
+            kind, content = value(vr, values)
+            out += content
+            end += len(content)
+            is_ascii = is_ascii and kind != TEXT
+        _ENTRY.pack_into(out, at, tag, kind, begin, end)
         at += _ENTRY.size
     for (tag, _), inner in nested:
         is_ascii = _append_items(out, at, tag, inner) and is_ascii

@@ -56,9 +56,15 @@ def _item(
 
 
 def _provenance(origins: Origins, step_id: str) -> dict[str, Origin]:
-    shared = {keyword: origin for (step, keyword), origin in origins.items() if not step}
-    own = {keyword: origin for (step, keyword), origin in origins.items() if step == step_id}
-    return shared | own
+    found: dict[str, Origin] = {}
+    own: dict[str, Origin] = {}
+    for (step, keyword), origin in origins.items():
+        if not step:
+            found[keyword] = origin
+        elif step == step_id:
+            own[keyword] = origin
+    found.update(own)
+    return found
 
 
 def _attributes(order: Order, step: ScheduledStep) -> dict[str, str]:

@@ -21,6 +21,7 @@ _COLUMNS = {
 }
 # Columns that the store itself writes.
 _OWN = frozenset({"id", "order_id", "status", "provenance", "encoded"})
+_encode = json.JSONEncoder(ensure_ascii=False, default=asdict).encode
 _REST = tuple(field.name for field in fields(WorklistItem) if field.name not in _COLUMNS and field.name not in _OWN)
 
 
@@ -28,7 +29,7 @@ def columns_of(item: WorklistItem) -> dict[str, object]:
     """Return what an item itself puts into its row."""
     rest = {name: getattr(item, name) for name in _REST}
     columns = {column: getattr(item, name) for name, column in _COLUMNS.items()}
-    return {**columns, "rest": json.dumps(rest, ensure_ascii=False, sort_keys=True, default=asdict)}
+    return {**columns, "rest": _encode(rest)}
 
 
 def item_of(row: Any) -> WorklistItem:

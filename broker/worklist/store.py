@@ -44,6 +44,7 @@ OFFERED = frozenset({StepStatus.SCHEDULED, StepStatus.ARRIVED, StepStatus.READY,
 _BY_CODE_POINT = String().with_variant(String(collation="C"), "postgresql")
 _LAST = "\U0010ffff"  # sorts behind every character of a name or number
 _FETCH = 500
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _text(**settings: Any) -> Any:
@@ -240,7 +241,7 @@ def _values(order_id: int, item: WorklistItem) -> dict[str, object]:
 
 def _provenance_text(item: WorklistItem) -> str:
     entries = {key: (origin.source, origin.rule, origin.entry_id) for key, origin in item.provenance.items()}
-    return json.dumps(entries, ensure_ascii=False)
+    return _encode(entries)
 
 
 # --- what queries find -------------------------------------------------------------------------------------------
