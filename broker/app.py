@@ -47,7 +47,7 @@ _LOCK_TRIES = 50
 _OTHER_DESCRIPTORS = 640  # 512 HL7 connections, the database's, files
 
 
-def requestor(destination: Destination) -> Requestor:
+def requestor(destination: Destination) -> EngineRequestor:
     """Return what opens associations to a destination. Raises Misconfigured when its certificates cannot be used."""
     if destination.tls is None:
         return EngineRequestor()
@@ -234,6 +234,12 @@ def _deliveries(
     }
     for receiver in profile.receivers:
         chores[f"tell:{receiver.name}"] = (_DELIVERY_BEAT, partial(flows.tell, receiver, tellers[receiver.name]))
+    for destination in profile.mpps.destinations:
+        chores[f"pass-on:{destination.name}"] = (
+            _DELIVERY_BEAT,
+            partial(flows.pass_on, destination, requestor(destination)),
+        )
+    chores["stale-steps"] = (_CHORE_BEAT, flows.note_stale_steps)
     chores["images-available"] = (_IMAGES_BEAT, flows.note_available_images)
     chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)
     metronome = Metronome(chores)

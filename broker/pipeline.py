@@ -4,7 +4,9 @@ Each has one rhythm: capture raw, translate, decide (pure), store, answer.
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
+from functools import partial
 
 from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
@@ -22,6 +24,7 @@ from broker.dimse.service import (
     AssociationRequest,
     FindAnswer,
     FindRequest,
+    NormalizedRequest,
     Rejection,
     Requestor,
     StoreRequest,
@@ -38,6 +41,12 @@ from broker.outbox import store as outbox
 from broker.outbox import worker as telling
 from broker.outbox.connection import Sender
 from broker.outbox.model import EVENT_OF_STATUS
+from broker.procedures import flow as procedures
+from broker.procedures.flow import Taken, Taking
+from broker.procedures.forward import store as forwards
+from broker.procedures.forward import worker as forwarding
+from broker.procedures.forward.worker import Caller
+from broker.procedures.model import Event, Received
 from broker.registry.cache import RegistryCache
 from broker.registry.model import Modality
 from broker.registry.nearest import advice
@@ -197,6 +206,59 @@ class Flows:
         self._open.written(association.id)
         log.info("query.answered", association=association.id, **result.facts())
 
+    # --- ultrasound -> performed steps -> worklist, RIS, other MPPS providers ----------------------------------------
+
+    def perform_step(self, association: AcceptedAssociation, request: Received) -> Taken:
+        """N-CREATE or N-SET -> kept, linked -> steps -> worklist; receivers and destinations are owed word of it.
+
+        Raises StepRefused for a request at fault, Unavailable when it could not be made durable.
+        """
+        taken = self._database.together("orders", partial(self._performed, association, request))
+        self._open.written(association.id)
+        log.info("step.taken", association=association.id, sop_instance_uid=request.sop_instance_uid, **taken.facts())
+        return taken
+
+    def _performed(self, association: AcceptedAssociation, request: Received, tx: Transaction) -> Taken:
+        self._open.write(tx, association.id)
+        taken = procedures.take(tx, request, self._taking(association))
+        for applied in taken.applied:
+            self._intake.change(tx, applied)
+        self._tell_people(tx, taken.events)
+        return taken
+
+    def _taking(self, association: AcceptedAssociation) -> Taking:
+        title = association.request.calling_ae_title
+        return Taking(
+            association_id=association.id,
+            calling_ae_title=title,
+            subject=self._open.get(association.id).device or title,
+            now=self._clock.now(),
+            receivers=self._profile.receivers,
+            destinations=tuple(destination.name for destination in self._profile.mpps.destinations),
+        )
+
+    def performed_step(self, request: NormalizedRequest) -> bytes:
+        """N-GET -> the attributes of a performed step. Raises StepRefused."""
+        with self._database.read() as tx:
+            return procedures.retrieved(tx, request.sop_instance_uid, request.attributes, request.transfer_syntax)
+
+    def note_stale_steps(self) -> None:
+        """Say once of each step in progress that nobody heard of it for long."""
+        now = self._clock.now()
+        with self._database.write("orders") as tx:
+            silent_since = now - timedelta(hours=self._profile.mpps.stale_hours)
+            self._tell_people(tx, procedures.note_stale(tx, silent_since, now))
+
+    def pass_on(self, destination: Destination, caller: Caller) -> None:
+        """What is due to one MPPS destination -> its provider, in order, until nothing is due or it needs time."""
+        own, clock = self._profile.dicom.ae_title, self._clock
+        while forwarding.send_batch(self._database, destination, own, caller, clock, random.random, self._alert):
+            pass
+
+    def _tell_people(self, tx: Transaction, events: Iterable[Event]) -> None:
+        for event in events:
+            raise_alert(tx, event.name, event.subject, Severity.WARNING, event.text, self._clock.now())
+
     # --- ultrasound -> spool -> deliveries -----------------------------------------------------------------------
 
     def receive_instance(self, association: AcceptedAssociation, request: StoreRequest) -> None:
@@ -299,6 +361,8 @@ class Flows:
         """What was being sent when the last process ended is due at once; return how many that were."""
         with self._database.write("outbox") as tx:
             outbox.release_all(tx)
+        with self._database.write("mpps-lease") as tx:
+            forwards.release_all(tx)
         with self._database.write("delivery") as tx:
             return deliveries.release_all(tx)
 

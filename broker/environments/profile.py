@@ -15,6 +15,7 @@ from broker.environments.model import (
     UnknownCallers,
     World,
 )
+from broker.environments.mpps import read_mpps
 from broker.environments.reading import Mistakes, TomlTable, did_you_mean, parse
 from broker.environments.receivers import read_receivers
 from broker.environments.routes import read_routes
@@ -104,6 +105,7 @@ def _profile(root: TomlTable, file: Path) -> Profile:
         destinations=destinations,
         routes=read_routes(root, [destination.name for destination in destinations]),
         receivers=read_receivers(root, kind, file),
+        mpps=read_mpps(root, kind, file),
     )
     _refuse_shared_ports(root, profile.ports)
     return profile

@@ -8,11 +8,14 @@ from broker.dimse.service import (
     AssociationRequest,
     FindAnswer,
     FindRequest,
+    NormalizedAnswer,
+    NormalizedRequest,
     Rejection,
     StoreRequest,
 )
 from broker.errors import BrokerError
 from broker.journal import log
+from broker.listeners import mpps
 from broker.listeners.replies import store_status
 from broker.pipeline import Flows
 
@@ -59,3 +62,7 @@ class Services:
             )
             return answer
         return Answer(0x0000)
+
+    def normalized(self, association: AcceptedAssociation, request: NormalizedRequest) -> NormalizedAnswer:
+        """Answer MPPS (PS3.4 F.7): 0000 only when the request would survive a power cut."""
+        return mpps.normalized(self._flows, association, request)

@@ -11,7 +11,10 @@ from tests.peers.broker import Environment
 from tests.peers.processes import wait_for
 from tests.peers.raw_sender import read_part10, send
 from tests.scenarios.test_main_job import KEYS, accessions, images, send_order
+from tests.scenarios.test_performed_steps import PASSED_ON
 from tests.unit.outbox.ris import ris
+from tests.unit.procedures.building import creation
+from tests.wire.test_mpps import console, next_provider
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow]
 
@@ -43,8 +46,9 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     trace = tmp_path / "trace"
     monkeypatch.setenv("BROKER_TEST_HOOKS", "1")
     monkeypatch.setenv("BROKER_FAIL_TRACE", str(trace))
-    with dcmtk.storescp(tmp_path / "pacs") as pacs, ris() as receiver:
+    with dcmtk.storescp(tmp_path / "pacs") as pacs, ris() as receiver, next_provider() as provider:
         toml = DESTINATIONS.format(port=pacs.port) + RECEIVER.format(port=receiver.port)
+        toml += PASSED_ON.format(port=provider.port)
         environment = Environment(tmp_path, destinations=toml).write()
         with environment.serving():
             environment.register()
@@ -56,6 +60,9 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             assert dcmtk.echoscu(environment.dicom, "US_ROOM2").returncode == 0
             assert dcmtk.echoscu(environment.dicom, "US-ROOM2").returncode != 0
             assert dcmtk.findscu(environment.dicom, "US_ROOM2", KEYS).returncode == 0
+            with console(environment.ports["dicom"], calling="US_ROOM2", called="BROKER_TEST") as modality:
+                assert modality.create(creation()).Status == 0
+            wait_for("the MPPS is passed on", lambda: provider.got)
             for file in images():
                 assert send(environment.dicom, "US_ROOM2", read_part10(file)) == 0
             wait_for("all sent", lambda: {d.state.value for d in environment.deliveries()} == {"delivered", "parked"})
