@@ -1,6 +1,5 @@
 """Every named place where the world may end is passed by the running product; orders survive an end at theirs."""
 
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -10,7 +9,7 @@ from tests.peers import dcmtk
 from tests.peers.broker import Environment
 from tests.peers.processes import wait_for
 from tests.peers.raw_sender import read_part10, send
-from tests.scenarios.test_main_job import KEYS, accessions, images, send_order
+from tests.scenarios.test_main_job import KEYS, images, send_order
 from tests.scenarios.test_performed_steps import PASSED_ON
 from tests.unit.outbox.ris import ris
 from tests.unit.procedures.building import creation
@@ -79,25 +78,3 @@ def _refused(folder: Path) -> Path:
     file = folder / "refused.hl7"
     file.write_bytes(b"MSH|^~\\&|RIS|HOSP|BROKER|RAD|20260201080000||ORM^O01|R1|T|2.3.1\rPID|||\rORC|NW|P1\rOBR|1|P1\r")
     return file
-
-
-POINTS = [
-    f"{place}.{side}" for place in ("inbox.commit", "orders.commit", "hl7.answer") for side in ("before", "after")
-]
-
-
-@pytest.mark.parametrize("point", POINTS)
-def test_an_order_sent_again_after_a_kill_is_on_the_worklist_once(tmp_path: Path, point: str) -> None:
-    environment = Environment(tmp_path).write()
-    first = environment.start(BROKER_TEST_HOOKS="1", BROKER_FAIL=f"{point}:1:killall")
-    try:
-        environment.register()
-        with suppress(AssertionError):  # no answer, but for the kill behind it
-            send_order(environment, "A1", "T")
-        wait_for("the failpoint was passed", lambda: first.process.poll() is not None)
-    finally:
-        first.kill()
-    with environment.serving():
-        send_order(environment, "A1", "T")  # as every RIS does that got no answer
-        assert accessions(environment) == {"A1"}
-        assert len(environment.ask("worklist", "list")) == 1
