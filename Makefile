@@ -39,6 +39,7 @@ test: dev peers
 
 torture: dev
 	$(BIN)/python -m tests.torture
+	BROKER_EXAMPLES=$${BROKER_EXAMPLES:-10000} $(BIN)/python -m pytest -q --timeout=7200 tests/property tests/unit/hl7/test_properties.py
 
 bench-dimse: dev peers
 	$(BIN)/python -m tests.bench.dimse

@@ -8,11 +8,13 @@ import argparse
 import os
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
-from tests.torture import hl7_run, mutated, scripted, waiting
+from tests.torture import hl7_run, mpps_classes, mutated, scripted, waiting
 from tests.torture.measured import Tally, server
 from tests.wire.dimse.test_acceptor_states import echoes
 
@@ -45,6 +47,8 @@ def main() -> int:
                 tallies.append(_over_the_wire(name, send, port, process_id, asked))
             tallies.extend(_read_directly(name, read, asked) for name, read in mutated.readers())
             tallies.append(waited.result())
+    with tempfile.TemporaryDirectory() as folder:
+        tallies.extend(_told(tally) for tally in mpps_classes.tallies(Path(folder)))
     _print(tallies, asked, time.monotonic() - begun)
     violated = any(tally.violated for tally in tallies)
     return max(int(violated), 0 if asked.only == "dicom" else _hl7(asked))
