@@ -1,5 +1,6 @@
 """MSH as it stands on the wire, read before any decoding: enough to answer any message. Reads no other segment."""
 
+from functools import lru_cache
 from typing import NamedTuple
 
 from hl7.encoding import Delimiters, can_separate
@@ -8,6 +9,7 @@ _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _LEADING = b" \t\r\n\f\v\0"
 _MOST_FIELDS = 64
 _MOST_BYTES = 65_536  # of the first segment: more is not a header
+_MOST_REMEMBERED = 16_384  # of a message whose header is remembered
 _CONTROL_ID = 10
 _CHARACTER_SET = 18
 _BATCH_CONTROL_ID = 11  # FHS-11 and BHS-11 (2.15)
@@ -55,6 +57,15 @@ def read_header(raw: bytes) -> Header | None:
 
     Takes any bytes. Only MSH-1 must make sense; a missing field is empty.
     """
+    return _read_again(raw) if len(raw) < _MOST_REMEMBERED else _read(raw)
+
+
+@lru_cache(maxsize=64)  # whoever takes a message looks at its header several times
+def _read_again(raw: bytes) -> Header | None:
+    return _read(raw)
+
+
+def _read(raw: bytes) -> Header | None:
     start = raw[:_MOST_BYTES]
     if not start.startswith(b"MSH"):
         start = without_lead(start)

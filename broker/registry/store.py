@@ -15,7 +15,7 @@ from sqlmodel import Field, SQLModel
 
 from broker.audit import store as audit
 from broker.audit.model import Actor, AuditEntry
-from broker.database import Transaction, UtcDateTime, table_of
+from broker.database import Prepared, Transaction, UtcDateTime, table_of
 from broker.errors import NotFound, Refused
 from broker.identifiers import AETitle
 from broker.registry.document import read
@@ -60,7 +60,7 @@ _REVISION = table_of(RevisionRow)
 _MODALITY = table_of(ModalityRow)
 _GENERATION = table_of(GenerationRow)
 _THE_ROW = 1
-_GENERATION_NOW = select(_GENERATION.c.generation).where(_GENERATION.c.id == _THE_ROW)  # asked with every message
+_GENERATION_NOW = Prepared(select(_GENERATION.c.generation).where(_GENERATION.c.id == _THE_ROW))  # asked every time
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,8 @@ def exists(tx: Transaction) -> bool:
 
 def generation(tx: Transaction) -> int:
     """Return the number that changes with every change; 0 before the first."""
-    return int(tx.execute(_GENERATION_NOW).scalar() or 0)
+    found = _GENERATION_NOW.rows(tx, {})
+    return int(found[0].generation) if found else 0
 
 
 def load(tx: Transaction) -> Registry:

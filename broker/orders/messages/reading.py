@@ -153,12 +153,10 @@ def read(rules: Sequence[Rule], reader: Reader, shapes: Mapping[Form, Shape]) ->
     stated = Stated()
     values, origins, found = stated.values, stated.origins, stated.found
     first = reader.first
-    for rule in rules:
+    for rule, places in _in_question(rules, tuple(first)):
         null = False
-        for name, number, source in rule.places:
-            segment = first.get(name)
-            if segment is None:
-                continue
+        for name, number, source in places:
+            segment = first[name]
             raw = segment.raw(number)
             if not raw and not rule.of_several:
                 continue
@@ -184,6 +182,24 @@ def read(rules: Sequence[Rule], reader: Reader, shapes: Mapping[Form, Shape]) ->
             if null and rule.keyword not in _NEVER_CLEARED:
                 stated.cleared.add(rule.keyword)
     return stated
+
+
+_Places = tuple[tuple[Rule, tuple[tuple[str, int, Source], ...]], ...]
+_MOST_KNOWN = 512  # combinations of segments; a sender always sends the same few
+_known: dict[tuple[int, tuple[str, ...]], tuple[Sequence[Rule], _Places]] = {}
+
+
+def _in_question(rules: Sequence[Rule], names: tuple[str, ...]) -> _Places:
+    """Return the rules that read segments of these names, each with its places in them: a fifth of all."""
+    key = (id(rules), names)
+    known = _known.get(key)
+    if known is None:
+        if len(_known) >= _MOST_KNOWN:
+            _known.clear()
+        kept = ((rule, tuple(place for place in rule.places if place[0] in names)) for rule in rules)
+        # With the rules themselves, so that their id is not another's meanwhile.
+        known = _known[key] = (rules, tuple(one for one in kept if one[1]))
+    return known[1]
 
 
 def _by_table(source: Source, segment: Segment, value: Value) -> Origin:

@@ -17,6 +17,16 @@ def register(database: Database, clock: FakeClock, number: int) -> None:
         store.apply(tx, read(given, "d"), given, ACTOR, clock.now())
 
 
+def recorded(database: Database) -> list[str]:
+    """Return the list to which every further statement is added."""
+    statements: list[str] = []
+    if database.engine.dialect.name == "sqlite":
+        event.listen(database.engine, "checkout", lambda driver, *_: driver.set_trace_callback(statements.append))
+    else:
+        event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    return statements
+
+
 def test_change_is_seen_as_soon_as_it_is_committed(database: Database, clock: FakeClock) -> None:
     cache = RegistryCache(database)
     assert cache.current().modalities == ()
@@ -28,8 +38,7 @@ def test_registry_is_read_again_only_when_it_has_changed(database: Database, clo
     register(database, clock, 1)
     cache = RegistryCache(database)
     first = cache.current()
-    statements: list[str] = []
-    event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+    statements = recorded(database)
     assert cache.current() is first
     assert sum(statement.lstrip().startswith("SELECT") for statement in statements) == 1
 
