@@ -12,6 +12,7 @@ NOUNS = {
     "patient": Noun("broker.cli.patient:group", "Patients: who they are, which identifiers mean them, and merges."),
     "worklist": Noun("broker.cli.worklist:group", "The worklist as a device sees it."),
     "modality": Noun("broker.cli.modality:group", "Modalities: their documents, revisions and bindings."),
+    "exam": Noun("broker.cli.exam:group", "Exams: the whole life of each, from order to report."),
     "procedure": Noun("broker.cli.procedure:group", "Performed steps (MPPS), and to which orders they belong."),
     "rejection": Noun("broker.cli.rejection:group", "Refused associations, with the nearest known title."),
     "delivery": Noun("broker.cli.delivery:group", "Deliveries: what is owed to whom, and why it waits."),

@@ -78,6 +78,21 @@ def retry(env: str, delivery_ids: tuple[int, ...]) -> None:
     click.echo(f"to be sent: {', '.join(str(i) for i in dict.fromkeys(delivery_ids))}")
 
 
+@group.command("release")
+@click.argument("delivery_ids", metavar="ID...", type=int, nargs=-1, required=True)
+@env_option
+def release(env: str, delivery_ids: tuple[int, ...]) -> None:
+    """Let held deliveries go: they are sent now, as they came."""
+    with opened(env) as here, here.database.write("delivery") as tx:
+        for delivery_id in dict.fromkeys(delivery_ids):
+            delivery, now = _found(tx, delivery_id), here.clock.now()
+            if not store.release_held(tx, delivery_id, now):
+                raise Refused(f"delivery {delivery_id} is {delivery.state}; nothing was released")
+            what: dict[str, object] = {"instance": delivery.instance_id, "destination": delivery.destination}
+            audit.record(tx, AuditEntry(now, here.actor, "delivery.released", str(delivery_id), what))
+    click.echo(f"released: {', '.join(str(i) for i in dict.fromkeys(delivery_ids))}")
+
+
 def _retry(tx: Transaction, here: Opened, delivery: Delivery) -> None:
     now = here.clock.now()
     names: Sequence[str] = (delivery.destination,)

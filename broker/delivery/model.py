@@ -12,7 +12,7 @@ class DeliveryState(StrEnum):
     SENDING = "sending"  # machine, until the lease ends
     DELIVERED = "delivered"  # nobody
     PARKED = "parked"  # a person: the destination refused this instance, or no route took it
-    HELD = "held"  # a person: held by hand
+    HELD = "held"  # a person: held by hand, or by a rule of the profile
 
 
 NO_ROUTE = "no-route"

@@ -24,11 +24,13 @@ class Event(Enum):
     AGAIN = auto()
     PARKED = auto()
     RETRIED = auto()  # by a person
+    HELD = auto()  # by a rule of the profile
 
 
 NEXT: dict[tuple[DeliveryState, Event], DeliveryState] = {
     (DeliveryState.WAITING, Event.LEASED): DeliveryState.SENDING,
     (DeliveryState.WAITING, Event.RETRIED): DeliveryState.WAITING,
+    (DeliveryState.WAITING, Event.HELD): DeliveryState.HELD,
     (DeliveryState.SENDING, Event.RELEASED): DeliveryState.WAITING,
     (DeliveryState.SENDING, Event.DELIVERED): DeliveryState.DELIVERED,
     (DeliveryState.SENDING, Event.AGAIN): DeliveryState.WAITING,

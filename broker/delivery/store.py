@@ -66,6 +66,26 @@ def owe(tx: Transaction, instance_id: str, destinations: Sequence[str], now: dat
     tx.execute(insert(_TABLE), rows)
 
 
+def hold(tx: Transaction, instance_id: str, reason: str) -> int:
+    """Hold what is owed of an instance and not sent yet until a person releases it; return how many that were.
+
+    One without a route is parked already: there the reason is added, for whoever finds it a route.
+    """
+    own = _TABLE.c.instance_id == instance_id
+    waiting = (own, _TABLE.c.state == DeliveryState.WAITING.value)
+    held = update(_TABLE).where(*waiting).values(state=_next(DeliveryState.WAITING, Event.HELD), reason=reason)
+    without_route = update(_TABLE).where(own, _TABLE.c.destination == NO_ROUTE)
+    tx.execute(without_route.values(reason=f"{NO_ROUTE_REASON}; {reason}"))
+    return tx.execute(held).rowcount
+
+
+def release_held(tx: Transaction, delivery_id: int, now: datetime) -> bool:
+    """Make a held delivery due at once; tell whether it was held."""
+    held = (_TABLE.c.id == delivery_id, _TABLE.c.state == DeliveryState.HELD.value)
+    waiting = _next(DeliveryState.HELD, Event.RETRIED)
+    return tx.execute(update(_TABLE).where(*held).values(state=waiting, due=now, tries=0)).rowcount == 1
+
+
 def reroute(tx: Transaction, delivery_id: int, destinations: Sequence[str], now: datetime) -> bool:
     """Owe an instance that was parked as no-route to what its routes name now; tell whether that was done."""
     delivery = find(tx, delivery_id)

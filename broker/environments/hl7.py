@@ -5,6 +5,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 from broker.environments.dicom import read_listener_tls
+from broker.environments.limits import read_silence
 from broker.environments.model import (
     AcknowledgedBy,
     Appointments,
@@ -38,6 +39,7 @@ def read_hl7(table: TomlTable, kind: World | None, zone: ZoneInfo, file: Path) -
         default=default,
         unknown_sources=table.choice("unknown_sources", UnknownCallers, UnknownCallers.ACCEPT) or UnknownCallers.ACCEPT,
         sources=tuple(_source(source, default, file) for source in table.tables("sources")),
+        silence=read_silence(table),
     )
     _refuse_contradictions(table, settings)
     table.finish()

@@ -1,6 +1,7 @@
 """The values of a profile."""
 
 from dataclasses import dataclass
+from datetime import time
 from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -76,6 +77,16 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class SilenceSettings:
+    """When a RIS that sends nothing is worth an alert: after `minutes` (0: never) within working hours, site time."""
+
+    minutes: int = 0
+    opens: time = time(7)
+    closes: time = time(18)
+    days: frozenset[int] = frozenset(range(5))  # 0 is Monday
+
+
+@dataclass(frozen=True, slots=True)
 class Hl7Settings:
     """The MLLP listeners. Port 0 is any free port; `plain` is the listener without TLS."""
 
@@ -89,6 +100,7 @@ class Hl7Settings:
     default: Source = Source("default")  # of senders that no entry of `sources` fits
     unknown_sources: UnknownCallers = UnknownCallers.ACCEPT
     sources: tuple[Source, ...] = ()
+    silence: SilenceSettings = SilenceSettings()
 
 
 class OrderMessage(StrEnum):
@@ -212,6 +224,24 @@ class MppsSettings:
     started_visible_hours: int = 24  # a started step stays on the worklist of the station that started it
 
 
+class Identity(StrEnum):
+    """What becomes of an image whose PatientID, accession number or Study Instance UID is not its order's."""
+
+    FLAG = "flag"  # an alert; it is forwarded
+    HOLD = "hold"  # an alert; it is forwarded once a person has released it
+
+
+@dataclass(frozen=True, slots=True)
+class ExamSettings:
+    """By when each step of an exam is late, in minutes (0: never), and what follows from a wrong identity."""
+
+    started_late_minutes: int = 60  # after its scheduled start
+    stored_late_minutes: int = 60  # images after the step was completed, or without MPPS after it was started
+    delivered_late_minutes: int = 30  # after the image was received
+    quiet_minutes: int = 15  # without a further image, before an exam without MPPS counts as complete
+    identity: Identity = Identity.FLAG
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
     """A rule: what matches every `when` (keyword or device/calling/called -> value) goes to each destination."""
@@ -239,6 +269,9 @@ class Profile:
     routes: tuple[Route, ...]
     receivers: tuple[Receiver, ...] = ()
     mpps: MppsSettings = MppsSettings()
+    exams: ExamSettings = ExamSettings()
+    expire_days: int = 7  # past its own day an item is offered no longer; 0: never expires
+    retention_days: int = 0  # what the ledger does not need is purged then; 0: never
 
     @property
     def colour(self) -> str:

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from broker.environments.dicom import read_call_tls, read_dicom
 from broker.environments.hl7 import read_hl7
+from broker.environments.limits import read_exams, read_expiry, read_retention
 from broker.environments.model import (
     Destination,
     HttpSettings,
@@ -106,6 +107,9 @@ def _profile(root: TomlTable, file: Path) -> Profile:
         routes=read_routes(root, [destination.name for destination in destinations]),
         receivers=read_receivers(root, kind, file),
         mpps=read_mpps(root, kind, file),
+        exams=read_exams(root),
+        expire_days=_worklist(root),
+        retention_days=read_retention(root),
     )
     _refuse_shared_ports(root, profile.ports)
     return profile
@@ -183,6 +187,13 @@ def _unknown_callers(table: TomlTable, kind: World | None) -> UnknownCallers:
         table.wrong("unknown_callers", "'accept' is refused in production: register each device")
     table.finish()
     return policy or UnknownCallers.REJECT
+
+
+def _worklist(root: TomlTable) -> int:
+    table = root.table("worklist", required=False)
+    expire_days = read_expiry(table)
+    table.finish()
+    return expire_days
 
 
 def _destinations(root: TomlTable, kind: World | None, file: Path) -> tuple[Destination, ...]:

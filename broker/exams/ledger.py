@@ -1,0 +1,205 @@
+"""From what was recorded of an exam to the lines of its ledger: one stage a function, gathered in `STAGES`. Pure."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from broker.exams import transfers
+from broker.exams.limits import Limits, lateness, scheduled
+from broker.exams.model import Exam, Line, Mark, Offered, Recorded, Stage, Standing
+from broker.orders.model import PERFORMED, Did, StepStatus
+from broker.procedures.model import FINAL, PerformedStatus, StoredStep
+from broker.worklist.model import WorklistItem
+from broker.worklist.store import OFFERED
+
+
+def exam(recorded: Recorded, limits: Limits) -> Exam:
+    """Return the exam with its lines, and each of its stages in a word."""
+    lines = tuple(line for stage in STAGES for line in stage(recorded, limits))
+    stages = {stage: _standing([line for line in lines if line.stage is stage]) for stage in Stage}
+    return Exam(recorded.stored, lines, stages)
+
+
+# --- ordered -----------------------------------------------------------------------------------------------------
+
+
+def _ordered(recorded: Recorded, limits: Limits) -> list[Line]:
+    first = next((entry for entry in recorded.history if entry.did is Did.CREATED), None)
+    changes = [entry for entry in recorded.history if entry is not first and entry.did is not Did.CANCELED]
+    found = []
+    if first is None:
+        found.append(Line(Stage.ORDERED, Mark.NOT_YET, "canceled before it was ordered"))
+    else:
+        text = _message(recorded, first.entry_id)
+        more = f"; {len(changes)} more since" if changes else ""
+        source = recorded.message.source if recorded.message else ""
+        found.append(Line(Stage.ORDERED, Mark.DONE, f"{text}{more}", first.at, source))
+    canceled = [entry for entry in recorded.history if entry.did is Did.CANCELED]
+    if recorded.stored.canceled and canceled:
+        last = canceled[-1]
+        by = f" by message {last.entry_id} of the inbox" if last.entry_id else ""
+        found.append(Line(Stage.ORDERED, Mark.DONE, f"canceled{by}", last.at))
+    return found
+
+
+def _message(recorded: Recorded, entry_id: int) -> str:
+    if recorded.message is None:
+        return f"message {entry_id} of the inbox" if entry_id else "made here"
+    message = recorded.message
+    return f"{message.message_type} {message.control_id} (message {entry_id} of the inbox)"
+
+
+# --- offered -----------------------------------------------------------------------------------------------------
+
+
+def _offered(recorded: Recorded, limits: Limits) -> list[Line]:
+    items = {item.id: item for item in recorded.items}
+    found = [_offered_line(one, items, len(items) > 1) for one in recorded.offered]
+    gone = [item for item in recorded.items if item.id in recorded.withdrawn]
+    if expired := [item for item in gone if item.status in OFFERED]:
+        found.append(Line(Stage.OFFERED, _gone(found), f"offered no longer: the day of {_steps(expired)} is long over"))
+    elif gone and len(gone) == len(items) and not found:
+        statuses = " and ".join(sorted({item.status.value for item in gone}))
+        found.append(Line(Stage.OFFERED, Mark.NOT_ASKED, f"never answered to a device; now {statuses}"))
+    if not items:
+        found.append(Line(Stage.OFFERED, Mark.PERSON, "it has no step that could be offered"))
+    return found or [Line(Stage.OFFERED, Mark.NOT_YET, "no device has been answered with it yet")]
+
+
+def _offered_line(one: Offered, items: dict[int, WorklistItem], several: bool) -> Line:
+    step = f" (step {items[one.item_id].scheduled_procedure_step_id})" if several else ""
+    times = "once" if one.times == 1 else f"{one.times} times"
+    return Line(Stage.OFFERED, Mark.DONE, f"answered {times}{step}", one.first, one.device, one.times, last=one.last)
+
+
+def _gone(found: Sequence[Line]) -> Mark:
+    return Mark.DONE if found else Mark.PERSON
+
+
+def _steps(items: Sequence[WorklistItem]) -> str:
+    return "step " + ", ".join(item.scheduled_procedure_step_id for item in items)
+
+
+# --- started and completed -----------------------------------------------------------------------------------------
+
+
+def _started(recorded: Recorded, limits: Limits) -> list[Line]:
+    begun = [
+        (step.created, _began(step), step.step.performed_station_ae_title or step.calling_ae_title)
+        for step in recorded.steps
+    ]
+    begun = begun or _told(recorded) or _seen(recorded)
+    due = scheduled(recorded.stored.order, limits.timezone)
+    minutes = limits.settings.started_late_minutes
+    if not begun:
+        open_ = not recorded.stored.canceled and any(item.status in OFFERED for item in recorded.items)
+        late = lateness(due, None, minutes, limits.now, "its scheduled start") if open_ else ""
+        return [Line(Stage.STARTED, Mark.NOT_YET, _not_begun(recorded), due if open_ else None, late=late)]
+    first = min(at for at, _, _ in begun)
+    late = lateness(due, first, minutes, limits.now, "its scheduled start")
+    return [
+        Line(Stage.STARTED, Mark.DONE, text, at, about, late=late if at == first else "") for at, text, about in begun
+    ]
+
+
+def _began(known: StoredStep) -> str:
+    own = known.step.performed_procedure_step_id
+    return f"performed step {own} (MPPS)" if own else "performed step (MPPS)"
+
+
+def _told(recorded: Recorded) -> list[tuple[datetime, str, str]]:
+    """Return who else said that something was performed: the RIS, or a person here."""
+    for entry in recorded.history:
+        if entry.did is Did.STATUS and any(status.value in entry.text for status in PERFORMED):
+            by = f"message {entry.entry_id} of the inbox says" if entry.entry_id else "set here:"
+            return [(entry.at, f"{by} {entry.text} (no MPPS)", "")]
+    return []
+
+
+def _seen(recorded: Recorded) -> list[tuple[datetime, str, str]]:
+    if not recorded.images:
+        return []
+    first = min(recorded.images, key=lambda image: image.received)
+    return [(first.received, "no MPPS: taken from the first image", first.device)]
+
+
+def _not_begun(recorded: Recorded) -> str:
+    statuses = {item.status for item in recorded.items}
+    if recorded.stored.canceled or statuses == {StepStatus.CANCELED}:
+        return "canceled"
+    return "held" if statuses == {StepStatus.HELD} else "no device has begun; its scheduled start stands beside"
+
+
+def _completed(recorded: Recorded, limits: Limits) -> list[Line]:
+    if recorded.steps:
+        return [_ended(known) for known in recorded.steps]
+    over = {StepStatus.COMPLETED, StepStatus.DISCONTINUED}
+    statuses = [item.status for item in recorded.items]
+    if statuses and set(statuses) <= over:
+        entry = next((e for e in reversed(recorded.history) if e.did is Did.STATUS), None)
+        text = f"{' and '.join(sorted(set(statuses)))} (no MPPS)"
+        return [Line(Stage.COMPLETED, Mark.DONE, text, entry.at if entry else None)]
+    if recorded.images:
+        return [transfers.quiet(recorded.images, limits)]
+    return [Line(Stage.COMPLETED, Mark.NOT_YET, "")]
+
+
+def _ended(known: StoredStep) -> Line:
+    step = known.step
+    about = step.performed_station_ae_title or known.calling_ae_title
+    numbers = f"{step.images} images in {len(step.series)} series"
+    if step.status not in FINAL:
+        return Line(Stage.COMPLETED, Mark.PARTLY, f"in progress, {numbers} listed so far", known.updated, about)
+    if step.status is PerformedStatus.COMPLETED:
+        return Line(Stage.COMPLETED, Mark.DONE, f"completed, {numbers} listed", known.updated, about, step.images)
+    reason = step.discontinuation_reason
+    why = f": {reason.meaning or reason.value}" if reason else ""
+    return Line(Stage.COMPLETED, Mark.DONE, f"discontinued{why}, {numbers} listed", known.updated, about, step.images)
+
+
+# --- proven ------------------------------------------------------------------------------------------------------
+
+
+def _proven(recorded: Recorded, limits: Limits) -> list[Line]:
+    return [Line(Stage.PROVEN, Mark.NOT_ASKED, "not asked: no destination was asked to confirm that it keeps them")]
+
+
+# --- together ----------------------------------------------------------------------------------------------------
+
+STAGES: tuple[Callable[[Recorded, Limits], list[Line]], ...] = (
+    _ordered,
+    _offered,
+    _started,
+    _completed,
+    transfers.received,
+    transfers.delivered,
+    _proven,
+    transfers.reported,
+)
+
+
+def _standing(lines: Sequence[Line]) -> Standing:
+    """Return a stage in a word: what needs a person before what goes on, that before what is done."""
+    marks = {line.mark for line in lines}
+    counts = [line.count for line in lines if line.count is not None]
+    known = [line.of for line in lines if line.of is not None]
+    return Standing(
+        mark=_worst(marks),
+        at=min((line.at for line in lines if line.at is not None and line.mark is not Mark.NOT_YET), default=None),
+        count=min(counts)
+        if lines and lines[0].stage is Stage.DELIVERED and counts
+        else sum(counts)
+        if counts
+        else None,
+        of=max(known) if known else None,
+        late=any(line.late for line in lines),
+    )
+
+
+def _worst(marks: set[Mark]) -> Mark:
+    if Mark.PERSON in marks:
+        return Mark.PERSON
+    if marks <= {Mark.DONE}:
+        return Mark.DONE if marks else Mark.NOT_YET
+    if Mark.PARTLY in marks or Mark.DONE in marks:
+        return Mark.PARTLY
+    return Mark.NOT_YET if Mark.NOT_YET in marks else Mark.NOT_ASKED

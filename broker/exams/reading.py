@@ -1,0 +1,93 @@
+"""Gathers what the other stages recorded of an order, and makes its exam of it. Writes nothing, copies nothing."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.database import Transaction
+from broker.environments.model import Profile
+from broker.exams import checking, ledger, store, transfers
+from broker.exams.limits import Limits
+from broker.exams.model import Exam, Expected, Image, Recorded
+from broker.inbox import store as inbox
+from broker.inbox.model import InboxEntry
+from broker.orders import history, order_store
+from broker.orders.history import HistoryEntry
+from broker.orders.model import Did, StoredOrder
+from broker.outbox import store as outbox
+from broker.procedures import store as procedures
+from broker.procedures.model import StoredStep
+from broker.worklist import store as worklist
+
+
+def exam(tx: Transaction, stored: StoredOrder, profile: Profile, now: datetime) -> Exam:
+    """Return the exam of an order as it stands now."""
+    limits = Limits(profile.exams, profile.timezone, now)
+    return ledger.exam(recorded(tx, stored, has_receivers=bool(profile.receivers)), limits)
+
+
+def of_day(tx: Transaction, day: str, limit: int) -> list[StoredOrder]:
+    """Return the orders with a step on a day (DA), soonest first."""
+    found = (order_store.by_id(tx, order_id) for order_id in store.orders_of_day(tx, day, limit))
+    return [order_store.with_patient(tx, kept) for kept in found if kept is not None]
+
+
+def recorded(tx: Transaction, stored: StoredOrder, *, has_receivers: bool) -> Recorded:
+    """Return all that was recorded of an order."""
+    lines = tuple(history.history(tx, stored.id))
+    items = tuple(worklist.of_order(tx, stored.id))
+    steps = tuple(procedures.of_order(tx, stored.id))
+    expected = checking.expected(tx, stored, performed=steps)
+    sought = _Sought.of(tx, expected, steps)
+    images = sought.images(tx)
+    return Recorded(
+        stored=stored,
+        expected=expected,
+        history=lines,
+        message=_message(tx, lines),
+        items=items,
+        withdrawn=store.withdrawn(tx, stored.id),
+        offered=tuple(store.offered(tx, {item.id for item in items})),
+        steps=steps,
+        images=images,
+        sent=tuple(store.sent(tx, images)),
+        kept=tuple(store.kept(tx, sought.studies - sought.shared, expected.accession_numbers)),
+        messages=tuple(outbox.of_order(tx, stored.id)),
+        has_receivers=has_receivers,
+    )
+
+
+def _message(tx: Transaction, lines: Iterable[HistoryEntry]) -> InboxEntry | None:
+    first = next((line for line in lines if line.did is Did.CREATED), None)
+    return inbox.find(tx, first.entry_id) if first and first.entry_id else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sought:
+    """By what an exam's images are known."""
+
+    studies: frozenset[str]
+    accessions: frozenset[str]
+    others: frozenset[str]  # accession numbers of other orders of the same studies
+    shared: frozenset[str]  # studies that other orders have too
+    listed: tuple[str, ...]  # SOP Instance UIDs that its performed steps list
+
+    @classmethod
+    def of(cls, tx: Transaction, expected: Expected, steps: Sequence[StoredStep]) -> "_Sought":
+        studies = expected.study_instance_uids | set(filter(None, checking.linked(steps, expected.order_id)))
+        others = [step for step in worklist.steps_of(tx, studies, []) if step.order_id != expected.order_id]
+        return cls(
+            studies=studies,
+            accessions=expected.accession_numbers,
+            others=frozenset(step.accession_number for step in others) - expected.accession_numbers - {""},
+            shared=frozenset(step.study_instance_uid for step in others),
+            listed=transfers.listed(steps),
+        )
+
+    def images(self, tx: Transaction) -> tuple[Image, ...]:
+        """Return the instances of the exam: of its studies, but for those that name another order of the same study."""
+        found = store.images(tx, self.studies, self.accessions, self.listed)
+        named = set(self.listed)
+        return tuple(
+            image for image in found if image.accession_number not in self.others or image.sop_instance_uid in named
+        )
