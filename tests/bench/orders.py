@@ -6,6 +6,8 @@ are merely parsed by hl7apy and by the PyPI package `hl7` in the same run.
 
 import argparse
 import json
+import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -34,11 +36,13 @@ _MESSAGE = (
 
 @dataclass(frozen=True)
 class Sent:
-    """What one run of senders saw."""
+    """What one run of senders saw, and what it took: a busy machine is not slow code."""
 
     orders: int
     seconds: float
     waits: list[float]  # milliseconds, sorted
+    cpu: float  # seconds of the broker's processes
+    others: float  # cores that neither the broker nor the senders had
 
     @property
     def rate(self) -> float:
@@ -63,28 +67,63 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         environment = Environment(Path(folder)).write()
         environment.register()
-        with environment.serving():
-            _send(environment, Path(folder) / "warm", 1_000_000, 1, 50)
-            found = {n: _send(environment, Path(folder) / f"n{n}", n * 10_000_000, n, count) for n in GOALS}
+        with environment.serving() as serving:
+            broker = serving.process.pid
+            _send(environment, broker, Path(folder) / "warm", range(1_000_000, 1_000_096), 16)
+            found = {}
+            for connections in GOALS:
+                numbers = range(first := connections * 10_000_000, first + count)
+                found[connections] = _send(environment, broker, Path(folder) / f"n{connections}", numbers, connections)
             accession = f"A{16 * 10_000_000 + found[16].orders - 1}"
             keys = [f"AccessionNumber={accession}", "ScheduledProcedureStepSequence[0].Modality=US"]
-            seen = f"[{accession}" in findscu(environment.dicom, "US_ROOM2", keys, "-W").stdout
+            answered = findscu(environment.dicom, "US_ROOM2", keys)
+            seen = "Find Response: 1 (Pending)" in answered.stdout + answered.stderr
     _show(found, parsed)
     print(f"the order of the last acknowledgement is on the next worklist query: {'yes' if seen else 'NO'}")
     return 0 if seen else 1
 
 
-def _send(environment: Environment, folder: Path, first: int, connections: int, count: int) -> Sent:
+def _send(environment: Environment, broker: int, folder: Path, numbers: range, connections: int) -> Sent:
+    """Send orders to the broker, the session of whose processes is given, an equal share over each connection."""
     folder.mkdir()
-    share = count // connections
+    share = len(numbers) // connections
     for connection in range(connections):
-        numbers = range(first + connection * share, first + (connection + 1) * share)
-        frames = b"".join(b"\x0b" + message(number) + b"\x1c\r" for number in numbers)
+        own = numbers[connection * share : (connection + 1) * share]
+        frames = b"".join(b"\x0b" + message(number) + b"\x1c\r" for number in own)
         (folder / f"{connection:03d}").write_bytes(frames)
     command = [sys.executable, "-m", "tests.bench.ris", str(environment.ports["hl7"]), str(folder)]
-    said = json.loads(run(command, 600).stdout)
+    begun, before = time.monotonic(), (_cpu(broker), _senders_cpu(), _machine_cpu())
+    done = run(command, 600)
+    took = [now - then for now, then in zip((_cpu(broker), _senders_cpu(), _machine_cpu()), before, strict=True)]
+    assert done.returncode == 0, done.stderr[-2000:]
+    said = json.loads(done.stdout)
     assert said["codes"] == {"AA": share * connections}, said["codes"]
-    return Sent(share * connections, said["seconds"], said["waits"])
+    others = max(0.0, (took[2] - took[1] - took[0]) / (time.monotonic() - begun))
+    return Sent(share * connections, said["seconds"], said["waits"], took[0], others)
+
+
+def _cpu(session: int) -> float:
+    """Return the CPU seconds that the processes of a session have had, user and system."""
+    ticks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+        except OSError:  # it has ended
+            continue
+        if int(fields[3]) == session:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _senders_cpu() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def _machine_cpu() -> float:
+    """Return the CPU seconds that all cores were busy: idle and waiting for disks are columns 4 and 5."""
+    columns = [int(text) for text in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
+    return (sum(columns) - columns[3] - columns[4]) / os.sysconf("SC_CLK_TCK")
 
 
 def _parsed(name: str, count: int) -> float:
@@ -100,15 +139,15 @@ def _parsed(name: str, count: int) -> float:
 
 
 def _show(found: dict[int, Sent], parsed: dict[str, float]) -> None:
-    print(
-        f"{'connections':<14}{'orders/s':>10}{'p50':>10}{'p99':>10}  {_columns([f'/ {name}' for name in parsed])}  goal"
-    )
+    columns = _columns(["CPU/order", "others", *(f"/ {name}" for name in parsed)])
+    print(f"{'connections':<12}{'orders/s':>9}{'p50':>10}{'p99':>10}{columns}  goal")
     for connections, sent in found.items():
+        cost = _columns([f"{sent.cpu / sent.orders * 1000:.2f} ms", f"{sent.others:.1f} cores"])
         ratios = _columns([f"{sent.rate / rate:.1f} x" for rate in parsed.values()])
         goal = GOALS[connections]
         verdict = f"{goal}/s: {'reached' if sent.rate >= goal else 'NOT reached'}"
         waits = f"{sent.percentile(0.5):>7.2f} ms{sent.percentile(0.99):>7.2f} ms"
-        print(f"{connections:<14}{sent.rate:>10.0f}{waits}  {ratios}  {verdict}")
+        print(f"{connections:<12}{sent.rate:>9.0f}{waits}{cost}{ratios}  {verdict}")
     for name, rate in parsed.items():
         print(f"{name} merely parses {rate:.0f} messages a second")
 
