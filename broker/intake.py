@@ -46,6 +46,10 @@ Beside = Callable[[Transaction], None]
 _FOR_PERSON = "a message waits for a person: see `broker order inbox`, then replay or dismiss it"
 _FAILED = "a message could not be processed for a reason that is ours: it is kept, see `broker order inbox`"
 
+_NUMBERS = frozenset(
+    {"PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest", "AccessionNumber"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Taken:
@@ -178,7 +182,8 @@ class Intake:
         """Plan anew the items of every order that a change concerned."""
         stations = known_stations(self._registry.within(tx))
         for stored in applied.orders:
-            worklist.replace(tx, stored.id, _items(stored, stations))
+            sender = inbox.sending_application(tx, _ordered_by(stored))
+            worklist.replace(tx, stored.id, plan.plan(stored.order, stored.id, stations, stored.origins, sender))
 
     # --- the steps ---------------------------------------------------------------------------------------------------
 
@@ -331,8 +336,10 @@ class _NotMeant(BrokerError):
     """Undoes what was only tried."""
 
 
-def _items(stored: StoredOrder, stations: frozenset[str]) -> tuple[WorklistItem, ...]:
-    return plan.plan(stored.order, stored.id, stations, stored.origins)
+def _ordered_by(stored: StoredOrder) -> int:
+    """Return the inbox entry of the message that ordered: its numbers come from it, whatever came later."""
+    numbers = ((place, origin) for place, origin in stored.origins.items() if place[1] in _NUMBERS)
+    return next((origin.entry_id for _, origin in numbers if origin.entry_id), stored.entry_id)
 
 
 def _taken(applied: tuple[Applied, ...] | list[Applied]) -> tuple[EntryState, Outcome]:

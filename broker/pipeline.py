@@ -42,6 +42,7 @@ from broker.outbox import worker as telling
 from broker.outbox.connection import Sender
 from broker.outbox.model import EVENT_OF_STATUS
 from broker.procedures import flow as procedures
+from broker.procedures import shown
 from broker.procedures.flow import Taken, Taking
 from broker.procedures.forward import store as forwards
 from broker.procedures.forward import worker as forwarding
@@ -61,6 +62,7 @@ from broker.worklist.viewer import registry_stations, viewer_of
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
 _INCOMPLETE = "an instance has no Study or no Series Instance UID: it is kept and forwarded as it came"
 _CONFLICT = "an instance came again under the same SOP Instance UID with other content: both are kept and forwarded"
+_CUT = "more matched its query than the limit of its document: it got the soonest; raise worklist.limit or ask for less"
 
 
 class Flows:
@@ -198,11 +200,14 @@ class Flows:
         """C-FIND -> matching items -> answers; what was answered is recorded after the last of them has left."""
         registry = self._registry.current()
         modality = registry.by_calling(association.request.calling_ae_title)
-        viewer, stations = viewer_of(modality), registry_stations(registry)
-        result = yield from find.answers(self._database, request, viewer, stations, self._clock)
+        viewer = viewer_of(modality, self._profile.timezone, association.request.calling_ae_title)
+        stations, hides = registry_stations(registry), shown.hides(viewer, self._clock.now())
+        result = yield from find.answers(self._database, request, viewer, stations, self._clock, hides)
         with self._database.write("associations") as tx:
             self._open.write(tx, association.id)
             worklist.record_query(tx, association.id, self._clock.now(), result)
+            if result.truncated:
+                raise_alert(tx, "worklist.cut", viewer.device, Severity.WARNING, _CUT, self._clock.now())
         self._open.written(association.id)
         log.info("query.answered", association=association.id, **result.facts())
 

@@ -54,6 +54,8 @@ _EARLIER = Prepared(
     .limit(100)
 )
 
+_SENT_BY = select(_TABLE.c.sending_application).where(_TABLE.c.id == bindparam("entry"))
+
 
 def keep(
     tx: Transaction,
@@ -134,6 +136,12 @@ def find(tx: Transaction, entry_id: int) -> InboxEntry | None:
     """Return one entry."""
     row = tx.execute(select(_TABLE).where(_TABLE.c.id == entry_id)).first()
     return None if row is None else _value(row)
+
+
+def sending_application(tx: Transaction, entry_id: int) -> str:
+    """Return MSH-3.1 of an entry; empty where there is none."""
+    sent = tx.execute(_SENT_BY, {"entry": entry_id}).scalar() or ""
+    return str(sent).partition("^")[0]
 
 
 def newest(tx: Transaction, last: int, before: int | None = None) -> list[InboxEntry]:

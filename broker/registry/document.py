@@ -6,7 +6,7 @@ from pydicom.charset import python_encoding
 
 from broker.environments.reading import TomlTable, did_you_mean, parse
 from broker.environments.routes import read_routes
-from broker.registry.model import Document
+from broker.registry.model import Document, Filter, Habits, ListOrder
 
 DEFAULT_CHARACTER_SETS = ("ISO_IR 100", "ISO_IR 192")
 """What a common ultrasound reads, best first."""
@@ -16,6 +16,10 @@ _NAME = re.compile(r"[a-z0-9-]{1,64}")
 _CODE_STRING = re.compile(r"[A-Z0-9_ ]{1,16}")
 # PS3.5 table 6.2-1: SH.
 _SHORT_STRING_LENGTH = 16
+_MOST_ANSWERS = 1_000_000
+_MOST_HOURS = 7 * 24
+_MOST_DAYS = 366
+_PENDING = {"FF00": False, "FF01": True}
 
 
 def read(content: bytes, name_of_file: str) -> Document:
@@ -34,7 +38,8 @@ def _document(root: TomlTable) -> Document:
     titles = root.titles("ae_titles")
     if not titles and root.has("ae_titles"):
         root.wrong("ae_titles", "names no AE title: the device could not be recognised")
-    return Document(
+    worklist = root.table("worklist", required=False)
+    document = Document(
         name=_name(root),
         description=root.text("description", ""),
         modality=_modality(root),
@@ -42,9 +47,13 @@ def _document(root: TomlTable) -> Document:
         stations=root.titles("stations", titles),
         station_name=_short_string(root, "station_name"),
         location=_short_string(root, "location"),
-        character_sets=_character_sets(root.table("worklist", required=False)),
+        character_sets=_character_sets(worklist),
         routes=read_routes(root),
+        habits=_habits(worklist),
+        filter=_filter(worklist),
     )
+    worklist.finish()
+    return document
 
 
 def _name(root: TomlTable) -> str:
@@ -77,5 +86,55 @@ def _character_sets(table: TomlTable) -> tuple[str, ...]:
         table.wrong("character_sets", f"{unknown!r} is no defined term of SpecificCharacterSet{hint}")
     if not names:
         table.wrong("character_sets", 'names none: write "" for the default repertoire')
-    table.finish()
     return names
+
+
+def _habits(table: TomlTable) -> Habits:
+    usual = Habits()
+    order = table.choice("order", ListOrder, usual.order) or usual.order
+    limit = table.integer("limit", 1, _MOST_ANSWERS) if table.has("limit") else table.integer("limit", 0, 0, 0)
+    if order is not ListOrder.SOONEST and not table.has("limit"):
+        table.wrong("order", f"{order.value!r} needs a limit: such a list is put together before it is sent")
+    return Habits(
+        ignore_station_key=table.flag("ignore_station_key", usual.ignore_station_key),
+        default_station_key=table.flag("default_station_key", usual.default_station_key),
+        case_insensitive_titles=table.flag("case_insensitive_titles", usual.case_insensitive_titles),
+        widen_today_hours=table.integer("widen_today_hours", 0, 24, usual.widen_today_hours),
+        default_window_days=_window(table),
+        lenient_lists=table.flag("lenient_lists", usual.lenient_lists),
+        keys_outside_sequence=table.flag("keys_outside_sequence", usual.keys_outside_sequence),
+        limit=limit,
+        order=order,
+        warns_of_unsupported=_warns(table),
+        unsupported_as_empty=table.flag("unsupported_as_empty", usual.unsupported_as_empty),
+        keep_started_hours=table.integer("keep_started_hours", 0, _MOST_HOURS, usual.keep_started_hours),
+    )
+
+
+def _window(table: TomlTable) -> int | None:
+    days = table.integer("default_window_days", 0, _MOST_DAYS, 0)  # asked for, so that the key is known
+    return days if table.has("default_window_days") else None
+
+
+def _warns(table: TomlTable) -> bool:
+    status = table.text("pending_status", "FF00")
+    if status not in _PENDING:
+        table.wrong("pending_status", f"{status!r} is neither 'FF00' nor 'FF01'")
+    return _PENDING.get(status, False)
+
+
+def _filter(worklist: TomlTable) -> Filter | None:
+    table = worklist.table("filter", required=False)
+    found = Filter(
+        modalities=table.texts("modalities", ()),
+        procedure_codes=table.texts("procedure_codes", ()),
+        locations=table.texts("locations", ()),
+        sending_applications=table.texts("sending_applications", ()),
+    )
+    table.finish()
+    for modality in found.modalities:
+        if not _CODE_STRING.fullmatch(modality):
+            table.wrong("modalities", f"{modality!r} must be at most 16 of A-Z, 0-9, blank and '_', such as 'US'")
+    if worklist.has("filter") and found == Filter():
+        worklist.wrong("filter", "says nothing: name modalities, procedure_codes, locations or sending_applications")
+    return found if worklist.has("filter") else None

@@ -2,9 +2,46 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from broker.environments.model import Route
 from broker.identifiers import AETitle
+
+
+class ListOrder(StrEnum):
+    """How a device lists what it is answered."""
+
+    SOONEST = "soonest"
+    LATEST = "latest"
+    NAME = "name"
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which orders that name no station a device is shown: every kind that is stated must fit, by any of its values."""
+
+    modalities: tuple[str, ...] = ()  # empty: the document's own
+    procedure_codes: tuple[str, ...] = ()  # of the requested procedure or of the scheduled protocol
+    locations: tuple[str, ...] = ()  # of the step, else of the patient; `*` and `?` as in a query, case folded
+    sending_applications: tuple[str, ...] = ()  # MSH-3.1 of the message that ordered
+
+
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """What this console does differently when it asks for its worklist. The defaults suit a common ultrasound."""
+
+    ignore_station_key: bool = False  # ScheduledStationAETitle of a query is not looked at
+    default_station_key: bool = True  # it is shown what is for its own stations; else all that its keys match
+    case_insensitive_titles: bool = False  # "us1" in a query finds US1
+    widen_today_hours: int = 0  # its "today" begins so much earlier and ends so much later
+    default_window_days: int | None = None  # without a date in the query: today, and so many days on both sides
+    lenient_lists: bool = True  # `US\IVUS` and a lone `*` in any key; else such a query is refused
+    keys_outside_sequence: bool = True  # the step's keys count outside its sequence too
+    limit: int = 0  # answers at most, the soonest; 0: all
+    order: ListOrder = ListOrder.SOONEST  # of the answers
+    warns_of_unsupported: bool = False  # FF01 instead of FF00 where an attribute that was asked for is not known
+    unsupported_as_empty: bool = True  # such an attribute is answered with zero length; else left out
+    keep_started_hours: int = 24  # so long a started step is shown to the station that started it
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +57,8 @@ class Document:
     location: str
     character_sets: tuple[str, ...]  # (0008,0005) it may be answered in, best first; "" is the default repertoire
     routes: tuple[Route, ...]  # applied before a profile's
+    habits: Habits = Habits()
+    filter: Filter | None = None  # None: every order of its modality that names no station
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,7 @@
 """The answer's data set: exactly what was asked for (PS3.4 K.6, standards D.2), joined of the item's encoded elements.
 
-Policies: an attribute we do not support is returned with zero length and the status stays FF00, since consoles show
-FF01 as an error; an attribute of the step that was asked for outside its sequence is answered there too.
-Decides no match.
+Policies, unless the device's habits say otherwise: an attribute we do not support is returned with zero length. An
+attribute of the step that was asked for outside its sequence is answered there too. Decides no match.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,10 +38,12 @@ class Answers:
         self._asked = compiled(query.asked, transfer_syntax)
         self._viewer = viewer
         self._transfer_syntax = transfer_syntax
+        self._fills = viewer.habits.unsupported_as_empty
         self._order = elements.byte_order(transfer_syntax)
         # Some consoles ask for the step's attributes outside its sequence.
         self._asks_for_step_at_top = any(keyword_of(each.tag) in STEP_KEYWORDS for each in self._asked)
-        self._front = sum(each.tag < _CHARACTER_SET for each in self._asked)
+        # Nothing that we support goes before the set.
+        self._front = sum(each.tag < _CHARACTER_SET for each in self._asked) if self._fills else 0
         self._of_viewer = {
             "ScheduledStationName": viewer.station_name,
             "ScheduledProcedureStepLocation": viewer.location,
@@ -58,7 +59,7 @@ class Answers:
         if self._asks_for_step_at_top:
             top = {**step, **top}
         top[STEP_TAG] = _STEP_ENTRY
-        source = _Source(made + tail.content, step, self._transfer_syntax, self._order)
+        source = _Source(made + tail.content, step, self._transfer_syntax, self._order, self._fills)
         if not (is_ascii and tail.is_ascii):
             source.choose(self._asked, top, self._viewer.character_sets)
         written = source.written(self._asked, top)
@@ -114,6 +115,7 @@ class _Source:
 
     __slots__ = (
         "_content",
+        "_fills",
         "_order",
         "_plain",
         "_step",
@@ -124,11 +126,12 @@ class _Source:
         "fits",
     )
 
-    def __init__(self, content: bytes, step: Table, transfer_syntax: str, order: ByteOrder) -> None:
+    def __init__(self, content: bytes, step: Table, transfer_syntax: str, order: ByteOrder, fills: bool) -> None:
         self._content = content
         self._step = step
         self._syntax = transfer_syntax
         self._order = order
+        self._fills = fills  # what is unknown is answered with zero length
         self.character_set = characters.DEFAULT
         self.fits = True
         self.all_ascii = True
@@ -148,8 +151,10 @@ class _Source:
         for each in asked:
             entry = table.get(each.tag)
             if entry is None or not (kind := entry[1]):  # NOTHING
-                self.all_supported = self.all_supported and (each.is_known or entry is not None)
-                written.append(each.empty)
+                is_supported = each.is_known or entry is not None
+                self.all_supported = self.all_supported and is_supported
+                if is_supported or self._fills:
+                    written.append(each.empty)
                 continue
             value = content[entry[2] : entry[3]] if kind in plain else self._value(each, entry)
             if len(value) & 1:

@@ -1,25 +1,33 @@
 """A worklist query from request to answers: read, fetch, filter, encode. No transaction is open while answers leave."""
 
-from collections.abc import Generator, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import partial
 
 from broker.clock import Clock
 from broker.database import Database, Transaction
 from broker.dimse.service import FindAnswer, FindRequest
 from broker.errors import Unavailable
-from broker.worklist import store
+from broker.orders.model import StepStatus
+from broker.registry.model import ListOrder
+from broker.worklist import explain, store
 from broker.worklist.dataset import Answers
+from broker.worklist.habits import meant
+from broker.worklist.hiding import Hides, nobody_hides
 from broker.worklist.model import QueryResult, Viewer, WorklistItem
 from broker.worklist.query import EVERYTHING, BadQuery, Query, matches, read
 from broker.worklist.stations import Stations
 
 SUCCESS = 0x0000
 PENDING = 0xFF00
+PENDING_WITH_WARNING = 0xFF01
 CANCELLED = 0xFE00
 OUT_OF_RESOURCES = 0xA700
 
-MAXIMUM_ANSWERS = 1_000
-DEADLINE_SECONDS = 2.0
+DEADLINE_SECONDS = 2.0  # for the items of one page
+FIRST_PAGE = 1_000
+NEXT_PAGES = 5_000  # larger, since each page may cost a sort of all that is left
 
 _UNAVAILABLE = "the worklist is not available now, try again"
 _TOO_LONG = "the query takes too long, add a key such as the date"
@@ -27,59 +35,125 @@ _TOO_LONG = "the query takes too long, add a key such as the date"
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The items that match, soonest first, and whether there were more than may be answered."""
+    """The items that are shown, in the order of the answers, and whether there were more than may be."""
 
     items: tuple[WorklistItem, ...]
-    truncated: bool
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """Matching items, soonest first, and behind which of them others may follow."""
+
+    items: tuple[WorklistItem, ...]
+    goes_on_behind: WorklistItem | None
+
+
+_Fetch = Callable[[WorklistItem | None, int], _Page]
 
 
 @dataclass(slots=True)
 class _Tally:
     """What has been answered so far."""
 
+    matched: int = 0
     items: list[int] = field(default_factory=list)
     all_supported: bool = True
     transliterated: int = 0
+    truncated: bool = False
 
 
-def answers(
+def answers(  # noqa: PLR0917 - who asks what of what
     database: Database,
     request: FindRequest,
     viewer: Viewer,
     registry_stations: Stations,
     clock: Clock,
+    hides: Hides = nobody_hides,
 ) -> Generator[FindAnswer, None, QueryResult]:
-    """Yield one pending answer an item, then the final one; return what became of the query."""
+    """Yield one pending answer an item, then the final one; return what became of the query.
+
+    Where nothing matched, the result says what remained after each key.
+    """
     try:
-        query = read(request.identifier, request.transfer_syntax)
-        with database.read() as tx:
-            found = search(tx, query, viewer, registry_stations, clock)
+        query = meant(read(request.identifier, request.transfer_syntax, viewer.habits), viewer, clock.now())
     except BadQuery as bad:
         yield FindAnswer(bad.status, None, bad.comment, bad.offending_element)
         return QueryResult(bad.status, comment=bad.comment)
-    except Unavailable:
-        yield FindAnswer(OUT_OF_RESOURCES, None, _UNAVAILABLE)
-        return QueryResult(OUT_OF_RESOURCES, comment=_UNAVAILABLE)
-    joined = Answers(query, viewer, request.transfer_syntax)
-    return (yield from _answered(request, query, found, joined))
+    asking = _Asking(query, viewer, registry_stations, hides)
+    fetch = partial(_fetched, database, asking, clock)
+    result = yield from _answered(request, asking, fetch)
+    if result.status != SUCCESS or result.items:
+        return result
+    return replace(result, explanation=explain.recorded(database, query, viewer, registry_stations))
 
 
-def search(
-    tx: Transaction, query: Query, viewer: Viewer, registry_stations: Stations, clock: Clock | None = None
+def shown(  # noqa: PLR0917 - as `answers`
+    tx: Transaction,
+    query: Query,
+    viewer: Viewer,
+    registry_stations: Stations,
+    now: datetime,
+    hides: Hides = nobody_hides,
 ) -> Found:
-    """Return the items that a query finds. Raises BadQuery A700 when that takes longer than the deadline."""
-    items: list[WorklistItem] = []
-    for item in _in_time(store.candidates(tx, query, viewer, registry_stations), clock):
-        if matches(query, item, viewer):
-            if len(items) == MAXIMUM_ANSWERS:
-                return Found(tuple(items), truncated=True)
-            items.append(item)
-    return Found(tuple(items), truncated=False)
+    """Return what a viewer is answered to a query, by the same code as over the wire."""
+    asking = _Asking(meant(query, viewer, now), viewer, registry_stations, hides)
+    tally = _Tally()
+    items = tuple(_listed(partial(_searched, tx, asking, None), viewer, tally))
+    return Found(items, tally.truncated)
+
+
+def search(tx: Transaction, query: Query, viewer: Viewer, registry_stations: Stations) -> Found:
+    """Return every item that a query finds, soonest first: no habit is applied."""
+    plain = replace(viewer, habits=replace(viewer.habits, limit=0, order=ListOrder.SOONEST))
+    fetch = partial(_searched, tx, _Asking(query, viewer, registry_stations, nobody_hides), None)
+    return Found(tuple(_listed(fetch, plain, _Tally())))
 
 
 def items(tx: Transaction, viewer: Viewer, registry_stations: Stations) -> tuple[WorklistItem, ...]:
-    """Return what a viewer would be answered if it asked for everything."""
+    """Return all that a viewer may see."""
     return search(tx, EVERYTHING, viewer, registry_stations).items
+
+
+# --- finding -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """Who asks what."""
+
+    query: Query
+    viewer: Viewer
+    stations: Stations
+    hides: Hides
+
+
+def _fetched(database: Database, asking: _Asking, clock: Clock, after: WorklistItem | None, size: int) -> _Page:
+    """Return the next page, in a transaction of its own. Raises BadQuery A700 when the database is not available."""
+    try:
+        with database.read() as tx:
+            return _searched(tx, asking, clock, after, size)
+    except Unavailable as unavailable:
+        raise BadQuery(OUT_OF_RESOURCES, _UNAVAILABLE) from unavailable
+
+
+def _searched(tx: Transaction, asking: _Asking, clock: Clock | None, after: WorklistItem | None, size: int) -> _Page:
+    """Return the next page. Raises BadQuery A700 when that takes longer than the deadline."""
+    found: list[WorklistItem] = []
+    candidates = store.candidates(tx, asking.query, asking.viewer, asking.stations, after)
+    for item in _in_time(candidates, clock):
+        if matches(asking.query, item, asking.viewer):
+            found.append(item)
+            if len(found) == size:
+                break
+    last = found[-1] if len(found) == size else None
+    return _Page(_without_hidden(tx, asking, found), last)
+
+
+def _without_hidden(tx: Transaction, asking: _Asking, found: Sequence[WorklistItem]) -> tuple[WorklistItem, ...]:
+    started = [item for item in found if item.status is StepStatus.STARTED]
+    hidden = asking.hides(tx, started) if started else frozenset()
+    return tuple(item for item in found if item.id not in hidden)
 
 
 def _in_time(candidates: Iterable[WorklistItem], clock: Clock | None) -> Iterable[WorklistItem]:
@@ -90,31 +164,64 @@ def _in_time(candidates: Iterable[WorklistItem], clock: Clock | None) -> Iterabl
         yield item
 
 
-def _answered(
-    request: FindRequest, query: Query, found: Found, joined: Answers
-) -> Generator[FindAnswer, None, QueryResult]:
+def _listed(fetch: _Fetch, viewer: Viewer, tally: _Tally) -> Iterator[WorklistItem]:
+    """Yield the items in the order of the device's list, no more than it takes, and always the soonest."""
+    soonest = _soonest(fetch, viewer.habits.limit, tally)
+    match viewer.habits.order:
+        case ListOrder.SOONEST:
+            return soonest
+        case ListOrder.LATEST:
+            return reversed(list(soonest))
+        case ListOrder.NAME:
+            return iter(sorted(soonest, key=lambda item: item.patient_name.casefold()))
+
+
+def _soonest(fetch: _Fetch, limit: int, tally: _Tally) -> Iterator[WorklistItem]:
+    size = FIRST_PAGE
+    after: WorklistItem | None = None
+    while True:
+        page = fetch(after, min(size, limit + 1) if limit else size)
+        shown = page.items[: limit - tally.matched] if limit else page.items
+        tally.matched += len(shown)
+        tally.truncated = len(shown) < len(page.items)
+        yield from shown
+        if tally.truncated or page.goes_on_behind is None:
+            return
+        after, size = page.goes_on_behind, NEXT_PAGES
+
+
+# --- answering ---------------------------------------------------------------------------------------------------
+
+
+def _answered(request: FindRequest, asking: _Asking, fetch: _Fetch) -> Generator[FindAnswer, None, QueryResult]:
     tally = _Tally()
-    status = SUCCESS
-    for item in found.items:
-        if request.is_cancelled():
-            status = CANCELLED
-            break
-        yield FindAnswer(PENDING, _encoded(joined, item, tally))
-    yield FindAnswer(status)
+    status, comment = SUCCESS, ""
+    joined = Answers(asking.query, asking.viewer, request.transfer_syntax)
+    try:
+        for item in _listed(fetch, asking.viewer, tally):
+            if request.is_cancelled():
+                status = CANCELLED
+                break
+            yield _pending(joined, item, asking.viewer, tally)
+    except BadQuery as bad:
+        status, comment = bad.status, bad.comment
+    yield FindAnswer(status, None, comment)
     return QueryResult(
         status,
-        keys=tuple(query.keys),
-        matched=len(found.items),
+        keys=tuple(asking.query.keys),
+        matched=tally.matched,
         items=tuple(tally.items),
-        truncated=found.truncated,
+        truncated=tally.truncated,
         all_supported=tally.all_supported,
         transliterated=tally.transliterated,
+        comment=comment,
     )
 
 
-def _encoded(joined: Answers, item: WorklistItem, tally: _Tally) -> bytes:
+def _pending(joined: Answers, item: WorklistItem, viewer: Viewer, tally: _Tally) -> FindAnswer:
     encoded = joined.encode(item)
     tally.items.append(item.id)
     tally.all_supported = tally.all_supported and encoded.all_supported
     tally.transliterated += encoded.transliterated
-    return encoded.identifier
+    warned = viewer.habits.warns_of_unsupported and not encoded.all_supported
+    return FindAnswer(PENDING_WITH_WARNING if warned else PENDING, encoded.identifier)

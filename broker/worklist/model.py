@@ -1,8 +1,12 @@
 """The values of the worklist."""
 
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from broker.orders.model import Code, Origin, StepStatus
+from broker.registry.model import Habits
+
+_USUAL = Habits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,7 @@ class WorklistItem:
     scheduled_station_ae_titles: tuple[str, ...]  # empty: any device whose modality fits
     scheduled_performing_physician_name: str
     attributes: dict[str, str] = field(default_factory=dict)  # every further attribute by DICOM keyword
+    sending_application: str = ""  # MSH-3.1 of the message that ordered it; for filters, no answer has it
     # By keyword, for people: which field of which message, or made here; no answer has it, and no query reads it.
     provenance: dict[str, Origin] = field(default_factory=dict, compare=False, repr=False)
     encoded: bytes = field(default=b"", compare=False, repr=False)  # by `encoding`, when planned; empty: not yet
@@ -52,7 +57,7 @@ class PlannedStep:
 
 @dataclass(frozen=True, slots=True)
 class Viewer:
-    """Who asks: a registered device by its stations and modality, or (all empty) a caller nobody knows."""
+    """Who asks: a registered device by its stations, modality and habits, or (no device) a caller nobody knows."""
 
     device: str = ""
     stations: tuple[str, ...] = ()
@@ -60,6 +65,19 @@ class Viewer:
     station_name: str = ""
     location: str = ""
     character_sets: tuple[str, ...] = ("ISO_IR 100", "ISO_IR 192")
+    habits: Habits = _USUAL
+    calling: tuple[str, ...] = ()  # the titles it calls by
+    timezone: tzinfo = UTC  # of its site, for what it means by today
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether it is shown only what is for its own stations."""
+        return bool(self.device) and self.habits.default_station_key
+
+    @property
+    def titles(self) -> frozenset[str]:
+        """Every title of its own: those it calls by, and those it is shown."""
+        return frozenset((*self.calling, *self.stations))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +92,11 @@ class QueryResult:
     all_supported: bool = True  # whether every requested attribute was known
     transliterated: int = 0  # answers whose text no allowed character set holds
     comment: str = ""  # why it failed
+    explanation: tuple[dict[str, object], ...] = ()  # where nothing matched: what remained after each key
 
     def facts(self) -> dict[str, object]:
         """Return the fields of the log line."""
+        explained = {"explanation": list(self.explanation)} if self.explanation else {}
         return {
             "status": f"{self.status:04X}",
             "keys": list(self.keys),
@@ -86,4 +106,5 @@ class QueryResult:
             "all_supported": self.all_supported,
             "transliterated": self.transliterated,
             "why": self.comment,
+            **explained,
         }

@@ -76,9 +76,9 @@ def narrow(query: Query, viewer: Viewer, registry_stations: Stations) -> Narrowi
 
 def _offered_to(query: Query, viewer: Viewer, registry_stations: Stations) -> frozenset[str] | None:
     key = query.keys.get("ScheduledStationAETitle")
-    if viewer.device:
+    if viewer.is_bound:
         stations = frozenset(viewer.stations)  # what it may see bounds what it asks for
-    elif key and _is_literal(key):
+    elif key and _is_literal(key) and not query.folds_titles:
         stations = frozenset(key.values)
     else:
         return None

@@ -1,21 +1,27 @@
 """From an order to what modalities see of it: one item a Scheduled Procedure Step. Pure."""
 
 from collections.abc import Collection
+from dataclasses import replace
 
 from broker.orders.model import Order, Origin, Origins, ScheduledStep
 from broker.worklist.model import WorklistItem
 
 
 def plan(
-    order: Order, order_id: int, known_stations: Collection[str] | None = None, origins: Origins | None = None
+    order: Order,
+    order_id: int,
+    known_stations: Collection[str] | None = None,
+    origins: Origins | None = None,
+    sending_application: str = "",
 ) -> tuple[WorklistItem, ...]:
     """Return the items of an order, not yet stored. Of equal attributes the step's go before the order's.
 
     A station title that is not among `known_stations` counts as none: HL7 2.3.1 assigns no field to it, and a
     department's name in the field that is read for it must not hide the order from every device. `origins` say where
-    each value comes from.
+    each value comes from, `sending_application` (MSH-3.1) who ordered it.
     """
-    return tuple(_item(order, order_id, step, known_stations, origins or {}) for step in order.steps)
+    items = (_item(order, order_id, step, known_stations, origins or {}) for step in order.steps)
+    return tuple(replace(item, sending_application=sending_application) for item in items)
 
 
 def _stations(step: ScheduledStep, known: Collection[str] | None) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """Which items a C-FIND identifier asks for (PS3.4 C.2.2.2 and K.6). Pure; the table `MATCHED` is what is matched.
 
 Every other key is universal. Policies beyond the standard: names match without case and accents and by their family
-name alone; a lone `*` is universal for every VR; several values in a key are alternatives; keys of the step that stand
-outside its sequence count as if inside.
+name alone; and, unless the device's habits say otherwise, a lone `*` is universal for every VR, several values in a
+key are alternatives, and keys of the step that stand outside its sequence count as if inside.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -12,6 +12,7 @@ from functools import lru_cache
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 
 from broker.errors import Rejected
+from broker.registry.model import Habits
 from broker.worklist import characters, elements, wildcards
 from broker.worklist.attributes import STEP_KEYWORDS, STEP_SEQUENCE
 from broker.worklist.elements import Element, Malformed, dictionary_vr
@@ -26,10 +27,12 @@ MAXIMUM_CHARACTERS = 64
 MAXIMUM_WILDCARDS = 8
 MAXIMUM_VALUES = 256  # alternatives in one key
 
-_START_DATE = "ScheduledProcedureStepStartDate"
-_START_TIME = "ScheduledProcedureStepStartTime"
+START_DATE = "ScheduledProcedureStepStartDate"
+START_TIME = "ScheduledProcedureStepStartTime"
+STATION = "ScheduledStationAETitle"
 _CHARACTER_SET = 0x00080005
 _WITHOUT_WILDCARDS = frozenset({"UI", "DA", "TM"})
+_USUAL = Habits()
 
 
 def _attribute(keyword: str) -> Callable[[WorklistItem], tuple[str, ...]]:
@@ -38,9 +41,9 @@ def _attribute(keyword: str) -> Callable[[WorklistItem], tuple[str, ...]]:
 
 MATCHED: Mapping[str, Callable[[WorklistItem], tuple[str, ...]]] = {
     # Required of every worklist (PS3.4 table K.6-1).
-    "ScheduledStationAETitle": lambda item: item.scheduled_station_ae_titles,
-    _START_DATE: lambda item: (item.scheduled_procedure_step_start_date,),
-    _START_TIME: lambda item: (item.scheduled_procedure_step_start_time,),
+    STATION: lambda item: item.scheduled_station_ae_titles,
+    START_DATE: lambda item: (item.scheduled_procedure_step_start_date,),
+    START_TIME: lambda item: (item.scheduled_procedure_step_start_time,),
     "Modality": lambda item: (item.modality,),
     "ScheduledPerformingPhysicianName": lambda item: (item.scheduled_performing_physician_name,),
     "PatientName": lambda item: (item.patient_name,),
@@ -83,30 +86,37 @@ class Query:
 
     asked: tuple[Element, ...] = ()
     keys: Mapping[str, Key] = field(default_factory=dict)
+    folds_titles: bool = False  # station titles are compared without case, and the key's are in upper case
 
 
 EVERYTHING = Query()
 
 
-def read(identifier: bytes, transfer_syntax: str) -> Query:
-    """Return the query of an encoded identifier. Raises BadQuery."""
+def read(identifier: bytes, transfer_syntax: str, habits: Habits = _USUAL) -> Query:
+    """Return the query of an encoded identifier, as a device with these habits means it. Raises BadQuery."""
     try:
         asked = elements.read(identifier, transfer_syntax)
     except Malformed as malformed:
         offending = (malformed.tag,) if malformed.tag else ()
         raise BadQuery(UNABLE_TO_PROCESS, str(malformed), offending) from malformed
-    character_set = _character_set(asked)
-    keys = {**_keys(asked, MATCHED, character_set), **_keys(_step(asked), STEP_KEYWORDS, character_set)}
-    return Query(asked, keys)
+    reading = _Reading(_character_set(asked), habits)
+    outside = frozenset(MATCHED) if habits.keys_outside_sequence else frozenset(MATCHED) - STEP_KEYWORDS
+    keys = {**reading.keys(asked, outside), **reading.keys(_step(asked), STEP_KEYWORDS)}
+    return Query(asked, keys, habits.case_insensitive_titles)
 
 
 def matches(query: Query, item: WorklistItem, viewer: Viewer) -> bool:
     """Tell whether a resolved item is one the viewer may see and has every key."""
-    return visible(item, viewer) and _has_start(query.keys, item) and all(
-        _has(key, MATCHED[keyword](item))
+    return visible(item, viewer) and has_keys(query, item)
+
+
+def has_keys(query: Query, item: WorklistItem) -> bool:
+    """Tell whether a resolved item has every key, whoever asks."""
+    return _has_start(query.keys, item) and all(
+        _has(key, MATCHED[keyword](item), query.folds_titles)
         for keyword, key in query.keys.items()
-        if keyword not in (_START_DATE, _START_TIME)
-    )  # fmt: skip
+        if keyword not in (START_DATE, START_TIME)
+    )
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -127,28 +137,48 @@ def _step(asked: Iterable[Element]) -> tuple[Element, ...]:
     return sequence.items[0]
 
 
-def _keys(asked: Iterable[Element], known: Iterable[str], character_set: str) -> dict[str, Key]:
-    allowed = frozenset(known) & frozenset(MATCHED)
-    found = {}
-    for element in asked:
-        keyword = keyword_of(element.tag)
-        if keyword in allowed and not element.items and (key := _key(element, keyword, character_set)):
-            found[keyword] = key
-    return found
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How the keys of one identifier are read."""
 
+    character_set: str
+    habits: Habits
 
-def _key(element: Element, keyword: str, character_set: str) -> Key | None:
-    vr = dictionary_vr(element.tag)
-    values = [text for text in map(_stripped, _text(element.value, vr, character_set).split("\\")) if text]
-    if not values or any(set(text) == {"*"} for text in values):
-        return None  # universal: zero length, or a lone asterisk (PS3.4 C.2.2.2.3)
-    if len(values) > MAXIMUM_VALUES:
-        raise BadQuery(UNABLE_TO_PROCESS, f"{keyword} has over {MAXIMUM_VALUES} values", (element.tag,))
-    for text in values:
-        _check_size(text, vr, keyword, element.tag)
-    if vr in {"DA", "TM"}:
-        return Key(vr, spans=tuple(_span(text, vr, keyword, element.tag) for text in values))
-    return Key(vr, values=tuple(form for text in values for form in _forms(text, vr)))
+    def keys(self, asked: Iterable[Element], known: Iterable[str]) -> dict[str, Key]:
+        """Return the keys among `known` that narrow; of an attribute that stands there twice the last."""
+        allowed = frozenset(known) & frozenset(MATCHED)
+        found = {}
+        for element in asked:
+            keyword = keyword_of(element.tag)
+            if keyword in allowed and not element.items and (key := self._key(element, keyword)):
+                found[keyword] = key
+        return found
+
+    def _key(self, element: Element, keyword: str) -> Key | None:
+        vr = dictionary_vr(element.tag)
+        text = _text(element.value, vr, self.character_set)
+        values = [value for value in map(_stripped, text.split("\\")) if value]
+        if not values or self._is_universal(vr, values):
+            return None
+        if not self.habits.lenient_lists and vr != "UI" and len(values) > 1:
+            raise BadQuery(IDENTIFIER_DOES_NOT_MATCH, f"{keyword} has more than one value", (element.tag,))
+        if len(values) > MAXIMUM_VALUES:
+            raise BadQuery(UNABLE_TO_PROCESS, f"{keyword} has over {MAXIMUM_VALUES} values", (element.tag,))
+        for value in values:
+            _check_size(value, vr, keyword, element.tag)
+        if vr in {"DA", "TM"}:
+            return Key(vr, spans=tuple(_span(value, vr, keyword, element.tag) for value in values))
+        forms = (form for value in values for form in _forms(value, vr))
+        return Key(vr, values=tuple(map(str.upper, forms) if self._folds(vr) else forms))
+
+    def _is_universal(self, vr: str, values: Iterable[str]) -> bool:
+        """A lone asterisk is universal where wildcards are (PS3.4 C.2.2.2.3), and to a lenient eye everywhere."""
+        if not self.habits.lenient_lists and vr in _WITHOUT_WILDCARDS:
+            return False
+        return any(set(value) == {"*"} for value in values)
+
+    def _folds(self, vr: str) -> bool:
+        return vr == "AE" and self.habits.case_insensitive_titles
 
 
 def _text(value: bytes, vr: str, character_set: str) -> str:
@@ -192,7 +222,7 @@ def keyword_of(tag: int) -> str:
 
 
 def _has_start(keys: Mapping[str, Key], item: WorklistItem) -> bool:
-    dates, times = _spans(keys, _START_DATE), _spans(keys, _START_TIME)
+    dates, times = _spans(keys, START_DATE), _spans(keys, START_TIME)
     date, time = item.scheduled_procedure_step_start_date, _time(item.scheduled_procedure_step_start_time)
     if len(dates) == 1 and len(times) == 1 and dates[0].ranged and times[0].ranged:
         # Two ranges are one interval in a worklist, without negotiation (PS3.4 K.6.1.2.2).
@@ -212,7 +242,7 @@ def _time(text: str) -> str:
         return ""
 
 
-def _has(key: Key, values: tuple[str, ...]) -> bool:
+def _has(key: Key, values: tuple[str, ...], folds_titles: bool) -> bool:
     """Tell whether any value satisfies the key; what is empty satisfies no key that is not universal."""
     known = [stripped for value in values if (stripped := _stripped(value))]
     if key.spans:
@@ -220,7 +250,7 @@ def _has(key: Key, values: tuple[str, ...]) -> bool:
     if key.vr == "PN":
         names = [wildcards.folded_name(value) for value in known]
         return any(wildcards.name_matches(form, name) for form in key.values for name in names)
-    if key.vr == "CS":
+    if key.vr == "CS" or (folds_titles and key.vr == "AE"):
         known = [value.upper() for value in known]
     if key.vr in _WITHOUT_WILDCARDS:
         return any(value in key.values for value in known)

@@ -62,6 +62,11 @@ def time_of_day(text: str) -> str:
     return f"{hours}{minutes or '00'}{seconds or '00'}{fraction:0<6}"
 
 
+def whole_day(span: Span) -> bool:
+    """Tell whether a TM key leaves out no time of day."""
+    return span.low <= "000000000000" and span.high >= _END_OF_DAY
+
+
 def in_interval(dates: Span, times: Span, date: str, time: str) -> bool:
     """Tell whether an instant lies in the one interval that two ranges mean together (PS3.4 K.6.1.2.2).
 
@@ -75,8 +80,10 @@ def in_interval(dates: Span, times: Span, date: str, time: str) -> bool:
 
 
 def _last_time(text: str) -> str:
+    if text.replace(":", "").rstrip("0.") == "24":
+        return _END_OF_DAY
     value = time_of_day(text)
-    # Consoles mean the whole day by 0000-2359 and by 000000-235959.
+    # Consoles mean the whole day by 0000-2359, by 000000-235959 and by 0000-2400.
     return _END_OF_DAY if value.startswith("2359") else value
 
 

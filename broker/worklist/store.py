@@ -247,13 +247,20 @@ def _provenance_text(item: WorklistItem) -> str:
 # --- what queries find -------------------------------------------------------------------------------------------
 
 
-def candidates(tx: Transaction, query: Query, viewer: Viewer, registry_stations: Stations) -> Iterator[WorklistItem]:
+def candidates(
+    tx: Transaction,
+    query: Query,
+    viewer: Viewer,
+    registry_stations: Stations,
+    after: WorklistItem | None = None,
+) -> Iterator[WorklistItem]:
     """Yield the offered items that may match, with their stations resolved, in the order of answers.
 
-    An index narrows by every key that can have one; `query.matches` decides.
+    An index narrows by every key that can have one; `query.matches` decides. `after` is the last item of a list that
+    goes on.
     """
     last = 0
-    statement = statement_for(narrow(query, viewer, registry_stations)).execution_options(yield_per=_FETCH)
+    statement = statement_for(narrow(query, viewer, registry_stations), after).execution_options(yield_per=_FETCH)
     with tx.execute(statement) as result:
         for row in result:
             if row.id != last:  # found by two of its stations or names: the rows follow each other
@@ -261,8 +268,8 @@ def candidates(tx: Transaction, query: Query, viewer: Viewer, registry_stations:
                 yield resolved(rows.item_of(row), viewer, registry_stations)
 
 
-def statement_for(narrowing: Narrowing) -> Select[Any]:
-    """Return the statement that finds the candidates, soonest first (D.2.8)."""
+def statement_for(narrowing: Narrowing, after: WorklistItem | None = None) -> Select[Any]:
+    """Return the statement that finds the candidates, soonest first (D.2.8), all or those behind `after`."""
     found = select(*_ANSWERED).where(_offered(narrowing) == 1)
     if narrowing.offered_to is not None:
         found = found.join(_STATION, _STATION.c.item_id == _ITEM.c.id)
@@ -276,6 +283,8 @@ def statement_for(narrowing: Narrowing) -> Select[Any]:
     for keyword, prefixes in narrowing.prefixes.items():
         found = found.where(_begins(_COLUMNS[keyword], prefixes))
     found = found.where(*_days(_ITEM.c.start_date, narrowing))
+    if after is not None:
+        found = found.where(*_behind(after))
     return found.order_by(*_order(narrowing), _ITEM.c.patient_name, _ITEM.c.id)
 
 
@@ -293,6 +302,20 @@ def _order(narrowing: Narrowing) -> tuple[ColumnElement[str], ...]:
     return tuple(column.concat("") for column in start)
 
 
+def _behind(item: WorklistItem) -> Iterator[ColumnElement[bool]]:
+    """Yield what is met by all that an answer lists behind an item; the first condition alone leads an index."""
+    place = (
+        (_ITEM.c.start_date, item.scheduled_procedure_step_start_date),
+        (_ITEM.c.start_time, item.scheduled_procedure_step_start_time),
+        (_ITEM.c.patient_name, item.patient_name),
+    )
+    yield _ITEM.c.start_date >= item.scheduled_procedure_step_start_date
+    behind: ColumnElement[bool] = _ITEM.c.id > item.id
+    for column, value in reversed(place):
+        behind = or_(column > value, and_(column == value, behind))
+    yield behind
+
+
 def _days(column: ColumnElement[str], narrowing: Narrowing) -> Iterator[ColumnElement[bool]]:
     if narrowing.first_day:
         yield column >= narrowing.first_day
@@ -302,6 +325,16 @@ def _days(column: ColumnElement[str], narrowing: Narrowing) -> Iterator[ColumnEl
 
 def _begins(column: ColumnElement[str], prefixes: Iterable[str]) -> ColumnElement[bool]:
     return or_(*(and_(column >= prefix, column < prefix + _LAST) for prefix in sorted(prefixes)))
+
+
+def withheld(tx: Transaction, query: Query, statuses: Iterable[StepStatus], limit: int) -> list[WorklistItem]:
+    """Return items that may match but stand so that they are offered to nobody, soonest first; `has_keys` decides."""
+    narrowing = narrow(query, Viewer(), Stations())
+    found = select(*_ANSWERED).where(_ITEM.c.offered == 0, *_days(_ITEM.c.start_date, narrowing))
+    found = found.where(_ITEM.c.status.in_(sorted(status.value for status in statuses)))
+    for keyword, values in narrowing.values.items():
+        found = found.where(_COLUMNS[keyword].in_(sorted(values)))
+    return [rows.item_of(row) for row in tx.execute(found.order_by(_ITEM.c.start_date, _ITEM.c.id).limit(limit))]
 
 
 def of_order(tx: Transaction, order_id: int) -> list[WorklistItem]:

@@ -1,36 +1,54 @@
 """From the registry to who asks: the viewer of a query, and the stations by which items are resolved."""
 
+from datetime import UTC, tzinfo
+
 from broker.registry.model import Modality, Registry
+from broker.worklist.filters import FilteredDevice
 from broker.worklist.model import Viewer
 from broker.worklist.stations import Stations
 
 
-def viewer_of(modality: Modality | None) -> Viewer:
-    """Return the viewer for a registered modality, or for a caller nobody knows."""
+def viewer_of(modality: Modality | None, timezone: tzinfo = UTC, calling: str = "") -> Viewer:
+    """Return the viewer for a registered modality, or for a caller `calling` that nobody knows.
+
+    `timezone` is the site's: it says what day it is for the device.
+    """
     if modality is None:
-        return Viewer()
+        return Viewer(calling=(calling,) if calling else (), timezone=timezone)
     document = modality.document
     return Viewer(
         device=modality.name,
-        stations=tuple(str(title) for title in modality.stations),
+        stations=_titles(modality),
         modality=document.modality,
         station_name=document.station_name,
         location=document.location,
         character_sets=document.character_sets or Viewer().character_sets,
+        habits=document.habits,
+        calling=tuple(str(title) for title in modality.ae_titles),
+        timezone=timezone,
     )
 
 
 def registry_stations(registry: Registry) -> Stations:
-    """Return the stations of every active device by modality, each title once."""
+    """Return the stations of every active device by modality, each title once, and the devices that have a filter."""
+    active = [modality for modality in registry.modalities if not modality.retired]
     found: dict[str, dict[str, None]] = {}
-    for modality in registry.modalities:
-        if not modality.retired:
-            found.setdefault(modality.document.modality, {}).update(dict.fromkeys(map(str, modality.stations)))
-    return {modality: tuple(titles) for modality, titles in found.items()}
+    for modality in active:
+        found.setdefault(modality.document.modality, {}).update(dict.fromkeys(_titles(modality)))
+    filtered = tuple(
+        FilteredDevice(_titles(modality), modality.document.modality, modality.document.filter)
+        for modality in active
+        if modality.document.filter
+    )
+    unfiltered = {title for modality in active if not modality.document.filter for title in _titles(modality)}
+    choosing = frozenset(title for device in filtered for title in device.stations) - unfiltered
+    return Stations({modality: tuple(titles) for modality, titles in found.items()}, filtered, choosing)
 
 
 def known_stations(registry: Registry) -> frozenset[str]:
     """Return every station title that an active device is shown."""
-    return frozenset(
-        str(title) for modality in registry.modalities if not modality.retired for title in modality.stations
-    )
+    return frozenset(title for modality in registry.modalities if not modality.retired for title in _titles(modality))
+
+
+def _titles(modality: Modality) -> tuple[str, ...]:
+    return tuple(map(str, modality.stations))

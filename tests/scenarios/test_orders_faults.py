@@ -25,6 +25,7 @@ from broker.registry.cache import RegistryCache
 from broker.spool.files import FileSpool
 from broker.worklist import find
 from broker.worklist.model import Viewer, WorklistItem
+from broker.worklist.stations import Stations
 from hl7.mllp import frame
 from hl7.reply import read_acknowledgement
 from tests.golden.world import World
@@ -320,7 +321,7 @@ def _opened(url: str) -> Iterator[Database]:
 
 def _offered(database: Database) -> tuple[WorklistItem, ...]:
     with database.read() as tx:
-        return find.items(tx, Viewer(), {})
+        return find.items(tx, Viewer(), Stations())
 
 
 def _items(folder: Path) -> tuple[WorklistItem, ...]:

@@ -17,9 +17,10 @@ from pydicom.sequence import Sequence
 from broker.orders.model import Code, Order, Patient, ScheduledStep, StepStatus
 from broker.worklist.elements import EXPLICIT_BIG_ENDIAN, EXPLICIT_LITTLE_ENDIAN, IMPLICIT_LITTLE_ENDIAN
 from broker.worklist.model import Viewer, WorklistItem
+from broker.worklist.stations import Stations
 
 SYNTAXES = (IMPLICIT_LITTLE_ENDIAN, EXPLICIT_LITTLE_ENDIAN, EXPLICIT_BIG_ENDIAN)
-STATIONS = {"US": ("US1", "US2"), "CT": ("CT1",)}
+STATIONS = Stations({"US": ("US1", "US2"), "CT": ("CT1",)})
 US1 = Viewer("us-room-1", ("US1",), "US", "USROOM1", "ROOM 1")
 ANYBODY = Viewer()
 

@@ -155,7 +155,7 @@ def test_nobody_who_asks_and_no_status_changes_them() -> None:
 def test_every_field_of_an_item_that_an_answer_may_hold_is_in_them_or_read_when_asked() -> None:
     # A field that is added to WorklistItem has to be put into one of these, or it is answered by nobody.
     read_when_asked = {"status", "scheduled_station_ae_titles"}
-    never_answered = {"id", "order_id", "timezone", "encoded", "provenance"}
+    never_answered = {"id", "order_id", "timezone", "encoded", "provenance", "sending_application"}
     known = encoded_elements(item())
     for name in {field.name for field in fields(WorklistItem)} - read_when_asked - never_answered:
         empty: dict[str, object] = {"requested_procedure_code": None, "scheduled_protocol_codes": (), "attributes": {}}

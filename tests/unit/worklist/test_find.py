@@ -1,19 +1,23 @@
 """A query from its bytes to its answers, without a socket."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import NoReturn
 
 import pytest
 
-from broker.database import Database
+from broker.database import Database, Transaction
 from broker.dimse.service import FindAnswer, FindRequest
+from broker.errors import Unavailable
+from broker.orders.model import StepStatus
+from broker.registry.model import Habits, ListOrder
 from broker.worklist import find, store
 from broker.worklist.elements import IMPLICIT_LITTLE_ENDIAN
 from broker.worklist.find import answers
-from broker.worklist.model import QueryResult, Viewer
+from broker.worklist.model import QueryResult, Viewer, WorklistItem
 from broker.worklist.plan import plan
 from tests.conftest import FakeClock
-from tests.unit.worklist.building import ANYBODY, ORDER, PATIENT, STATIONS, US1, decoded, identifier
+from tests.unit.worklist.building import ANYBODY, ORDER, PATIENT, STATIONS, STEP, US1, decoded, identifier
 
 
 class ImpatientClock(FakeClock):
@@ -109,9 +113,9 @@ def test_no_transaction_is_open_while_answers_leave(filled: Database) -> None:
     assert [answer.status for answer in running] == [0xFF00] * 5 + [0x0000]
 
 
-def test_more_matches_than_the_most_are_cut_to_the_soonest(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(find, "MAXIMUM_ANSWERS", 4)
-    found, result = ask(filled, request(identifier({"ScheduledProcedureStepID": ""})), ANYBODY)
+def test_a_device_s_limit_cuts_to_the_soonest(filled: Database) -> None:
+    limited = replace(ANYBODY, habits=Habits(limit=4))
+    found, result = ask(filled, request(identifier({"ScheduledProcedureStepID": ""})), limited)
     ids = [
         decoded(answer.identifier).ScheduledProcedureStepSequence[0].ScheduledProcedureStepID
         for answer in found
@@ -119,7 +123,100 @@ def test_more_matches_than_the_most_are_cut_to_the_soonest(filled: Database, mon
     ]
     assert ids == ["S1", "S1", "S1", "S2"]
     assert found[-1].status == 0x0000
-    assert result.truncated
+    assert (result.truncated, result.matched) == (True, 4)
+
+
+@pytest.mark.parametrize("limit", [6, 7, 0])
+def test_a_limit_that_nothing_exceeds_truncates_nothing(filled: Database, limit: int) -> None:
+    found, result = ask(filled, request(identifier({})), replace(ANYBODY, habits=Habits(limit=limit)))
+    assert (len(found), result.truncated, result.matched) == (7, False, 6)
+
+
+def test_a_long_list_leaves_in_pages_each_in_a_transaction_of_its_own(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, _ = ask(filled, request(identifier({}, PatientName="")))
+    for first, next_ in ((1, 1), (2, 1), (1, 4), (6, 6), (3, 3)):
+        monkeypatch.setattr(find, "FIRST_PAGE", first)
+        monkeypatch.setattr(find, "NEXT_PAGES", next_)
+        found, result = ask(filled, request(identifier({}, PatientName="")))
+        assert found == whole
+        assert (result.matched, result.truncated) == (6, False)
+        limited, result = ask(filled, request(identifier({}, PatientName="")), replace(US1, habits=Habits(limit=5)))
+        assert limited == [*whole[:5], whole[-1]]
+        assert (result.matched, result.truncated) == (5, True)
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        (ListOrder.SOONEST, ["Beispiel", "Muster", "Łukasz", "Beispiel"]),
+        (ListOrder.LATEST, ["Beispiel", "Łukasz", "Muster", "Beispiel"]),
+        (ListOrder.NAME, ["Beispiel", "Beispiel", "Muster", "Łukasz"]),
+    ],
+)
+def test_the_soonest_are_listed_in_the_device_s_order(filled: Database, order: ListOrder, names: list[str]) -> None:
+    viewer = replace(US1, habits=Habits(limit=4, order=order), character_sets=("ISO_IR 192",))
+    found, _ = ask(filled, request(identifier(PatientName="")), viewer)
+    shown = [str(decoded(answer.identifier).PatientName).split("^")[0] for answer in found if answer.identifier]
+    assert shown == names
+
+
+def test_what_is_not_supported_is_a_warning_or_left_out_where_a_device_wants_that(filled: Database) -> None:
+    asked = identifier({}, Manufacturer="", PatientID="P1")
+    for habits, statuses, is_there in (
+        (Habits(), {0xFF00}, True),
+        (Habits(warns_of_unsupported=True), {0xFF01}, True),
+        (Habits(unsupported_as_empty=False), {0xFF00}, False),
+    ):
+        found, _ = ask(filled, request(asked), replace(US1, habits=habits))
+        assert {answer.status for answer in found[:-1]} == statuses
+        assert ("Manufacturer" in decoded(found[0].identifier or b"")) is is_there
+    found, _ = ask(
+        filled, request(identifier({}, PatientID="P1")), replace(US1, habits=Habits(warns_of_unsupported=True))
+    )
+    assert {answer.status for answer in found[:-1]} == {0xFF00}
+
+
+def test_a_started_step_is_hidden_as_the_later_stage_says(filled: Database) -> None:
+    started = replace(ORDER, study_instance_uid="1.2.9", steps=(replace(STEP, status=StepStatus.STARTED),))
+    with filled.write("orders") as tx:
+        store.replace(tx, 9, plan(started, 9))
+    asked: list[int] = []
+
+    def hides(_tx: Transaction, items: Sequence[WorklistItem]) -> frozenset[int]:
+        asked.extend(item.id for item in items)
+        return frozenset(item.id for item in items)
+
+    whole = list(answers(filled, request(identifier({})), US1, STATIONS, FakeClock()))
+    less = list(answers(filled, request(identifier({})), US1, STATIONS, FakeClock(), hides))
+    assert (len(whole), len(less), len(asked)) == (8, 7, 1)
+
+
+def test_a_database_that_goes_away_between_pages_ends_with_a700(
+    filled: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(find, "FIRST_PAGE", 2)
+    running = answers(filled, request(identifier({})), US1, STATIONS, FakeClock())
+    assert [next(running).status for _ in range(2)] == [0xFF00, 0xFF00]
+
+    def gone() -> NoReturn:
+        raise Unavailable("gone")
+
+    monkeypatch.setattr(filled, "read", gone)
+    assert [answer.status for answer in running] == [0xA700]
+
+
+def test_a_query_that_found_nothing_says_where(filled: Database) -> None:
+    step = {"ScheduledProcedureStepStartDate": "20260201", "Modality": "US", "ScheduledStationAETitle": "US_1"}
+    _, result = ask(filled, request(identifier(step, PatientName="Muster^Eva")))
+    assert result.facts()["explanation"] == [
+        {"key": "ScheduledProcedureStepStartDate", "remain": 6},
+        {"key": "Modality", "remain": 6},
+        {"key": "device", "remain": 6},
+        {"key": "ScheduledStationAETitle", "remain": 0, "nearest": "US1"},
+    ]
+    assert "Muster" not in str(result.facts())
 
 
 def test_the_result_s_facts_hold_no_patient(filled: Database) -> None:

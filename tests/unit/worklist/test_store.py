@@ -20,6 +20,7 @@ from broker.worklist.model import QueryResult, Viewer, WorklistItem
 from broker.worklist.narrowing import narrow
 from broker.worklist.plan import plan
 from broker.worklist.query import EVERYTHING, Query, read
+from broker.worklist.stations import Stations
 from tests.unit.worklist.building import ANYBODY, ORDER, PATIENT, STATIONS, STEP, US1, identifier
 
 REQUIRED = {
@@ -173,7 +174,7 @@ def test_a_step_without_station_is_for_every_device_of_its_modality(database: Da
     assert steps(database, US1) == ["S1"]
     assert steps(database, Viewer("ct", ("CT1",), "CT")) == []
     with database.read() as tx:
-        later = {**STATIONS, "US": ("US1", "US2", "US3")}  # registered after the order came
+        later = Stations({**STATIONS.by_modality, "US": ("US1", "US2", "US3")})  # registered after the order came
         assert [i.scheduled_procedure_step_id for i in items(tx, Viewer("us-3", ("US3",), "US"), later)] == ["S1"]
         assert matching(tx, ScheduledStationAETitle="US2") == ["S1"]
         assert matching(tx, ScheduledStationAETitle="CT1") == []

@@ -23,7 +23,7 @@ MODALITY = Modality("us-room-2", "0" * 64, DOCUMENT, Binding())
 
 def test_a_registered_device_is_its_stations_and_habits() -> None:
     assert viewer_of(MODALITY) == Viewer(
-        "us-room-2", ("US_ROOM2", "US_POOL"), "US", "USROOM2", "ROOM 2", ("", "ISO_IR 100")
+        "us-room-2", ("US_ROOM2", "US_POOL"), "US", "USROOM2", "ROOM 2", ("", "ISO_IR 100"), calling=("US_ROOM2",)
     )
     assert viewer_of(None) == Viewer()
 
@@ -33,4 +33,4 @@ def test_stations_by_modality_leave_out_what_is_retired() -> None:
     gone = replace(MODALITY, name="us-room-4", binding=Binding(station=AETitle("OLD")), retired=True)
     other = replace(MODALITY, name="ct", document=replace(DOCUMENT, modality="CT", stations=(AETitle("CT1"),)))
     registry = Registry(1, (MODALITY, bound, gone, other))
-    assert registry_stations(registry) == {"US": ("US_ROOM2", "US_POOL"), "CT": ("CT1",)}
+    assert registry_stations(registry).by_modality == {"US": ("US_ROOM2", "US_POOL"), "CT": ("CT1",)}
