@@ -1,7 +1,7 @@
 """An item as a row's columns and back. Knows no statement."""
 
 import json
-from dataclasses import asdict, fields
+from dataclasses import fields
 from typing import Any
 
 from broker.orders.model import Code, StepStatus
@@ -21,7 +21,13 @@ _COLUMNS = {
 }
 # Columns that the store itself writes.
 _OWN = frozenset({"id", "order_id", "status", "provenance", "encoded"})
-_encode = json.JSONEncoder(ensure_ascii=False, default=asdict).encode
+
+
+def _code_values(code: Code) -> dict[str, str]:
+    return {"value": code.value, "scheme": code.scheme, "meaning": code.meaning}
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, default=_code_values).encode
 _REST = tuple(field.name for field in fields(WorklistItem) if field.name not in _COLUMNS and field.name not in _OWN)
 
 
