@@ -29,12 +29,14 @@ def untold(tx: Transaction, profile: Profile, now: datetime) -> timedelta | None
     return now - since
 
 
-def text(silent: timedelta) -> str:
-    """Return what a person is told: the worklist may be out of date."""
-    return (
-        f"no message has come from the RIS for {words(silent)}: new orders and changes may be missing here;"
-        " ask whether it sends, and print the worklist (`broker worklist print`)"
-    )
+def notice(silent: timedelta) -> str:
+    """Return the line that stands over a worklist which may be out of date."""
+    return f"no message has come from the RIS for {words(silent)}: new orders and changes may be missing here"
+
+
+def alert_text(silent: timedelta) -> str:
+    """Return the same with what to do."""
+    return f"{notice(silent)}; ask whether it sends, and print the worklist (`broker worklist print`)"
 
 
 def silent_since(last: datetime | None, settings: SilenceSettings, zone: tzinfo, now: datetime) -> datetime | None:

@@ -1,0 +1,92 @@
+"""`broker worklist print`: a day's worklist as HTML for paper, a page a room. Patient data: printing is audited."""
+
+from datetime import date
+from pathlib import Path
+
+import click
+
+from broker.audit import store as audit
+from broker.cli.acts import act
+from broker.cli.context import Opened, env_option, opened
+from broker.database import Transaction
+from broker.errors import NotFound, Refused
+from broker.exams import printed, silence
+from broker.exams.printed import Heading, Room
+from broker.registry import store as registry_store
+from broker.registry.model import Modality
+from broker.worklist import find
+from broker.worklist.model import Viewer
+from broker.worklist.viewer import registry_stations
+
+
+@click.command("print")
+@click.option("--day", metavar="DAY", default="today", show_default=True, help="YYYY-MM-DD, or today.")
+@click.option("--room", metavar="NAME", help="Only this device, by its name or a station's title; else a page each.")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write, readable by you alone; else standard output.",
+)
+@env_option
+def print_(env: str, day: str, room: str | None, out: Path | None) -> None:
+    """Write the worklist of a day as HTML to print from any browser, a page a room, for when systems are down."""
+    with opened(env) as here:
+        wanted = _day(day, here)
+        with here.database.write("audit") as tx:
+            rooms = _rooms(tx, wanted, room)
+            text = printed.document(rooms, _heading(tx, here, wanted))
+            count = sum(len(one.items) for one in rooms)
+            audit.record(tx, act(here, "worklist.printed", room or "every room", day=str(wanted), items=count))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    _write(out, text)
+    click.echo(f"{out}: {count} steps in {len(rooms)} rooms")
+
+
+def _day(text: str, here: Opened) -> date:
+    if text == "today":
+        return here.clock.now().astimezone(here.profile.timezone).date()
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise click.UsageError(f"{text!r} is no day: write YYYY-MM-DD, or today") from error
+
+
+def _rooms(tx: Transaction, day: date, room: str | None) -> list[Room]:
+    registry = registry_store.load(tx)
+    found = printed.rooms(find.items(tx, Viewer(), registry_stations(registry)), registry.modalities, day)
+    if room is None:
+        return found
+    names = {one.name for one in registry.modalities if _is(one, room)}
+    own = [one for one in found if one.name in names]
+    if not own:
+        raise NotFound(f"there is no room {room}: `broker modality list` shows the devices and their stations")
+    return own
+
+
+def _is(modality: Modality, room: str) -> bool:
+    return room.casefold() in {modality.name.casefold(), *(str(title).casefold() for title in modality.stations)}
+
+
+def _heading(tx: Transaction, here: Opened, day: date) -> Heading:
+    now = here.clock.now()
+    silent = silence.silence(tx, here.profile, now)
+    profile = here.profile
+    return Heading(
+        environment=profile.name,
+        colour=profile.colour,
+        site=profile.site,
+        day=day,
+        printed=now.astimezone(profile.timezone),
+        actor=here.actor.name,
+        warning=silence.notice(silent) if silent else "",
+    )
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        out.touch(mode=0o600)  # before anything is in it: it names patients
+        out.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Refused(f"{out} cannot be written: {error.strerror}") from error
