@@ -1,5 +1,6 @@
 """The composition root: the only place that builds engines, sockets, threads, processes and schedulers."""
 
+import gc
 import resource
 import sys
 import threading
@@ -157,6 +158,8 @@ def _ports(
     servers = {**hl7, **dicom}
     ports = {name: server.start() for name, server in servers.items()}
     ports["http"] = health.start()
+    gc.collect()
+    gc.freeze()  # what the imports made lives as long as we do: no collection need look at it again
     log.info("ports.ready", **ports)
     ready(ports)
     stop.wait()
