@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from broker.delivery.model import NO_ROUTE, DeliveryState
 from broker.exams import identity
@@ -112,7 +112,7 @@ def _devices(images: Sequence[Image]) -> str:
 def delivered(recorded: Recorded, limits: Limits) -> list[Line]:
     """Return a line a destination, with those whose deliveries were purged counted in."""
     kept = {one.destination: one for one in recorded.kept}
-    names = dict.fromkeys((*kept, *(one.destination for one in recorded.sent)))
+    names = sorted({*kept, *(one.destination for one in recorded.sent)})
     found = [
         _delivered(name, [one for one in recorded.sent if one.destination == name], kept.get(name), limits)
         for name in names
@@ -134,7 +134,7 @@ def _delivered(name: str, sent: Sequence[Sent], kept: Kept | None, limits: Limit
         "no route" if name == NO_ROUTE else name,
         done,
         total,
-        _delivered_late(sent, limits),
+        _delivered_late(sent, kept, limits),
     )
 
 
@@ -151,17 +151,13 @@ def _last(finished: Sequence[datetime | None], kept: Kept | None) -> datetime | 
     return max(instants, default=None)
 
 
-def _delivered_late(sent: Sequence[Sent], limits: Limits) -> str:
-    minutes = limits.settings.delivered_late_minutes
-    open_ = min((one.received for one in sent if one.finished is None), default=None)
-    if late := lateness(open_, None, minutes, limits.now, "it was received"):
-        return late
-    slowest = max(
-        (one for one in sent if one.finished is not None),
-        key=lambda one: (one.finished or one.received) - one.received,
-        default=None,
-    )
-    return lateness(slowest.received, slowest.finished, minutes, limits.now, "it was received") if slowest else ""
+def _delivered_late(sent: Sequence[Sent], kept: Kept | None, limits: Limits) -> str:
+    minutes, what = limits.settings.delivered_late_minutes, "it was received"
+    lacking = min((one.received for one in sent if one.finished is None), default=None)
+    took = [one.finished - one.received for one in sent if one.finished is not None]
+    slowest = max((*took, timedelta(seconds=kept.longest_seconds if kept else 0)))
+    late = lateness(lacking, None, minutes, limits.now, what)
+    return late or lateness(limits.now, limits.now + slowest, minutes, limits.now, what)
 
 
 # --- reported back -----------------------------------------------------------------------------------------------

@@ -1,0 +1,243 @@
+"""The lines of an exam, from what its stages recorded: read from a database, judged by a clock."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.database import Database
+from broker.delivery import store as deliveries
+from broker.environments import profile as profiles
+from broker.environments.model import OrderEvent, Profile, Receiver
+from broker.environments.model import World as Kind
+from broker.exams import reading, store
+from broker.exams.model import Exam, Line, Mark, Stage
+from broker.orders import store as orders
+from broker.orders.model import Action, StepStatus
+from broker.outbox import store as outbox
+from tests.conftest import FakeClock
+from tests.unit.environments.test_profile import WHOLE
+from tests.unit.exams.building import answer, association, deliver, items, order, receive
+from tests.unit.orders.building import HERE, STATED, only, step
+from tests.unit.procedures.building import creation, ending, item, series
+from tests.unit.procedures.world import World, stated
+
+RIS = Receiver("ris", "127.0.0.1", 2576, Kind.TEST)
+
+
+@pytest.fixture
+def profile(tmp_path: Path) -> Profile:
+    file = tmp_path / "test.toml"
+    file.write_text(WHOLE, encoding="utf-8")
+    return profiles.read(file)
+
+
+class Ledger:
+    """An exam of a world, read at the clock's time."""
+
+    def __init__(self, world: World, profile: Profile, clock: FakeClock) -> None:
+        self.world, self.profile, self.clock = world, profile, clock
+
+    def exam(self, order_id: int = 1) -> Exam:
+        stored = order(self.world.database, order_id)
+        with self.world.database.read() as tx:
+            return reading.exam(tx, stored, self.profile, self.clock.now())
+
+    def lines(self, stage: Stage, order_id: int = 1) -> list[Line]:
+        return [line for line in self.exam(order_id).lines if line.stage is stage]
+
+    def line(self, stage: Stage, order_id: int = 1) -> Line:
+        (line,) = self.lines(stage, order_id)
+        return line
+
+
+@pytest.fixture
+def world(database: Database, clock: FakeClock) -> World:
+    return World(database, clock, receivers=(RIS,))
+
+
+@pytest.fixture
+def ledger(world: World, profile: Profile, clock: FakeClock) -> Ledger:
+    return Ledger(world, profile, clock)
+
+
+def ending_of(*listed: Any) -> Any:
+    return ending(PerformedSeriesSequence=list(listed))
+
+
+def test_a_new_order_has_one_line_a_stage_and_all_is_yet_to_come(world: World, ledger: Ledger) -> None:
+    world.order()
+    exam = ledger.exam()
+    assert [line.stage for line in exam.lines] == list(Stage)
+    marks = [Mark.DONE, *[Mark.NOT_YET] * 5, Mark.NOT_ASKED, Mark.NOT_ASKED]
+    assert [line.mark for line in exam.lines] == marks
+    assert not exam.is_late
+    assert "message 7 of the inbox" in exam.lines[0].text
+
+
+def test_who_was_offered_it_is_told_by_item_and_device_folded_or_not(world: World, ledger: Ledger) -> None:
+    database, clock = world.database, ledger.clock
+    world.order()
+    (first,) = items(database)
+    known = association(database, clock, "1", "us-room-1")
+    unknown = association(database, clock, "2", "", "US9")
+    began = clock.now()
+    answer(database, clock, known, first, 99)
+    clock.advance(60)
+    answer(database, clock, unknown, first)
+    with database.write("associations") as tx:
+        assert store.fold_queries(tx) == 2
+        assert store.fold_queries(tx) == 0
+    clock.advance(60)
+    answer(database, clock, known, first)
+    own, other = ledger.lines(Stage.OFFERED)
+    assert (own.about, own.at, own.last, own.count) == ("us-room-1", began, clock.now(), 2)
+    assert (other.about, other.count, other.text) == ("US9", 1, "answered once")
+    with database.write("associations") as tx:
+        assert store.fold_queries(tx) == 1
+    assert ledger.lines(Stage.OFFERED) == [own, other]
+
+
+def test_images_are_counted_against_what_the_completed_mpps_lists(world: World, ledger: Ledger) -> None:
+    world.order()
+    world.create()
+    ledger.clock.advance(600)
+    receive(world.database, ledger.clock, 1, 2)
+    world.set(ending_of(series("1.2.3.1", images=3)))
+    listed = [one.sop_instance_uid for one in world.stored().step.series[0].instances]
+    assert ledger.line(Stage.COMPLETED).text == "completed, 3 images in 1 series listed"
+    had = len({"1.2.3.1.1", "1.2.3.1.2"} & set(listed))
+    line = ledger.line(Stage.RECEIVED)
+    assert (line.mark, line.count, line.of) == (Mark.PARTLY, had, 3)
+    assert "lacking" in line.text
+    assert not line.late
+    ledger.clock.advance(61 * 60)
+    assert ledger.line(Stage.RECEIVED).late == "lacking for 1 h 1 min since the MPPS ended"
+
+
+def test_an_exam_of_which_all_listed_images_came_is_received(world: World, ledger: Ledger) -> None:
+    world.order()
+    world.create()
+    world.set(ending_of(series("1.2.3.1", images=3)))
+    for number, one in enumerate(world.stored().step.series[0].instances, 1):
+        facts = receive_as(number, one.sop_instance_uid, world, ledger.clock)
+        assert facts
+    line = ledger.line(Stage.RECEIVED)
+    assert (line.mark, line.count, line.of, line.about) == (Mark.DONE, 3, 3, "us-room-1")
+    assert line.text == "3 of 3 images listed by MPPS, 1 series"
+
+
+def receive_as(number: int, sop_instance_uid: str, world: World, clock: FakeClock) -> bool:
+    from tests.unit.exams.building import instance
+
+    facts = replace(instance(number, clock.now()).facts, sop_instance_uid=sop_instance_uid)
+    receive(world.database, clock, number, facts=facts)
+    return True
+
+
+def test_without_mpps_complete_is_a_quiet_period_and_says_so(world: World, ledger: Ledger) -> None:
+    world.order()
+    receive(world.database, ledger.clock, 1, 2)
+    ledger.clock.advance(14 * 60)
+    assert ledger.line(Stage.RECEIVED).mark is Mark.PARTLY
+    assert "once nothing comes for 15 min" in ledger.line(Stage.COMPLETED).text
+    ledger.clock.advance(60)
+    assert ledger.line(Stage.RECEIVED).mark is Mark.DONE
+    completed = ledger.line(Stage.COMPLETED)
+    assert (completed.mark, completed.text[:32]) == (Mark.DONE, "no MPPS: counts as complete, as ")
+    assert ledger.line(Stage.STARTED).text == "no MPPS: taken from the first image"
+
+
+def test_a_destination_is_a_line_with_its_numbers_and_what_needs_a_person(world: World, ledger: Ledger) -> None:
+    database, clock = world.database, ledger.clock
+    world.order()
+    receive(database, clock, 1, 2, to=("pacs", "archive"))
+    clock.advance(5)
+    deliver(database, clock)
+    with database.write("delivery") as tx:
+        deliveries.hold(tx, f"{1:026}", "PatientID of the image disagrees")
+    archive, pacs = sorted(ledger.lines(Stage.DELIVERED), key=lambda line: line.about)
+    assert (pacs.mark, pacs.count, pacs.of, pacs.at) == (Mark.DONE, 2, 2, clock.now())
+    assert (archive.mark, archive.count, archive.of) == (Mark.PERSON, 0, 2)
+    assert archive.text == "0 of 2 delivered; 1 held; 1 waiting: PatientID of the image disagrees"
+    clock.advance(31 * 60)
+    assert "lacking for 31 min" in sorted(ledger.lines(Stage.DELIVERED), key=lambda line: line.about)[0].late
+    assert ledger.exam().is_late
+
+
+def test_what_came_late_stays_flagged(world: World, ledger: Ledger) -> None:
+    world.order()  # scheduled at 09:30 in Berlin: 08:30 UTC
+    ledger.clock.advance(60 * 60)
+    assert not ledger.line(Stage.STARTED).late
+    ledger.clock.advance(31 * 60)
+    assert ledger.line(Stage.STARTED).late == "lacking for 1 h 1 min since its scheduled start"
+    world.create()
+    ledger.clock.advance(24 * 60 * 60)
+    line = ledger.line(Stage.STARTED)
+    assert (line.late, line.about) == ("1 h 1 min after its scheduled start", "US1")
+    assert line.text == "performed step PPS1 (MPPS)"
+
+
+def test_images_that_disagree_are_counted_by_keyword(world: World, ledger: Ledger) -> None:
+    world.order()
+    receive(world.database, ledger.clock, 1)
+    receive(world.database, ledger.clock, 2, 3, patient_id="4712")
+    _, flagged = ledger.lines(Stage.RECEIVED)
+    assert (flagged.mark, flagged.text) == (Mark.PERSON, "2 of them disagree with the order in PatientID: compare them")
+    assert ledger.exam().stages[Stage.RECEIVED].mark is Mark.PERSON
+
+
+def test_orders_that_share_a_study_have_their_own_images(world: World, ledger: Ledger) -> None:
+    first = world.order()
+    second = world.order(stated(2, study_instance_uid=STATED["study_instance_uid"]), steps=(step("S2"),))
+    receive(world.database, ledger.clock, 1, 2)
+    receive(world.database, ledger.clock, 3, accession_number="A2")
+    assert ledger.line(Stage.RECEIVED, first).count == 2
+    assert ledger.line(Stage.RECEIVED, second).count == 1
+
+
+def test_images_of_a_study_that_the_modality_made_are_found_by_its_mpps(world: World, ledger: Ledger) -> None:
+    world.order()
+    world.create(creation(item(StudyInstanceUID="1.2.9")))
+    receive(world.database, ledger.clock, 1, study_instance_uid="1.2.9", accession_number="")
+    whole, flagged = ledger.lines(Stage.RECEIVED)
+    assert whole.count == 1
+    assert "StudyInstanceUID" in flagged.text
+
+
+def test_what_the_ris_is_told_is_a_line_each(world: World, ledger: Ledger) -> None:
+    world.order()
+    world.create()
+    with world.database.write("outbox") as tx:
+        outbox.owe(tx, (RIS,), order(world.database), OrderEvent.IMAGES_AVAILABLE, (), ledger.clock.now())
+    told = ledger.lines(Stage.REPORTED)
+    assert [line.text.split()[0] for line in told] == ["started", "images-available"]
+    assert {line.mark for line in told} == {Mark.PARTLY}
+
+
+def test_a_status_of_the_ris_stands_in_for_mpps(world: World, ledger: Ledger) -> None:
+    order_id = world.order()
+    with world.database.write("orders") as tx:
+        world.change(tx, orders.perform(tx, order_id, (), StepStatus.COMPLETED, ledger.clock.now()))
+    assert ledger.line(Stage.COMPLETED).text == "COMPLETED (no MPPS)"
+    assert "COMPLETED" in ledger.line(Stage.STARTED).text
+
+
+def test_a_canceled_order_says_when_and_is_late_for_nothing(world: World, ledger: Ledger) -> None:
+    world.order()
+    with world.database.write("orders") as tx:
+        world.change(tx, orders.apply(tx, only(Action.CANCEL), HERE))
+    ledger.clock.advance(24 * 60 * 60)
+    _, canceled = ledger.lines(Stage.ORDERED)
+    assert canceled.text == "canceled by message 7 of the inbox"
+    assert ledger.line(Stage.OFFERED).text == "never answered to a device; now CANCELED"
+    assert not ledger.exam().is_late
+
+
+def test_exams_of_a_day_come_soonest_first(world: World) -> None:
+    late = world.order(steps=(step(scheduled_procedure_step_start_time="150000"),))
+    early = world.order(stated(2), steps=(step(scheduled_procedure_step_start_time="070000"),))
+    world.order(stated(3), steps=(step(date="20260202"),))
+    with world.database.read() as tx:
+        assert [stored.id for stored in reading.of_day(tx, "20260201", 10)] == [early, late]
