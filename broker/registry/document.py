@@ -81,7 +81,9 @@ def _short_string(root: TomlTable, key: str) -> str:
 
 def _character_sets(table: TomlTable) -> tuple[str, ...]:
     names = table.texts("character_sets", DEFAULT_CHARACTER_SETS)
-    for unknown in (name for name in names if name not in python_encoding):
+    # A set with code extensions is several terms, the first of which may be empty: "\\ISO 2022 IR 87".
+    terms = dict.fromkeys(term for name in names for term in name.split("\\"))
+    for unknown in (term for term in terms if term not in python_encoding):
         hint = did_you_mean(unknown, filter(None, python_encoding))
         table.wrong("character_sets", f"{unknown!r} is no defined term of SpecificCharacterSet{hint}")
     if not names:

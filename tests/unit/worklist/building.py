@@ -85,19 +85,19 @@ def item(**changes: Any) -> WorklistItem:
 def identifier(step: dict[str, str] | None = None, syntax: str = IMPLICIT_LITTLE_ENDIAN, **keys: Any) -> bytes:
     """An encoded identifier: `step` are the keys in the step's sequence, absent when None."""
     dataset = Dataset()
-    _set(dataset, keys)
+    set_keys(dataset, keys)
     if step is not None:
         inner = Dataset()
-        _set(inner, step)
+        set_keys(inner, step)
         dataset.ScheduledProcedureStepSequence = Sequence([inner])
     return encoded(dataset, syntax)
 
 
-def _set(dataset: Dataset, keys: Mapping[str, Any]) -> None:
+def set_keys(dataset: Dataset, keys: Mapping[str, Any]) -> None:
+    """Add elements by keyword, as consoles send them, right or wrong."""
     for keyword, value in keys.items():
         tag = tag_for_keyword(keyword)
         assert tag is not None, keyword
-        # As consoles send it, right or wrong.
         dataset.add(DataElement(tag, dictionary_VR(tag), value, validation_mode=IGNORE))
 
 
