@@ -175,7 +175,8 @@ class _Reading:
         """A lone asterisk is universal where wildcards are (PS3.4 C.2.2.2.3), and to a lenient eye everywhere."""
         if not self.habits.lenient_lists and vr in _WITHOUT_WILDCARDS:
             return False
-        return any(set(value) == {"*"} for value in values)
+        # A range without ends, as some consoles send for any day, is as good as none.
+        return any(set(value) == {"*"} or (value == "-" and vr in {"DA", "TM"}) for value in values)
 
     def _folds(self, vr: str) -> bool:
         return vr == "AE" and self.habits.case_insensitive_titles

@@ -69,3 +69,13 @@ def storescp(
 
 def _as(node: Node, calling: str) -> list[str]:
     return ["-aet", calling, "-aec", node.ae_title, "127.0.0.1", str(node.port)]
+
+
+@contextmanager
+def wlmscpfs(folder: Path, *options: str) -> Iterator[int]:
+    """Run a worklist provider over the files in `folder`/TITLE, and give its port."""
+    port = free_port()
+    command = [program("wlmscpfs", "dcmtk"), "-v", "-csk", *options, "-dfp", folder, str(port)]
+    with running(command, folder / "wlmscpfs.log", {"TCP_NODELAY": "1"}) as process:
+        wait_for("wlmscpfs listens", lambda: process.poll() is None and accepts(port))
+        yield port
