@@ -7,10 +7,12 @@ import click
 from broker.audit import store as audit
 from broker.audit.model import AuditEntry
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.worklist_print import print_
 from broker.cli.worklist_words import counted, fact, held_line, row
 from broker.database import Transaction
 from broker.environments.model import Profile, UnknownCallers
 from broker.errors import NotFound, Refused
+from broker.exams import silence
 from broker.procedures import shown
 from broker.registry import store as registry_store
 from broker.registry.model import Registry
@@ -50,6 +52,9 @@ def group() -> None:
     """The worklist as a device sees it."""
 
 
+group.add_command(print_)
+
+
 @group.command(name="list")
 @env_option
 @json_option
@@ -61,9 +66,12 @@ def list_(env: str, as_json: bool, calling: str | None) -> None:
         now = environment.clock.now()
         hides = shown.hides(asking.viewer, now) if calling else nobody_hides
         found = find.shown(tx, EVERYTHING, asking.viewer, asking.stations, now, hides)
+        silent = silence.silence(tx, environment.profile, now)
         _audit(tx, environment, "worklist.read", asking.viewer)
     title = f"worklist of {asking.viewer.device}" if asking.viewer.device else "worklist"
     listing([row(item) for item in found.items], _COLUMNS, as_json, titled(environment.profile, title))
+    if silent:
+        click.echo(silence.notice(silent), err=True)
     if found.truncated:
         limit = asking.viewer.habits.limit
         click.echo(f"cut: the document's limit of {limit} is reached, more steps are scheduled", err=True)

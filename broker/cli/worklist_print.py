@@ -41,7 +41,7 @@ def print_(env: str, day: str, room: str | None, out: Path | None) -> None:
         click.echo(text, nl=False)
         return
     _write(out, text)
-    click.echo(f"{out}: {count} steps in {len(rooms)} rooms")
+    click.echo(f"{out}: {_counted(count, 'step')} in {_counted(len(rooms), 'room')}")
 
 
 def _day(text: str, here: Opened) -> date:
@@ -82,6 +82,10 @@ def _heading(tx: Transaction, here: Opened, day: date) -> Heading:
         actor=here.actor.name,
         warning=silence.notice(silent) if silent else "",
     )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _write(out: Path, text: str) -> None:

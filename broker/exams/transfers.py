@@ -80,7 +80,7 @@ def _disagreeing(recorded: Recorded) -> list[Line]:
         Line(
             Stage.RECEIVED,
             Mark.PERSON,
-            f"{count} of them disagree with the order in {' and '.join(keywords)}: compare them",
+            f"{count} {'disagrees' if count == 1 else 'disagree'} with the order in {' and '.join(keywords)}: compare",
         )
         for keywords, count in sorted(found.items())
         if keywords
