@@ -132,9 +132,7 @@ def test_a_silent_ris_is_said_with_the_worklist(
 ) -> None:
     file = environments / "test.toml"
     days = '["mon", "tue", "wed", "thu", "fri", "sat", "sun"]'
-    words = f'silent_minutes = 1
-working_hours = "00:00-23:59"
-working_days = {days}'
+    words = f'silent_minutes = 1\nworking_hours = "00:00-23:59"\nworking_days = {days}'
     file.write_text(file.read_text().replace("port = 2575", f"port = 2575\n{words}"))
     shift = environments / "shift"
     monkeypatch.setenv("BROKER_TEST_HOOKS", "1")
