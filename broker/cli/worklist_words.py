@@ -1,7 +1,9 @@
 """The words of `broker worklist`: items as rows, and an explanation in lines and as JSON. Counts nothing itself."""
 
-from broker.worklist.explain import OFFERED, Explanation, HeldBack, Step
+from broker.worklist.explain import Explanation
+from broker.worklist.held import HeldBack
 from broker.worklist.model import Viewer, WorklistItem
+from broker.worklist.walk import OFFERED, Step
 
 
 def row(item: WorklistItem) -> dict[str, object]:

@@ -49,12 +49,10 @@ def instead(keyword: str, key: Key, before: Sequence[WorklistItem]) -> str:
     return f'there is "{near}"' if near else "no value is near it"
 
 
-def days(day_counts: Counter[str], around: str) -> str:
+def days(counts: Counter[str], around: str) -> str:
     """Say on which days nearest to one there are items."""
-    if not day_counts:
-        return "there are none within a week of it"
-    near = sorted(day_counts, key=lambda day: (abs(int(day) - int(around or 0)), day))[:3]
-    return "there are " + ", ".join(f"{day_counts[day]} on {day}" for day in sorted(near))
+    near = sorted(counts, key=lambda day: (abs(int(day) - int(around)), day))[:3]
+    return "there are " + ", ".join(f"{counts[day]} on {day}" for day in sorted(near))
 
 
 def _nearest_of(key: Key, values: Sequence[str]) -> str:

@@ -50,3 +50,54 @@ def test_reading_the_worklist_is_audited(run: Command, document: Path) -> None:
         *_, entry = audit.entries(tx)
     database.close()
     assert (entry.action, entry.subject) == ("worklist.read", "us-room-2")
+
+
+@pytest.mark.usefixtures("filled")
+def test_explain_walks_the_keys_and_names_what_there_is(
+    run: Command, as_json: Callable[..., Any], document: Path
+) -> None:
+    run("modality", "apply", document, "--env", "test")
+    asked = ("--as", "US_ROOM2", "--env", "test", "--key", "ScheduledProcedureStepStartDate=20260201", "--key")
+    said = run("worklist", "explain", *asked, "ScheduledStationAETitle=US-ROOM2").stdout
+    assert said == (
+        '2 scheduled 20260201, 1 for us-room-2 (stations US_ROOM2), 0 for station "US-ROOM2": you have "US_ROOM2"\n'
+    )
+    fact = as_json("worklist", "explain", *asked, "Modality=CT")
+    assert [step["remain"] for step in fact["steps"]] == [2, 0]
+    assert fact["steps"][-1]["advice"] == "there are US (2)"
+    assert (fact["device"], fact["remain"], fact["stations"]) == ("us-room-2", 0, ["US_ROOM2"])
+    other = run("worklist", "explain", "--as", "US_ROOM2", "--env", "test", "--key", "ScheduledProcedureStepID=S1")
+    assert "A200 S1 (US, 20260201 0930): it is for US1" in other.stdout
+
+
+@pytest.mark.usefixtures("filled")
+def test_explain_says_what_is_wrong_with_what_it_is_given(run: Command, document: Path) -> None:
+    run("modality", "apply", document, "--env", "test")
+    nobody = run("worklist", "explain", "--as", "us_room2", "--env", "test", code=1).stderr
+    assert '"US_ROOM2" (us-room-2) in upper and lower case' in nobody
+    for key, said in {
+        "Modality": "KEYWORD=VALUE",
+        "Modalty=US": "did you mean 'Modality'?",
+        "Manufacturer=X": "never matched",
+        "ScheduledProcedureStepStartDate=tomorrow": "status A900",
+    }.items():
+        assert said in run("worklist", "explain", "--key", key, "--env", "test", code=1).stderr
+
+
+@pytest.mark.usefixtures("filled")
+def test_explaining_is_audited(run: Command) -> None:
+    run("worklist", "explain", "--key", "PatientName=Muster", "--env", "test")
+    database = open_database(profiles.read(profiles.find("test")))
+    with database.read() as tx:
+        *_, entry = audit.entries(tx)
+    database.close()
+    assert (entry.action, entry.subject, entry.detail) == ("worklist.explain", "everything", {})
+
+
+@pytest.mark.usefixtures("filled")
+def test_a_list_that_is_cut_by_the_device_s_limit_says_so(run: Command, document: Path) -> None:
+    document.write_bytes(document.read_bytes() + b"[worklist]\nlimit = 1\ndefault_station_key = false\n")
+    run("modality", "apply", document, "--env", "test")
+    said = run("worklist", "list", "--as", "US_ROOM2", "--env", "test")
+    assert "limit of 1 is reached" in said.stderr
+    assert said.stdout.count("Muster^Eva") == 1
