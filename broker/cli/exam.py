@@ -16,7 +16,7 @@ from broker.exams.model import Exam, Line, Mark, Stage, Standing
 from broker.orders import store as orders
 from broker.orders.model import StoredOrder
 
-_MOST_SEARCHED = 2_000  # orders, where the newest are searched for late ones
+_MOST_SEARCHED = 500  # orders, where the newest are searched for late ones
 _SIGNS = {Mark.DONE: "✓", Mark.PARTLY: "…", Mark.NOT_YET: "·", Mark.PERSON: "✗", Mark.NOT_ASKED: "-"}
 _LEGEND = "✓ done   … under way   · not yet   ✗ a person must look   - not asked   ! late"
 _COLUMNS = (

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from broker.database import Transaction
-from broker.exams import identity
+from broker.exams import identity, store
 from broker.exams.model import Expected
 from broker.orders import order_store, patient_store
 from broker.orders.model import StoredOrder
@@ -11,7 +11,6 @@ from broker.procedures import store as procedures
 from broker.procedures.model import Rule, StoredStep
 from broker.spool.model import SpooledInstance
 from broker.worklist import store as worklist
-from broker.worklist.model import PlannedStep
 
 
 def found(tx: Transaction, instance: SpooledInstance) -> tuple[int, tuple[str, ...]]:
@@ -19,23 +18,19 @@ def found(tx: Transaction, instance: SpooledInstance) -> tuple[int, tuple[str, .
 
     It is found by Study Instance UID, else by accession number. One statement where all agrees, as nearly always.
     """
-    steps = worklist.steps_of(tx, [instance.study_instance_uid], [])
-    steps = steps or worklist.steps_of(tx, [], [instance.accession_number])
-    quick, keywords = identity.nearest(instance, [_of_step(step) for step in steps])
-    if quick is None:
-        return 0, ()
-    if not keywords:
-        return quick.order_id, ()
-    orders = [order_store.by_id(tx, order_id) for order_id in dict.fromkeys(step.order_id for step in steps)]
+    carried = store.items_carried(tx, instance.study_instance_uid, instance.accession_number)
+    quick, keywords = identity.nearest(instance, carried)
+    if quick is None or not keywords:
+        return (quick.order_id if quick else 0), ()
+    orders = [order_store.by_id(tx, order_id) for order_id in dict.fromkeys(one.order_id for one in carried)]
     stored = [order_store.with_patient(tx, kept) for kept in orders if kept is not None]
-    nearest, keywords = identity.nearest(instance, [expected(tx, one, steps) for one in stored])
+    nearest, keywords = identity.nearest(instance, [expected(tx, one) for one in stored])
     return (nearest.order_id, keywords) if nearest else (0, ())
 
 
 def expected(
     tx: Transaction,
     stored: StoredOrder,
-    steps: Sequence[PlannedStep] | None = None,
     performed: Sequence[StoredStep] | None = None,
 ) -> Expected:
     """Return what images of an order may carry.
@@ -44,8 +39,8 @@ def expected(
     were merged into its patient, and the studies of performed steps that a person has linked to it.
     """
     order = stored.order
-    own = worklist.steps_of(tx, [order.study_instance_uid], [order.accession_number]) if steps is None else steps
-    own = [step for step in own if step.order_id == stored.id]
+    steps = worklist.steps_of(tx, [order.study_instance_uid], [order.accession_number])
+    own = [step for step in steps if step.order_id == stored.id]
     performed = procedures.of_order(tx, stored.id) if performed is None else performed
     former = patient_store.former(tx, stored.patient_row) if stored.patient_row else []
     patients = (order.patient.patient_id, *(step.patient_id for step in own), *(p.patient.patient_id for p in former))
@@ -66,8 +61,3 @@ def linked(performed: Sequence[StoredStep], order_id: int, rule: Rule | None = N
         for link in known.links
         if link.order_id == order_id and rule in (None, link.rule) and link.item < len(known.step.items)
     )
-
-
-def _of_step(step: PlannedStep) -> Expected:
-    values = (step.patient_id, step.accession_number, step.study_instance_uid)
-    return Expected(step.order_id, *(frozenset({value} if value else ()) for value in values))

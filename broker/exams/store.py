@@ -9,15 +9,15 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Select, func, insert, or_, select, update
+from sqlalchemy import BigInteger, Index, Select, bindparam, func, insert, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from broker.associations.store import AssociationRow
-from broker.database import Transaction, UtcDateTime, table_of
+from broker.database import Prepared, Transaction, UtcDateTime, table_of
 from broker.delivery.model import DeliveryState
 from broker.delivery.store import DeliveryRow
-from broker.exams.model import Image, Kept, Offered, Sent
+from broker.exams.model import Expected, Image, Kept, Offered, Sent
 from broker.spool.store import InstanceRow
 from broker.worklist.store import WorklistItemRow, WorklistQueryRow
 
@@ -69,6 +69,14 @@ DELIVERY = table_of(DeliveryRow)
 INSTANCE = table_of(InstanceRow)
 ITEM = table_of(WorklistItemRow)
 QUERY = table_of(WorklistQueryRow)
+
+
+_CARRIED = select(ITEM.c.order_id, ITEM.c.patient_id, ITEM.c.accession_number, ITEM.c.study_instance_uid)
+_BY_STUDY = Prepared(_CARRIED.where(ITEM.c.study_instance_uid == bindparam("value")))
+# `offered` leads the index.
+_BY_ACCESSION = Prepared(
+    _CARRIED.where(or_(ITEM.c.offered == 0, ITEM.c.offered == 1), ITEM.c.accession_number == bindparam("value"))
+)
 
 
 # --- who was offered what ----------------------------------------------------------------------------------------
@@ -203,6 +211,14 @@ def kept(tx: Transaction, study_uids: Collection[str], accessions: Collection[st
 def _summed(one: Kept, other: Kept) -> Kept:
     longest = max(one.longest_seconds, other.longest_seconds)
     return Kept(one.destination, one.instances + other.instances, max(one.last, other.last), longest)
+
+
+def items_carried(tx: Transaction, study_instance_uid: str, accession_number: str) -> list[Expected]:
+    """Return what the items of a study say, else those of an accession number: asked for each image that comes."""
+    rows = _BY_STUDY.rows(tx, {"value": study_instance_uid}) if study_instance_uid else ()
+    if not rows and accession_number:
+        rows = _BY_ACCESSION.rows(tx, {"value": accession_number})
+    return [Expected(order_id, *(frozenset({one} if one else ()) for one in values)) for order_id, *values in rows]
 
 
 # --- which exams -------------------------------------------------------------------------------------------------
