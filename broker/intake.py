@@ -149,6 +149,8 @@ class Intake:
             entry = inbox.find(tx, entry_id)
         if entry is None:
             raise NotFound(f"the inbox has no message {entry_id}")
+        if not entry.raw:
+            raise Refused(f"message {entry_id} is older than the profile's retention: its text was purged")
         if entry.state not in FOR_PEOPLE | {EntryState.REFUSED, EntryState.DISMISSED}:
             raise Refused(f"message {entry_id} is {entry.state.value}: there is nothing to replay")
         understood = self._understood(entry.raw, messages.header_facts(entry.raw), entry.arrival.address)

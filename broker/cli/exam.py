@@ -99,7 +99,9 @@ def _exam(tx: Transaction, stored: StoredOrder, here: Opened) -> Exam:
 
 def _signs(exam: Exam, here: Opened) -> dict[str, object]:
     facts = _facts(exam)
-    return {**facts, **{stage.value: _sign(standing, here) for stage, standing in exam.stages.items()}}
+    signs = {stage.value: _sign(standing, here) for stage, standing in exam.stages.items()}
+    times = exam.stages[Stage.OFFERED].count
+    return {**facts, **signs, **({Stage.OFFERED.value: f"{signs[Stage.OFFERED.value]}x"} if times else {})}
 
 
 def _sign(standing: Standing, here: Opened) -> str:

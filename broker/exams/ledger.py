@@ -31,8 +31,8 @@ def _ordered(recorded: Recorded, limits: Limits) -> list[Line]:
     else:
         text = _message(recorded, first.entry_id)
         more = f"; {len(changes)} more since" if changes else ""
-        source = recorded.message.source if recorded.message else ""
-        found.append(Line(Stage.ORDERED, Mark.DONE, f"{text}{more}", first.at, source))
+        sender = recorded.message.sending_application if recorded.message else ""
+        found.append(Line(Stage.ORDERED, Mark.DONE, f"{text}{more}", first.at, sender))
     canceled = [entry for entry in recorded.history if entry.did is Did.CANCELED]
     if recorded.stored.canceled and canceled:
         last = canceled[-1]
@@ -45,7 +45,8 @@ def _message(recorded: Recorded, entry_id: int) -> str:
     if recorded.message is None:
         return f"message {entry_id} of the inbox" if entry_id else "made here"
     message = recorded.message
-    return f"{message.message_type} {message.control_id} (message {entry_id} of the inbox)"
+    source = f" of source {message.source}" if message.source else ""
+    return f"{message.message_type} {message.control_id}{source} (message {entry_id} of the inbox)"
 
 
 # --- offered -----------------------------------------------------------------------------------------------------

@@ -76,15 +76,12 @@ def _disagreeing(recorded: Recorded) -> list[Line]:
     found: Counter[tuple[str, ...]] = Counter()
     for image in recorded.images:
         found[identity.disagreements(image, recorded.expected)] += 1
-    return [
-        Line(
-            Stage.RECEIVED,
-            Mark.PERSON,
-            f"{count} {'disagrees' if count == 1 else 'disagree'} with the order in {' and '.join(keywords)}: compare",
-        )
-        for keywords, count in sorted(found.items())
-        if keywords
-    ]
+    return [Line(Stage.RECEIVED, Mark.PERSON, _disagree(n, names)) for names, n in sorted(found.items()) if names]
+
+
+def _disagree(count: int, keywords: Sequence[str]) -> str:
+    verb = "disagrees" if count == 1 else "disagree"
+    return f"{count} {verb} with the order in {' and '.join(keywords)}: compare them"
 
 
 def _uids(images: Sequence[Image]) -> set[str]:

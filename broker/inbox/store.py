@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Index, LargeBinary, Row, Text, bindparam, insert, select, text, update
+from sqlalchemy import Index, LargeBinary, Row, Text, bindparam, func, insert, select, text, update
 from sqlmodel import Field, SQLModel
 
 from broker.database import Prepared, Transaction, UtcDateTime, table_of
@@ -145,8 +145,12 @@ def sending_application(tx: Transaction, entry_id: int) -> str:
 
 
 def newest(tx: Transaction, last: int, before: int | None = None) -> list[InboxEntry]:
-    """Return the last so many readable messages, oldest first: those with a number below `before`, where given."""
-    query = select(_TABLE).where(_TABLE.c.message_type != "").order_by(_TABLE.c.id.desc()).limit(last)
+    """Return the last so many readable messages, oldest first: those with a number below `before`, where given.
+
+    Those whose text was purged are none.
+    """
+    readable = (_TABLE.c.message_type != "", func.length(_TABLE.c.raw) > 0)
+    query = select(_TABLE).where(*readable).order_by(_TABLE.c.id.desc()).limit(last)
     if before is not None:
         query = query.where(_TABLE.c.id < before)
     return [_value(row) for row in tx.execute(query)][::-1]

@@ -66,7 +66,7 @@ def test_an_exam_tells_it_all_with_numbers(database: Database, run: Command, as_
     receive(database, 2, patient_id="4712")
     exam = as_json("exam", "show", "A1", "--env", "test")
     lines = {line["stage"]: line for line in exam["lines"]}
-    assert lines["ordered"]["text"] == "ORM^O01 M1 (message 1 of the inbox)"
+    assert lines["ordered"]["text"] == "ORM^O01 M1 of source default (message 1 of the inbox)"
     assert exam["stages"]["received"]["count"] == 2
     assert "2 of 2" not in lines["delivered"]["text"]
     assert (lines["delivered"]["about"], lines["delivered"]["of"]) == ("pacs", 2)

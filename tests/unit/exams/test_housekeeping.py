@@ -9,11 +9,14 @@ from broker.database import Database
 from broker.delivery import store as deliveries
 from broker.environments import profile as profiles
 from broker.environments.model import Profile
+from broker.errors import Refused
 from broker.exams import housekeeping, reading
 from broker.inbox import store as inbox
 from broker.inbox.model import ACCEPTED, Arrival, EntryState, HeaderFacts
+from broker.intake import Intake
 from broker.orders import store as orders
 from broker.orders.model import StepStatus
+from broker.registry.cache import RegistryCache
 from broker.worklist import store as worklist
 from tests.conftest import FakeClock
 from tests.unit.environments.test_profile import WHOLE
@@ -109,6 +112,11 @@ def test_purge_empties_old_messages_but_not_those_that_wait_for_a_person(
     entry = found[old]
     assert entry is not None
     assert (entry.control_id, entry.acknowledgement) == ("M1", b"MSA")  # the same message again is still known
+    with world.database.read() as tx:
+        assert [one.id for one in inbox.newest(tx, 10)] == [waiting, young]
+    intake = Intake(profile, world.database, RegistryCache(world.database), clock)
+    with pytest.raises(Refused, match="purged"):
+        intake.replay(old, "anna")
 
 
 def test_purge_keeps_what_the_ledger_says(world: World, profile: Profile, clock: FakeClock) -> None:

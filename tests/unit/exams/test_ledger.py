@@ -184,7 +184,7 @@ def test_images_that_disagree_are_counted_by_keyword(world: World, ledger: Ledge
     receive(world.database, ledger.clock, 1)
     receive(world.database, ledger.clock, 2, 3, patient_id="4712")
     _, flagged = ledger.lines(Stage.RECEIVED)
-    assert (flagged.mark, flagged.text) == (Mark.PERSON, "2 disagree with the order in PatientID: compare")
+    assert (flagged.mark, flagged.text) == (Mark.PERSON, "2 disagree with the order in PatientID: compare them")
     assert ledger.exam().stages[Stage.RECEIVED].mark is Mark.PERSON
 
 
