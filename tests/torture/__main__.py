@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.torture import hl7_run, mpps_classes, mutated, scripted, waiting
+from tests.torture import hl7_run, mpps_classes, mutated, query_classes, scripted, waiting
 from tests.torture.measured import Tally, server
 from tests.wire.dimse.test_acceptor_states import echoes
 
@@ -49,6 +49,8 @@ def main() -> int:
             tallies.append(waited.result())
     with tempfile.TemporaryDirectory() as folder:
         tallies.extend(_told(tally) for tally in mpps_classes.tallies(Path(folder)))
+    if asked.only != "dicom":  # the tests have a sample of these of their own
+        tallies.extend(_told(tally) for tally in query_classes.tallies(_ALL, seed=asked.seed))
     _print(tallies, asked, time.monotonic() - begun)
     violated = any(tally.violated for tally in tallies)
     return max(int(violated), 0 if asked.only == "dicom" else _hl7(asked))
