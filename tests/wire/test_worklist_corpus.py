@@ -25,8 +25,8 @@ QUERIES = range(13)
 STATED_OF_STEP = ("ScheduledStationName", "ScheduledProcedureStepLocation")
 _LINE = re.compile(r"\s*\(([0-9a-f]{4}),([0-9a-f]{4})\) (\w\w|-)\s*(.*)")
 
-# DCMTK changed the accession number of one entry after its answers had been recorded by Orthanc's tests.
-ACCESSION_WHEN_RECORDED = {"345345": "00002"}
+# DCMTK corrected a birth date (there is no 31 April) after its answers had been recorded by Orthanc's tests.
+BIRTH_DATE_WHEN_RECORDED = {"17320331": "17320431"}
 
 
 def lines(file: Path) -> Iterator[tuple[int, str]]:
@@ -49,7 +49,7 @@ def read(file: Path) -> tuple[dict[str, str], dict[str, str], bool]:
         elif tag == 0xFFFEE0DD:
             inside = False
         elif keyword and not keyword.endswith("Sequence") and tag >> 16 != 0xFFFE:
-            (inner if inside else outer)[keyword] = value
+            (inner if inside else outer).setdefault(keyword, value)  # one entry states its number twice
     return outer, inner, has_step
 
 
@@ -74,11 +74,11 @@ def order(file: Path) -> Order:
             outer["PatientID"],
             "",
             outer["PatientName"],
-            outer["PatientBirthDate"],
+            BIRTH_DATE_WHEN_RECORDED.get(outer["PatientBirthDate"], outer["PatientBirthDate"]),
             outer["PatientSex"],
             {key: outer[key] for key in ("MedicalAlerts", "Allergies") if outer.get(key)},
         ),
-        accession_number=ACCESSION_WHEN_RECORDED.get(outer["AccessionNumber"], outer["AccessionNumber"]),
+        accession_number=outer["AccessionNumber"],
         requested_procedure_id=outer["RequestedProcedureID"],
         requested_procedure_description=outer["RequestedProcedureDescription"],
         study_instance_uid=outer["StudyInstanceUID"],
