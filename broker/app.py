@@ -43,6 +43,7 @@ _SWITCH_SECONDS = 0.0005  # a thread that computes must not starve the ones that
 _DELIVERY_BEAT = 0.25
 _IMAGES_BEAT = 5.0
 _CHORE_BEAT = 60.0
+_HOUSE_BEAT = 3600.0
 _GRACE_SECONDS = 10.0
 _LOCK_TRIES = 50
 _OTHER_DESCRIPTORS = 640  # 512 HL7 connections, the database's, files
@@ -245,6 +246,9 @@ def _deliveries(
     chores["stale-steps"] = (_CHORE_BEAT, flows.note_stale_steps)
     chores["images-available"] = (_IMAGES_BEAT, flows.note_available_images)
     chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)
+    chores["ledger"] = (_IMAGES_BEAT, flows.keep_ledger)
+    chores["silence"] = (_CHORE_BEAT, flows.note_silence)
+    chores["house"] = (_HOUSE_BEAT, flows.keep_house)
     metronome = Metronome(chores)
     metronome.start()
     log.info("deliveries.ready", destinations=len(profile.destinations))

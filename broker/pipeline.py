@@ -29,7 +29,8 @@ from broker.dimse.service import (
     Requestor,
     StoreRequest,
 )
-from broker.environments.model import Destination, Profile, Receiver, UnknownCallers
+from broker.environments.model import Destination, Identity, Profile, Receiver, UnknownCallers
+from broker.exams import checking, housekeeping, identity, silence
 from broker.identifiers import new_id
 from broker.inbox.model import Arrival
 from broker.intake import Answer, Beside, Intake
@@ -338,6 +339,18 @@ class Flows:
             self._alert(tx, "instance.incomplete", sender, _INCOMPLETE)
         if conflict:
             self._alert(tx, "instance.conflict", sender, _CONFLICT)
+        self._check_identity(tx, instance, sender)
+
+    def _check_identity(self, tx: Transaction, instance: SpooledInstance, sender: str) -> None:
+        """Say where an image disagrees with its order; hold what is owed of it where the profile says so."""
+        order_id, keywords = checking.found(tx, instance)
+        if not keywords:
+            return
+        held = self._profile.exams.identity is Identity.HOLD
+        if held:
+            deliveries.hold(tx, instance.id, identity.hold_reason(order_id, keywords))
+        text = identity.alert_text(order_id, keywords, held=held)
+        self._alert(tx, identity.EVENT, f"{sender}: order {order_id}", text)
 
     def _destinations(self, tx: Transaction, instance: SpooledInstance) -> tuple[str, ...]:
         modality = self._registry.within(tx).by_name(instance.facts.device)
@@ -370,6 +383,26 @@ class Flows:
             forwards.release_all(tx)
         with self._database.write("delivery") as tx:
             return deliveries.release_all(tx)
+
+    # --- by the clock --------------------------------------------------------------------------------------------
+
+    def keep_ledger(self) -> None:
+        """Queries that were answered -> the exams' ledger."""
+        housekeeping.fold_queries(self._database)
+
+    def note_silence(self) -> None:
+        """Say once that the RIS has sent nothing for too long."""
+        if not self._profile.hl7.silence.minutes:
+            return
+        with self._database.write("alerts") as tx:
+            silent = silence.untold(tx, self._profile, self._clock.now())
+            if silent:
+                self._alert(tx, silence.EVENT, silence.SUBJECT, silence.alert_text(silent))
+
+    def keep_house(self) -> None:
+        """Items whose day is long over are offered no longer; what is older than agreed goes."""
+        housekeeping.expire_items(self._database, self._profile, self._clock)
+        housekeeping.purge(self._database, self._profile, self._clock)
 
     def note_absent_destinations(self) -> None:
         """Say what waits for a destination that the profile does not have."""

@@ -99,3 +99,21 @@ def test_an_image_of_another_patient_is_counted_by_keyword(tmp_path: Path) -> No
         exam = environment.ask("exam", "show", "A1")
     assert exam["stages"]["received"]["mark"] == "person"
     assert any("1 disagrees with the order in PatientID" in line["text"] for line in exam["lines"])
+
+
+def test_an_image_of_another_patient_is_held_where_the_profile_says_so(tmp_path: Path) -> None:
+    environment = Environment(tmp_path, destinations=FOLDER.format(exams='identity = "hold"')).write()
+    with environment.serving():
+        environment.register()
+        send_order(environment, "A1", "T")
+        study = study_of(environment)
+        assert send(environment.dicom, "US_ROOM2", image(1, study)) == 0
+        assert send(environment.dicom, "US_ROOM2", image(2, study, PatientID="4712")) == 0
+        wait_for("the right one is delivered", (tmp_path / "archive").is_dir)
+        (held,) = environment.ask("delivery", "list", "--state", "held")
+        (alert,) = [each for each in environment.ask("alert", "list") if each["event"] == "exam.identity"]
+        assert "PatientID" in alert["text"]
+        assert "4712" not in alert["text"]
+        assert environment.ask("exam", "show", "A1")["stages"]["delivered"]["mark"] == "person"
+        assert environment.command("delivery", "release", str(held["id"])).returncode == 0
+        wait_for("both are delivered", lambda: delivered(environment, 2))
