@@ -37,9 +37,10 @@ test: dev peers
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
-torture: dev
+torture: dev peers
 	$(BIN)/python -m tests.torture
 	BROKER_EXAMPLES=$${BROKER_EXAMPLES:-10000} $(BIN)/python -m pytest -q --timeout=7200 tests/property tests/unit/hl7/test_properties.py
+	BROKER_ALL_KILLS=1 $(BIN)/python -m pytest -q -k "killed or end_at_any_point" tests/scenarios
 
 bench-dimse: dev peers
 	$(BIN)/python -m tests.bench.dimse

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from hl7.reply import read_acknowledgement
 from tests.golden.world import World
 from tests.peers import postgresql
 from tests.peers.processes import wait_for
+from tests.scenarios.kills import tried
 from tests.torture.hl7_exchange import frames
 from tests.torture.hl7_messages import adt, obr, orc, order
 from tests.torture.hl7_server import database_file, serving
@@ -57,8 +59,7 @@ KINDS: dict[str, tuple[tuple[bytes, ...], bytes, set[tuple[str, str]]]] = {
 POINTS = [f"{place}.{side}" for place in ("orders.commit", "hl7.answer") for side in ("before", "after")]
 
 
-@pytest.mark.parametrize("point", POINTS)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "point"), tried(list(product(KINDS, POINTS)), 3))
 def test_killed_at_a_failpoint_a_message_has_its_whole_effect_or_none_and_once_sent_again_all(
     tmp_path: Path, kind: str, point: str
 ) -> None:

@@ -13,6 +13,7 @@ from tests.peers.broker import Environment, destination
 from tests.peers.orthanc import Orthanc, orthanc
 from tests.peers.processes import free_port, wait_for
 from tests.peers.raw_sender import DataSet, read_part10, send
+from tests.scenarios.kills import tried
 from tests.scenarios.test_main_job import delivered, images
 
 pytestmark = pytest.mark.foreign
@@ -75,7 +76,7 @@ POINTS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", tried(POINTS, 3))
 def test_killed_between_receipt_and_forwarding_and_started_again_all_is_delivered(tmp_path: Path, point: str) -> None:
     with dcmtk.storescp(tmp_path / "pacs") as pacs:
         environment = Environment(tmp_path, destinations=destination("main-pacs", pacs.port)).write()

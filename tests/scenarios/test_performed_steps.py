@@ -1,9 +1,5 @@
-"""MPPS through the whole product: order, exam, word to the RIS and to the next provider; and an end at any point.
+"""MPPS through the whole product: order, exam, word to the RIS and to the next provider; and an end at any point."""
 
-All points with `BROKER_ALL_KILLS=1`; else a sample.
-"""
-
-import os
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
@@ -12,6 +8,7 @@ from pydicom.dataset import Dataset
 
 from tests.peers.broker import Environment
 from tests.peers.processes import wait_for
+from tests.scenarios.kills import tried
 from tests.scenarios.test_main_job import send_order
 from tests.unit.outbox.ris import ris
 from tests.unit.procedures.building import UID, creation, encoded, ending, item
@@ -86,17 +83,9 @@ POINTS = {
 }
 
 
-SAMPLE = (
-    "create, before its answer",
-    "set, before its commit",
-    "set, after its commit",
-    "passing on, sent and answered",
-)
-
-
 # pynetdicom leaves the socket of an association open whose peer was killed.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("point", POINTS if os.environ.get("BROKER_ALL_KILLS") == "1" else SAMPLE)
+@pytest.mark.parametrize("point", tried(list(POINTS), 4))
 def test_an_exam_survives_an_end_at_any_point(tmp_path: Path, point: str) -> None:
     place, nth = POINTS[point]
     with next_provider() as provider:
