@@ -1,6 +1,6 @@
 """A worklist query from request to answers: read, fetch, filter, encode. No transaction is open while answers leave."""
 
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -25,7 +25,7 @@ PENDING_WITH_WARNING = 0xFF01
 CANCELLED = 0xFE00
 OUT_OF_RESOURCES = 0xA700
 
-DEADLINE_SECONDS = 2.0  # for the items of one page
+DEADLINE_SECONDS = 2.0  # until something is found, and for a page
 FIRST_PAGE = 1_000
 NEXT_PAGES = 5_000  # larger, since each page may cost a sort of all that is left
 
@@ -138,30 +138,25 @@ def _fetched(database: Database, asking: _Asking, clock: Clock, after: WorklistI
 
 
 def _searched(tx: Transaction, asking: _Asking, clock: Clock | None, after: WorklistItem | None, size: int) -> _Page:
-    """Return the next page. Raises BadQuery A700 when that takes longer than the deadline."""
+    """Return the next page, a short one where time is up. Raises BadQuery A700 when nothing was found until then."""
     found: list[WorklistItem] = []
-    candidates = store.candidates(tx, asking.query, asking.viewer, asking.stations, after)
-    for item in _in_time(candidates, clock):
+    deadline = clock.monotonic() + DEADLINE_SECONDS if clock else 0.0
+    goes_on = False
+    for item in store.candidates(tx, asking.query, asking.viewer, asking.stations, after):
+        is_late = clock is not None and clock.monotonic() > deadline
+        if is_late and not found:
+            raise BadQuery(OUT_OF_RESOURCES, _TOO_LONG)
+        if goes_on := is_late or len(found) == size:
+            break
         if matches(asking.query, item, asking.viewer):
             found.append(item)
-            if len(found) == size:
-                break
-    last = found[-1] if len(found) == size else None
-    return _Page(_without_hidden(tx, asking, found), last)
+    return _Page(_without_hidden(tx, asking, found), found[-1] if goes_on else None)
 
 
 def _without_hidden(tx: Transaction, asking: _Asking, found: Sequence[WorklistItem]) -> tuple[WorklistItem, ...]:
     started = [item for item in found if item.status is StepStatus.STARTED]
     hidden = asking.hides(tx, started) if started else frozenset()
     return tuple(item for item in found if item.id not in hidden)
-
-
-def _in_time(candidates: Iterable[WorklistItem], clock: Clock | None) -> Iterable[WorklistItem]:
-    deadline = clock.monotonic() + DEADLINE_SECONDS if clock else None
-    for item in candidates:
-        if clock and deadline and clock.monotonic() > deadline:
-            raise BadQuery(OUT_OF_RESOURCES, _TOO_LONG)
-        yield item
 
 
 def _listed(fetch: _Fetch, viewer: Viewer, tally: _Tally) -> Iterator[WorklistItem]:

@@ -196,6 +196,15 @@ def test_every_attribute_of_an_item_says_where_it_comes_from(take: Take, databas
     assert item.provenance["StudyInstanceUID"].source == "ZDS-1"
 
 
+def test_an_item_knows_who_ordered_it_whoever_changes_the_patient_later(take: Take, database: Database) -> None:
+    take(ORDER_OF_TEST)
+    change = ORDER_OF_TEST.replace(b"MSG0001", b"MSG0009").replace(b"|RIS|", b"|HIS|").replace(b"ORC|NW|", b"ORC|XO|")
+    assert (take(change) or b"").startswith(b"AA")
+    with database.read() as tx:
+        (order,) = orders.orders(tx)
+        assert {item.sending_application for item in worklist.of_order(tx, order.id)} == {"RIS"}
+
+
 def test_only_a_source_that_says_so_is_rejected_in_an_outage(
     profile: Profile, database: Database, clock: FakeClock
 ) -> None:

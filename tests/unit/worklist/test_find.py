@@ -100,9 +100,15 @@ def test_an_unavailable_database_is_a700(tmp_path_factory: pytest.TempPathFactor
 
 
 def test_a_query_that_takes_too_long_is_a700(filled: Database) -> None:
-    found, _ = ask(filled, request(identifier({})), clock=ImpatientClock())
+    found, _ = ask(filled, request(identifier({}, PatientID="*none*")), clock=ImpatientClock())
     assert [answer.status for answer in found] == [0xA700]
     assert "add a key" in found[0].error_comment
+
+
+def test_a_page_that_takes_long_ends_early_and_the_list_goes_on(filled: Database) -> None:
+    found, result = ask(filled, request(identifier({})), clock=ImpatientClock())
+    assert [answer.status for answer in found] == [0xFF00] * 6 + [0x0000]
+    assert len(set(result.items)) == 6
 
 
 def test_no_transaction_is_open_while_answers_leave(filled: Database) -> None:
