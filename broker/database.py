@@ -6,6 +6,7 @@ promises by `REPEATABLE READ READ ONLY` for readers and one advisory lock per ro
 No transaction is held across the network or a page.
 """
 
+import importlib
 import sqlite3
 import threading
 import zlib
@@ -307,6 +308,15 @@ class Database:
         self._engine.dispose()
 
 
+def upsert(tx: Transaction, table: Table) -> Any:
+    """Return the INSERT of this database's own dialect, which can say what to do `on_conflict`.
+
+    The dialect is loaded when it is needed: PostgreSQL's would cost every start a twentieth of a second.
+    """
+    name = "postgresql" if tx.dialect.name == "postgresql" else "sqlite"
+    return importlib.import_module(f"sqlalchemy.dialects.{name}").insert(table)
+
+
 def table_of(row: type[SQLModel]) -> Table:
     """Return the table behind a row class, for the Core statements of hot paths."""
     return cast(Table, vars(row)["__table__"])
@@ -359,8 +369,16 @@ def _sqlite_engine(url: str) -> Engine:
     return engine
 
 
+def _make_partial_indexes_known() -> None:
+    """Tell PostgreSQL's dialect of partial indexes; said where they are declared, it would load with every start."""
+    for table in METADATA.tables.values():
+        for index in (index for index in table.indexes if "where" in index.info):
+            index.dialect_options["postgresql"]["where"] = text(index.info["where"])
+
+
 def _postgresql_engine(url: str) -> Engine:
     engine = create_engine(url, pool_size=32, max_overflow=-1, pool_pre_ping=True)
+    _make_partial_indexes_known()
 
     @event.listens_for(engine, "connect")
     def _prepare(connection: Any, _record: object) -> None:

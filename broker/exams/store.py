@@ -10,11 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, Index, Select, bindparam, func, insert, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel
 
 from broker.associations.store import AssociationRow
-from broker.database import Prepared, Transaction, UtcDateTime, table_of
+from broker.database import Prepared, Transaction, UtcDateTime, table_of, upsert
 from broker.delivery.model import DeliveryState
 from broker.delivery.store import DeliveryRow
 from broker.exams.model import Expected, Image, Kept, Offered, Sent
@@ -142,7 +141,7 @@ def _offered_columns(one: Offered) -> dict[str, object]:
 
 
 def _upsert_offered(tx: Transaction) -> Any:
-    statement = _dialect(tx).insert(_OFFERED)
+    statement = upsert(tx, _OFFERED)
     more = {"last": statement.excluded.last, "times": _OFFERED.c.times + statement.excluded.times}
     return statement.on_conflict_do_update(index_elements=["item_id", "device"], set_=more)
 
@@ -250,7 +249,3 @@ def set_mark(tx: Transaction, name: str, value: int) -> None:
     """Move a mark."""
     if tx.execute(update(_MARK).where(_MARK.c.name == name).values(value=value)).rowcount == 0:
         tx.execute(insert(_MARK).values(name=name, value=value))
-
-
-def _dialect(tx: Transaction) -> Any:
-    return postgresql if tx.dialect.name == "postgresql" else sqlite

@@ -46,7 +46,7 @@ class ImagingOrderRow(SQLModel, table=True):
             "requested_procedure_id",
             unique=True,
             sqlite_where=text("study_instance_uid <> ''"),
-            postgresql_where=text("study_instance_uid <> ''"),
+            info={"where": "study_instance_uid <> ''"},  # for PostgreSQL too: see `database`
         ),
     )
 

@@ -8,10 +8,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Index, Row, Text, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
-from broker.database import Transaction, UtcDateTime, table_of
+from broker.database import Transaction, UtcDateTime, table_of, upsert
 from broker.environments.model import OrderEvent, Receiver
 from broker.identifiers import new_id
 from broker.orders.model import StoredOrder
@@ -127,8 +126,7 @@ def _insert(tx: Transaction, receiver: Receiver, told: Told, steps: str, turn: i
         "reason": "",
         "lease": "",
     }
-    dialect = postgresql if tx.dialect.name == "postgresql" else sqlite
-    once = dialect.insert(_TABLE).values(row).on_conflict_do_nothing(index_elements=_TOLD)
+    once = upsert(tx, _TABLE).values(row).on_conflict_do_nothing(index_elements=_TOLD)
     return len(tx.execute(once.returning(_TABLE.c.id)).all())
 
 

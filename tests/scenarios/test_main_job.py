@@ -1,5 +1,6 @@
 """The main job from end to end: the product as processes, DCMTK as ultrasound and as PACS."""
 
+import sys
 import time
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from broker.delivery.model import DeliveryState
 from tests.peers import dcmtk
 from tests.peers.broker import Environment, destination
-from tests.peers.processes import wait_for
+from tests.peers.processes import run, wait_for
 from tests.peers.raw_sender import read_part10
 
 pytestmark = pytest.mark.foreign
@@ -82,14 +83,26 @@ def _contents(folder: Path) -> set[tuple[str, bytes]]:
     return {(item.sop_instance_uid, item.data) for item in map(read_part10, folder.iterdir())}
 
 
-def test_it_is_ready_within_two_seconds_and_a_restart_picks_up_where_it_was(tmp_path: Path) -> None:
+def test_it_is_ready_soon_after_its_libraries_are_loaded_and_a_restart_picks_up_where_it_was(tmp_path: Path) -> None:
     environment = Environment(tmp_path).write()
     with environment.serving() as first:
         environment.register()
         send_order(environment, "A1", "T")
     with environment.serving() as second:
         assert accessions(environment) == {"A1"}
-    assert min(first.ready_seconds, second.ready_seconds) < 2.0
+    # Two seconds where the libraries take 0.8; a slow machine takes longer for both.
+    assert min(first.ready_seconds, second.ready_seconds) < 2.5 * _loading()
+
+
+def _loading() -> float:
+    """Return what the libraries alone take to load, at best, here and now."""
+    code = "import alembic, apscheduler, click, pydicom, pynetdicom, sqlmodel, structlog"
+    taken = []
+    for _ in range(3):
+        begun = time.monotonic()
+        assert run([sys.executable, "-c", code], 60).returncode == 0
+        taken.append(time.monotonic() - begun)
+    return min(taken)
 
 
 def test_a_device_that_is_registered_later_sees_an_earlier_order(tmp_path: Path) -> None:
