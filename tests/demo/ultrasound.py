@@ -192,7 +192,6 @@ def _associate(arguments: argparse.Namespace, contexts: list[PresentationContext
 
 
 def _refusal(association: Association) -> dict[str, Any]:
-    association.join(TIMEOUT)  # pynetdicom returns before its own thread has noted a rejection
     if not association.is_rejected:
         return {"association": "aborted, or no connection"}
     answer = association.acceptor.primitive
