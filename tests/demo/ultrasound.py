@@ -25,8 +25,8 @@ from pynetdicom.sop_class import ModalityWorklistInformationFind
 _config.STORE_SEND_CHUNKED_DATASET = True
 
 TIMEOUT = 15.0
-# pynetdicom on a busy machine takes a rejection that comes at once for an abort, about once in a hundred starts, while a
-# plain socket reads A-ASSOCIATE-RJ every time.
+# pynetdicom on a busy machine takes a rejection that comes at once for an abort, about once in a hundred starts, where
+# a plain socket reads A-ASSOCIATE-RJ every time.
 _TRIES = 3
 PENDING = (0xFF00, 0xFF01)
 # A worklist item's attributes that go into every object of its exam as they are (IHE RAD TF-2, appendix A).
