@@ -33,7 +33,7 @@ from sqlalchemy import (
     event,
     text,
 )
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.types import TypeDecorator
 from sqlmodel import SQLModel
@@ -218,6 +218,28 @@ class _Job(Generic[_T]):
         return cast(_T, self._result)
 
 
+class _Files:
+    """The files of the embedded database: deleted or replaced under us, what we commit would be in none of them."""
+
+    def __init__(self, path: Path) -> None:
+        self._paths = (path, Path(f"{path}-wal"))
+        self._known: tuple[int, ...] = ()
+
+    def check(self) -> None:
+        """Raise Unavailable when they are not those of the first commit."""
+        try:
+            found = tuple([path.stat().st_ino for path in self._paths])
+        except FileNotFoundError as error:
+            raise Unavailable(f"{error.filename} is gone: stop, put it back or restore a backup") from error
+        if self._known and found != self._known:
+            raise Unavailable(f"{self._paths[0]} or its WAL was replaced while it was in use: restart")
+        self._known = found
+
+    def forget(self) -> None:
+        """Know none: nothing is open any more, and SQLite removes the WAL itself."""
+        self._known = ()
+
+
 class Database:
     """One environment's database. Raises Unavailable where the database is at fault."""
 
@@ -227,6 +249,7 @@ class Database:
         self._waiting_lock = threading.Lock()
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
+        self._files = _Files(Path(url.removeprefix("sqlite:///"))) if url.startswith("sqlite") else None
 
     @property
     def engine(self) -> Engine:
@@ -249,6 +272,8 @@ class Database:
                 _say(connection, "BEGIN IMMEDIATE")
             try:
                 yield connection
+                if self._files:
+                    self._files.check()
                 _commit(connection, what)
             except BaseException:
                 connection.rollback()
@@ -306,6 +331,8 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._engine.dispose()
+        if self._files:
+            self._files.forget()
 
 
 def upsert(tx: Transaction, table: Table) -> Any:
@@ -344,6 +371,8 @@ def _database_errors() -> Iterator[None]:
     except DBAPIError as error:
         if error.connection_invalidated:
             raise Unavailable(f"the database connection broke: {error.orig}") from error
+        if type(error) is DatabaseError:  # SQLite: malformed, or no database at all
+            raise Unavailable(f"the database is damaged: {error.orig}") from error
         raise
 
 

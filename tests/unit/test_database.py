@@ -223,3 +223,35 @@ def test_prepared_statement_fails_as_the_statement_does(scratch: Database) -> No
         _FIND.rows(tx, {})
     with pytest.raises((ValueError, StatementError)), scratch.write("orders") as tx:
         _ADD.add(tx, {"at": datetime(2026, 2, 1)})
+
+
+@pytest.mark.parametrize("suffix", ["-wal", ""])
+def test_nothing_is_committed_into_a_file_that_was_deleted_under_us(tmp_path: Path, suffix: str) -> None:
+    file = tmp_path / "broker.db"
+    database = Database(sqlite_url(file))
+    _SCRATCH.create(database.engine)
+    with database.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(id=1))
+    Path(f"{file}{suffix}").unlink()
+    with pytest.raises(Unavailable, match="is gone"), database.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(id=2))
+    Path(f"{file}{suffix}").touch()
+    with pytest.raises(Unavailable, match="replaced"), database.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(id=2))
+    database.close()
+
+
+def test_a_damaged_database_is_refused_and_not_guessed_from(tmp_path: Path) -> None:
+    file = tmp_path / "broker.db"
+    database = Database(sqlite_url(file))
+    _SCRATCH.create(database.engine)
+    with database.write("orders") as tx:
+        tx.execute(insert(_SCRATCH), [{"id": number, "n": number} for number in range(5000)])
+    database.close()
+    content = bytearray(file.read_bytes())
+    content[4096 * 3 : 4096 * 5] = b"\xff" * 8192
+    file.write_bytes(content)
+    database = Database(sqlite_url(file))
+    with pytest.raises(Unavailable, match="damaged"), database.read() as tx:
+        tx.execute(select(_SCRATCH)).all()
+    database.close()
