@@ -6,14 +6,11 @@ promises by `REPEATABLE READ READ ONLY` for readers and one advisory lock per ro
 No transaction is held across the network or a page.
 """
 
-import importlib
-import sqlite3
 import threading
 import zlib
-from collections import defaultdict, namedtuple
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar, cast
@@ -21,14 +18,10 @@ from typing import Any, Generic, TypeVar, cast
 from sqlalchemy import (
     Connection,
     DateTime,
-    Delete,
     Dialect,
     Engine,
-    Insert,
     MetaData,
-    Select,
     Table,
-    Update,
     create_engine,
     event,
     text,
@@ -40,6 +33,7 @@ from sqlmodel import SQLModel
 
 from broker import failpoints
 from broker.errors import BrokerError, Unavailable
+from broker.statements import say
 
 _T = TypeVar("_T")
 
@@ -81,109 +75,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
-Values = Mapping[str, Any]
-"""A statement's values by their names."""
-
-_Converter = Callable[[Any], Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Compiled:
-    """A statement as SQLite's driver takes it, and what its types make of values."""
-
-    sql: str
-    binds: tuple[tuple[str, _Converter | None], ...]
-    constants: Values
-    row: Callable[[Sequence[Any]], Any]
-    results: tuple[tuple[int, _Converter], ...]
-
-    def parameters(self, values: Values) -> list[Any]:
-        given = {**self.constants, **values} if self.constants else values
-        return [given[name] if convert is None else convert(given[name]) for name, convert in self.binds]
-
-    def shown(self, found: Sequence[Any]) -> Any:
-        if not self.results:
-            return self.row(found)
-        values = list(found)
-        for index, convert in self.results:
-            values[index] = convert(values[index])
-        return self.row(values)
-
-
-class Prepared:
-    """A statement of a hot path. Like `tx.execute`, whose way to SQLite takes ten times as long as SQLite itself.
-
-    There the statement is compiled once and handed to the driver; PostgreSQL, where the way to the server counts,
-    gets it by `tx.execute`. It holds no list (`expanding`), and every column whose default is not the database's own.
-    """
-
-    def __init__(self, statement: "Select[Any] | Insert | Update | Delete") -> None:
-        self._statement = statement
-        self._compiled: dict[tuple[str, ...], _Compiled] = {}
-
-    def rows(self, tx: Transaction, values: Values) -> Sequence[Any]:
-        """Return what a query finds: tuples whose values have their columns' names."""
-        if tx.dialect.name != "sqlite":
-            return tx.execute(self._statement, values).all()
-        compiled = self._of(tx, ())
-        return [compiled.shown(found) for found in _driven(tx, compiled.sql, compiled.parameters(values)).fetchall()]
-
-    def add(self, tx: Transaction, values: Values) -> int:
-        """Insert a row and return its id."""
-        if tx.dialect.name != "sqlite":
-            key = tx.execute(self._statement, values).inserted_primary_key
-            assert key is not None
-            return int(key[0])
-        compiled = self._of(tx, tuple(values))
-        return int(_driven(tx, compiled.sql, compiled.parameters(values)).lastrowid or 0)
-
-    def run(self, tx: Transaction, *rows: Values) -> None:
-        """Do it with each of these values, which have the same names."""
-        if tx.dialect.name != "sqlite":
-            tx.execute(self._statement, rows)
-            return
-        compiled = self._of(tx, tuple(rows[0]))
-        for values in rows:
-            _driven(tx, compiled.sql, compiled.parameters(values))
-
-    def _of(self, tx: Transaction, names: tuple[str, ...]) -> _Compiled:
-        found = self._compiled.get(names)
-        if found is None:
-            found = self._compiled[names] = _compiled(self._statement, tx.dialect, names)
-        return found
-
-
-def _compiled(statement: "Select[Any] | Insert | Update | Delete", dialect: Dialect, names: Sequence[str]) -> _Compiled:
-    compiled = cast(Any, statement.compile(dialect=dialect, column_keys=list(names) or None))
-    assert not compiled.insert_prefetch and not compiled.update_prefetch, "a default that is not the database's"
-    parameters = {name: compiled.binds[name] for name in compiled.positiontup}
-    constants = {name: each.value for name, each in parameters.items() if not each.required}
-    binds = tuple(
-        (name, parameters[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in compiled.positiontup
-    )
-    columns = tuple(statement.selected_columns) if isinstance(statement, Select) else ()
-    readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
-    row = namedtuple("Row", [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
-    results = tuple((index, reader) for index, reader in enumerate(readers) if reader is not None)
-    return _Compiled(str(compiled), binds, constants, row._make, results)
-
-
-def _say(tx: Transaction, sql: str) -> None:
-    """Do a statement without values, the short way where there is one."""
-    if tx.dialect.name == "sqlite":
-        _driven(tx, sql, ())
-    else:
-        tx.exec_driver_sql(sql)
-
-
-def _driven(tx: Transaction, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:
-    driver = cast(sqlite3.Connection, tx.connection.dbapi_connection)
-    try:
-        return driver.execute(sql, parameters)
-    except sqlite3.Error as error:
-        raise DBAPIError.instance(sql, None, error, sqlite3.Error, hide_parameters=True, dialect=tx.dialect) from error
-
-
 class _Job(Generic[_T]):
     """What one caller wants done in a transaction, and what came of it."""
 
@@ -202,14 +93,14 @@ class _Job(Generic[_T]):
 
     def run_beside_others(self, tx: Transaction) -> None:
         """Do it; what it raises undoes this part, and is kept for the caller."""
-        _say(tx, "SAVEPOINT job")
+        say(tx, "SAVEPOINT job")
         try:
             self._result = self._work(tx)
             self._error = None
         except BrokerError as error:
-            _say(tx, "ROLLBACK TO SAVEPOINT job")
+            say(tx, "ROLLBACK TO SAVEPOINT job")
             self._error = error
-        _say(tx, "RELEASE SAVEPOINT job")
+        say(tx, "RELEASE SAVEPOINT job")
 
     def outcome(self) -> _T:
         """Return the result, or raise what stopped it."""
@@ -269,7 +160,7 @@ class Database:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
             else:
                 connection.begin()
-                _say(connection, "BEGIN IMMEDIATE")
+                say(connection, "BEGIN IMMEDIATE")
             try:
                 yield connection
                 if self._files:
@@ -322,7 +213,7 @@ class Database:
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             else:
                 connection.begin()
-                _say(connection, "BEGIN")
+                say(connection, "BEGIN")
             try:
                 yield connection
             finally:
@@ -333,15 +224,6 @@ class Database:
         self._engine.dispose()
         if self._files:
             self._files.forget()
-
-
-def upsert(tx: Transaction, table: Table) -> Any:
-    """Return the INSERT of this database's own dialect, which can say what to do `on_conflict`.
-
-    The dialect is loaded when it is needed: PostgreSQL's would cost every start a twentieth of a second.
-    """
-    name = "postgresql" if tx.dialect.name == "postgresql" else "sqlite"
-    return importlib.import_module(f"sqlalchemy.dialects.{name}").insert(table)
 
 
 def table_of(row: type[SQLModel]) -> Table:

@@ -13,11 +13,12 @@ from sqlalchemy import BigInteger, Index, Select, bindparam, func, insert, or_, 
 from sqlmodel import Field, SQLModel
 
 from broker.associations.store import AssociationRow
-from broker.database import Prepared, Transaction, UtcDateTime, table_of, upsert
+from broker.database import Transaction, UtcDateTime, table_of
 from broker.delivery.model import DeliveryState
 from broker.delivery.store import DeliveryRow
 from broker.exams.model import Expected, Image, Kept, Offered, Sent
 from broker.spool.store import InstanceRow
+from broker.statements import Prepared, upsert
 from broker.worklist.store import WorklistItemRow, WorklistQueryRow
 
 _BATCH = 500  # identifiers in one statement

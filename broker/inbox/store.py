@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Index, LargeBinary, Row, Text, bindparam, func, insert, select, text, update
 from sqlmodel import Field, SQLModel
 
-from broker.database import Prepared, Transaction, UtcDateTime, table_of
+from broker.database import Transaction, UtcDateTime, table_of
 from broker.inbox.model import Arrival, EntryState, HeaderFacts, InboxEntry, Outcome
+from broker.statements import Prepared
 
 _KEY = 255  # of a header field that is stored and searched; HL7's own limits are 180 and 199
 

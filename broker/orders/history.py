@@ -5,9 +5,10 @@ from datetime import datetime
 
 from sqlalchemy import insert, select
 
-from broker.database import Prepared, Transaction
+from broker.database import Transaction
 from broker.orders.model import Did
 from broker.orders.tables import HISTORY, ORDER
+from broker.statements import Prepared
 
 _ADD = Prepared(insert(HISTORY).inline())
 _MOST = 400  # characters of a text

@@ -6,12 +6,13 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Row, bindparam, false, insert, or_, select, update
 
-from broker.database import Prepared, Transaction
+from broker.database import Transaction
 from broker.orders import patient_store, snapshot
 from broker.orders.lookup import KEYS, Candidate
 from broker.orders.model import KEYWORDS, OrderKeys, Patient, StoredOrder
 from broker.orders.patients import Kept, StoredPatient, shown
 from broker.orders.tables import ORDER, PATIENT
+from broker.statements import Prepared
 
 _NOBODY = Patient()
 _ADD = Prepared(insert(ORDER))

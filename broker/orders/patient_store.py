@@ -6,11 +6,12 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, delete, insert, or_, select, update
 
-from broker.database import Prepared, Transaction
+from broker.database import Transaction
 from broker.orders.model import Patient
 from broker.orders.patients import StoredPatient
 from broker.orders.snapshot import origins_from_json, origins_to_json, plain_json, texts
 from broker.orders.tables import MERGE, ORDER, PATIENT
+from broker.statements import Prepared
 
 _FIND = Prepared(
     select(PATIENT).where(

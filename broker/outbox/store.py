@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, Row, Text, func, select, update
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
-from broker.database import Transaction, UtcDateTime, table_of, upsert
+from broker.database import Transaction, UtcDateTime, table_of
 from broker.environments.model import OrderEvent, Receiver
 from broker.identifiers import new_id
 from broker.orders.model import StoredOrder
@@ -18,6 +18,7 @@ from broker.outbox import messages
 from broker.outbox.messages import Told
 from broker.outbox.model import OPEN, OutboxMessage, OutboxState
 from broker.outbox.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event
+from broker.statements import upsert
 
 _CONTROL_ID = 20  # characters of MSH-10 (2.3.1)
 _STEPS = "\\"  # no ID has a backslash (PS3.5 6.2)

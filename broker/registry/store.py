@@ -15,11 +15,12 @@ from sqlmodel import Field, SQLModel
 
 from broker.audit import store as audit
 from broker.audit.model import Actor, AuditEntry
-from broker.database import Prepared, Transaction, UtcDateTime, table_of
+from broker.database import Transaction, UtcDateTime, table_of
 from broker.errors import NotFound, Refused
 from broker.identifiers import AETitle
 from broker.registry.document import read
 from broker.registry.model import Binding, Document, Modality, Registry, Revision
+from broker.statements import Prepared
 
 
 class RevisionRow(SQLModel, table=True):

@@ -30,8 +30,9 @@ from sqlalchemy import (
 )
 from sqlmodel import Field, SQLModel
 
-from broker.database import Prepared, Transaction, UtcDateTime, table_of
+from broker.database import Transaction, UtcDateTime, table_of
 from broker.orders.model import PERFORMED, Origin, StepStatus
+from broker.statements import Prepared
 from broker.worklist import rows, wildcards
 from broker.worklist.encoding import encoded_elements
 from broker.worklist.model import PlannedStep, QueryResult, Viewer, WorklistItem

@@ -8,8 +8,9 @@ import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, bindparam, func, insert, select, text, update
 from sqlalchemy.exc import IntegrityError, InternalError, StatementError
 
-from broker.database import Database, Prepared, Transaction, UtcDateTime, sqlite_url
+from broker.database import Database, Transaction, UtcDateTime, sqlite_url
 from broker.errors import Rejected, Unavailable
+from broker.statements import Prepared
 
 _SCRATCH = Table(
     "scratch", MetaData(), Column("id", Integer, primary_key=True), Column("at", UtcDateTime), Column("n", Integer)
