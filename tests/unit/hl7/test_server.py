@@ -261,8 +261,8 @@ def test_stop_lets_the_message_in_flight_be_answered() -> None:
         assert go_on.wait(WAIT)
         return payload
 
-    with serving(handle) as running, running.connect() as connection, running.connect() as idle:
-        connection.sendall(frame(b"in flight"))
+    with serving(handle) as running, running.connect() as idle, running.connect() as connection:
+        connection.sendall(frame(b"in flight"))  # accepted in turn: the idle one is ours by now too
         assert began.wait(WAIT)
         finished: list[bool] = []
         stopper = threading.Thread(target=lambda: finished.append(running.server.stop(WAIT)))
