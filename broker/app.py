@@ -161,6 +161,7 @@ def _ports(
     ports["http"] = health.start()
     gc.collect()
     gc.freeze()  # what the imports made lives as long as we do: no collection need look at it again
+    gc.enable()
     log.info("ports.ready", **ports)
     ready(ports)
     stop.wait()

@@ -153,6 +153,7 @@ class Serving:
         line = self.process.stdout.readline().decode()
         watchdog.cancel()
         self.ready_seconds = time.monotonic() - self.started
+        self.ready_processor_seconds = _processor_seconds(self.process.pid)
         if not line.startswith("ready "):
             self.kill()
             raise AssertionError(f"not ready: {line!r}; {self._environment.log.read_text()[-3000:]}")
@@ -176,3 +177,9 @@ class Serving:
         if self.process.stdout:
             self.process.stdout.close()
         self._log.close()
+
+
+def _processor_seconds(pid: int) -> float:
+    """Return the processor time that a process has used (proc(5), utime and stime)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
