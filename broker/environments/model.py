@@ -65,6 +65,8 @@ class Source:
     sending_facility: str = ""  # MSH-4.1; empty fits any
     addresses: tuple[str, ...] = ()  # networks it may send from; empty: any
     processing_ids: tuple[str, ...] = ()  # MSH-11 that is taken; "" is an empty MSH-11
+    receiving_applications: tuple[str, ...] = ()  # MSH-5 under which it means us; empty: any
+    receiving_facilities: tuple[str, ...] = ()  # MSH-6 under which it means us; empty: any
     timezone: ZoneInfo = _UTC  # of its dates without offset
     patient_authority: str = ""  # IssuerOfPatientID where PID-3.4 is empty
     character_sets: tuple[str, ...] = ()  # names of table 0211, tried in turn where MSH-18 is empty

@@ -33,7 +33,7 @@ class Action(StrEnum):
     CHANGE = "change"
     CANCEL = "cancel"
     DISCONTINUE = "discontinue"  # what has begun ends by its performed procedure step, the rest is canceled
-    REPLACE = "replace"  # the old order of a replacement: canceled, its numbers point at the new one
+    REPLACE = "replace"  # the old order of a replacement: canceled; the new one follows as RO
     HOLD = "hold"
     RELEASE = "release"
     ARRIVE = "arrive"

@@ -32,11 +32,12 @@ class Sources:
         """Return how a message of this header is to be read.
 
         Raises Refusal AR 103 at MSH-3 for a sender that nothing names, where those are rejected, and for one that
-        sends from elsewhere than it may.
+        sends from elsewhere than it may; at MSH-5 or MSH-6 for a message that means another system than us.
         """
         sender = self._sender(facts)
         if not sender.may_send_from(address):
             raise Refusal("AR", _SENDER, "103", f"the source {sender.source.name} may not send from this address")
+        _refuse_for_others(sender.source, facts)
         return Context(self._environment, sender.source, sender.mapping, sender.order_control, now, self._timezone)
 
     def of(self, facts: HeaderFacts) -> Source:
@@ -90,6 +91,18 @@ class _Sender:
             return False
         mapped = getattr(parsed, "ipv4_mapped", None) or parsed
         return any(mapped in network for network in self._networks)
+
+
+def _refuse_for_others(source: Source, facts: HeaderFacts) -> None:
+    """Refuse what is addressed to another system: a routing mistake of the interface engine, seen before its effect."""
+    checks = (
+        ("MSH^1^5", "the receiving application", source.receiving_applications, facts.receiving_application),
+        ("MSH^1^6", "the receiving facility", source.receiving_facilities, facts.receiving_facility),
+    )
+    for location, what, taken, given in checks:
+        if taken and given not in taken and given.split("^", 1)[0] not in taken:
+            ours = " or ".join(known or "an empty one" for known in taken)
+            raise Refusal("AR", location, "103", f"{what} is not ours: this environment takes {ours}")
 
 
 def _complete(source: Source, settings: Hl7Settings) -> Source:

@@ -199,6 +199,19 @@ OTHER_KINDS = (
 
 
 def for_others() -> Iterator[Case]:
-    """H15: kinds and events that are not ours get AR, never AA."""
+    """H15: kinds, events and addressees that are not ours get AR, never AA."""
     for kind in OTHER_KINDS:
         yield single(kind, order("15", control=f"C15{kind}", msh={9: kind}), "AR 200", "AR 201")
+    for number, (application, facility, answer) in enumerate(_ADDRESSES):
+        header = {3: "ADDRESSED", 5: application, 6: facility}
+        yield single(f"to {application} at {facility}", order("15", control=f"C15T{number}", msh=header), answer)
+
+
+_TO_ANOTHER, _TO_ELSEWHERE = "AR 103 MSH^1^5", "AR 103 MSH^1^6"
+_ADDRESSES = (
+    *((application, "HOSP", "AA") for application in ("BROKER", "MWL", "BROKER^1.2.3^ISO", "MWL^^L")),
+    *(("BROKER", facility, "AA") for facility in ("HOSP", "", "HOSP^1.2^ISO")),
+    *((name, "HOSP", _TO_ANOTHER) for name in ("PACS", "", "broker", "BROKER2", "BROK", "BROKER&1.2", '""', "RIS")),
+    *(("BROKER", name, _TO_ELSEWHERE) for name in ("CLINIC", "hosp", "HOSPITAL", "HO", '""', "HOSP&1")),
+    ("PACS", "CLINIC", _TO_ANOTHER),
+)

@@ -36,6 +36,11 @@ state = "state"
 host = "127.0.0.1"
 port = 0
 processing_ids = ["T", "D", "P"]
+[[hl7.sources]]
+name = "addressed"
+sending_application = "ADDRESSED"
+receiving_applications = ["BROKER", "MWL"]
+receiving_facilities = ["HOSP", ""]
 [dicom]
 host = "127.0.0.1"
 port = 0

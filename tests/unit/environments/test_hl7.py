@@ -61,6 +61,18 @@ def test_a_source_has_the_listener_s_habits_where_it_says_nothing(tmp_path: Path
     assert settings.unknown_sources is UnknownCallers.REJECT
 
 
+def test_a_source_may_name_the_receivers_under_which_it_means_us(tmp_path: Path) -> None:
+    settings = read(
+        tmp_path,
+        _PLAIN
+        + 'receiving_applications = ["BROKER"]\nreceiving_facilities = ["HOSP"]\n'
+        + '[[hl7.sources]]\nname = "ris"\nsending_application = "RIS"\nreceiving_applications = ["MWL", ""]\n',
+    )
+    assert settings.default.receiving_applications == ("BROKER",)
+    assert settings.sources[0].receiving_applications == ("MWL", "")
+    assert settings.sources[0].receiving_facilities == ("HOSP",)
+
+
 def test_a_mapping_file_is_found_beside_the_profile(tmp_path: Path) -> None:
     (tmp_path / "site.toml").write_text('base = "ihe-swf"\n', encoding="utf-8")
     settings = read(tmp_path, _PLAIN + 'mapping = "site.toml"\n')

@@ -1,5 +1,6 @@
 """Which sender a message is from, and what it may."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -68,6 +69,17 @@ def test_sender_from_elsewhere_is_refused() -> None:
         assert _source(settings, _facts(), address) == "ris"
     for address in ("10.0.1.7", "fe80::1", "nowhere"):
         assert _refusal(settings, _facts(), address) == ("AR", "103", "MSH^1^3")
+
+
+def test_message_for_another_system_is_refused_where_ours_are_named() -> None:
+    ours = Source("ris", sending_application="RIS", receiving_applications=("BROKER",), receiving_facilities=("H", ""))
+    settings = _settings(ours)
+    for application, facility in (("BROKER", "H"), ("BROKER^1.2^ISO", ""), ("BROKER", "H^1.2^ISO")):
+        facts = replace(_facts(), receiving_application=application, receiving_facility=facility)
+        assert _source(settings, facts) == "ris"
+    for application, facility, location in (("PACS", "H", "MSH^1^5"), ("", "H", "MSH^1^5"), ("BROKER", "X", "MSH^1^6")):
+        facts = replace(_facts(), receiving_application=application, receiving_facility=facility)
+        assert _refusal(settings, facts, "10.0.0.1") == ("AR", "103", location)
 
 
 def test_every_mistake_of_every_source_is_named(tmp_path: Path) -> None:
