@@ -31,6 +31,7 @@ from hl7.mllp import frame
 from hl7.reply import read_acknowledgement
 from tests.golden.world import World
 from tests.peers import postgresql
+from tests.peers.broker import Environment
 from tests.peers.processes import wait_for
 from tests.scenarios.kills import tried
 from tests.torture.hl7_exchange import frames
@@ -113,6 +114,24 @@ def test_while_the_database_is_locked_nothing_is_acknowledged_and_afterwards_the
         assert answer is None
         assert _answer(served.port, order("F12B")) == "AA"
     assert {accession for accession, _ in _shown(tmp_path)} == {"AF12A", "AF12B"}
+
+
+def test_while_the_database_is_locked_the_running_product_rejects_a_sender_that_only_then_sends_again(
+    tmp_path: Path,
+) -> None:
+    retries = '[[hl7.sources]]\nname = "retries"\nsending_application = "RETRIES"\nretries_on_reject = true\n'
+    environment = Environment(tmp_path, hl7_keys=retries).write()
+    message = order("F12C", msh={3: "RETRIES", 11: "T"})
+    with environment.serving():
+        port = environment.ports["hl7"]
+        with closing(sqlite3.connect(tmp_path / "state-test" / "broker.db", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            assert _said(port, message) == ("AR", ["207"])
+            assert _answer(port, order("F12D", msh={11: "T"})) is None
+            other.execute("ROLLBACK")
+        assert _said(port, message) == ("AA", [])
+        shown = environment.ask("worklist", "list")
+    assert [item["accession_number"] for item in shown] == ["AF12C"]
 
 
 # --- F13: PostgreSQL goes away -----------------------------------------------------------------------------------
@@ -279,6 +298,14 @@ def _answer(port: int, message: bytes) -> str | None:
             return next((read_acknowledgement(payload).code for payload in frames(peer)), None)
     except ConnectionError:
         return None
+
+
+def _said(port: int, message: bytes) -> tuple[str, list[str]]:
+    """Send one message on a connection of its own; return MSA-1 and each ERR code of the answer."""
+    with closing(socket.create_connection(("127.0.0.1", port), 20)) as peer:
+        peer.sendall(frame(message))
+        answer = read_acknowledgement(next(frames(peer)))
+    return answer.code, [error.code for error in answer.errors]
 
 
 def _taking(folder: Path, database: Database) -> Callable[[bytes], str | None]:
