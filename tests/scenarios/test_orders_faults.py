@@ -131,7 +131,7 @@ def test_while_the_database_is_locked_the_running_product_rejects_a_sender_that_
             other.execute("ROLLBACK")
         assert _said(port, message) == ("AA", [])
         shown = environment.ask("worklist", "list")
-    assert [item["accession_number"] for item in shown] == ["AF12C"]
+    assert [item["accession"] for item in shown] == ["AF12C"]
 
 
 # --- F13: PostgreSQL goes away -----------------------------------------------------------------------------------
