@@ -55,7 +55,7 @@ _EARLIER = Prepared(
     .limit(100)
 )
 
-_SENT_BY = select(_TABLE.c.sending_application).where(_TABLE.c.id == bindparam("entry"))
+_SENT_BY = Prepared(select(_TABLE.c.sending_application).where(_TABLE.c.id == bindparam("entry")))
 
 
 def keep(
@@ -141,8 +141,8 @@ def find(tx: Transaction, entry_id: int) -> InboxEntry | None:
 
 def sending_application(tx: Transaction, entry_id: int) -> str:
     """Return MSH-3.1 of an entry; empty where there is none."""
-    sent = tx.execute(_SENT_BY, {"entry": entry_id}).scalar() or ""
-    return str(sent).partition("^")[0]
+    found = _SENT_BY.rows(tx, {"entry": entry_id})
+    return str(found[0].sending_application or "").partition("^")[0] if found else ""
 
 
 def newest(tx: Transaction, last: int, before: int | None = None) -> list[InboxEntry]:
