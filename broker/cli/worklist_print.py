@@ -11,8 +11,9 @@ from broker.cli.acts import act
 from broker.cli.context import Opened, env_option, opened
 from broker.database import Transaction
 from broker.errors import NotFound, Refused
-from broker.exams import printed, silence
-from broker.exams.printed import Heading, Room
+from broker.exams import silence
+from broker.exams.printed import as_html, page
+from broker.exams.printed.page import Heading, Room
 from broker.registry import store as registry_store
 from broker.registry.model import Modality
 from broker.worklist import find
@@ -35,7 +36,7 @@ def print_(env: str, day: str, room: str | None, out: Path | None) -> None:
         wanted = _day(day, here)
         with here.database.write("audit") as tx:
             rooms = _rooms(tx, wanted, room)
-            text = printed.document(rooms, _heading(tx, here, wanted))
+            text = as_html.document(rooms, _heading(tx, here, wanted))
             count = sum(len(one.items) for one in rooms)
             audit.record(tx, act(here, "worklist.printed", room or "every room", day=str(wanted), items=count))
     if out is None:
@@ -56,7 +57,7 @@ def _day(text: str, here: Opened) -> date:
 
 def _rooms(tx: Transaction, day: date, room: str | None) -> list[Room]:
     registry = registry_store.load(tx)
-    found = printed.rooms(find.items(tx, Viewer(), registry_stations(registry)), registry.modalities, day)
+    found = page.rooms(find.items(tx, Viewer(), registry_stations(registry)), registry.modalities, day)
     if room is None:
         return found
     names = {one.name for one in registry.modalities if _is(one, room)}
