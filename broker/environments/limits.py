@@ -2,6 +2,7 @@
 
 from datetime import time
 
+from broker.environments.commitment import read_spool_hours
 from broker.environments.model import ExamSettings, Identity, SilenceSettings
 from broker.environments.reading import TomlTable, quoted
 
@@ -40,12 +41,14 @@ def read_expiry(table: TomlTable) -> int:
     return table.integer("expire_days", 0, _LONGEST_DAYS, 7)
 
 
-def read_retention(root: TomlTable) -> int:
-    """Return for how many days is kept what the ledger does not need, of `[retention]`; 0 is for ever."""
+def read_retention(root: TomlTable) -> tuple[int, int]:
+    """Return of `[retention]` for how many days is kept what the ledger does not need (0: for ever), and the hours
+    that an instance stays after it was delivered and proven everywhere.
+    """
     table = root.table("retention", required=False)
-    days = table.integer("days", 0, _LONGEST_DAYS, 0)
+    days, hours = table.integer("days", 0, _LONGEST_DAYS, 0), read_spool_hours(table)
     table.finish()
-    return days
+    return days, hours
 
 
 def _minutes(table: TomlTable, key: str, default: int) -> int:

@@ -6,6 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from broker.environments.schedules import Hours
+from broker.environments.commitment import CommitmentSettings, ProofSettings
 from broker.identifiers import AETitle
 
 _UTC = ZoneInfo("UTC")
@@ -215,6 +217,11 @@ class Destination:
     path: Path | None = None
     calling: str = "broker"  # "broker", "device" or a title
     tls: CallTls | None = None
+    proof: ProofSettings = ProofSettings()
+    schedule: tuple[Hours, ...] = ()  # in which it is sent to, site time; none: at any time
+    stat_any_time: bool = False  # what is STAT is sent outside the schedule too
+    bandwidth_kbit: int = 0  # kbit/s over all its associations; 0: as fast as it takes them
+    associations: int = 1  # at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +251,29 @@ class ExamSettings:
     identity: Identity = Identity.FLAG
 
 
+class Priority(StrEnum):
+    """In which order a destination gets what it is owed."""
+
+    STAT = "stat"
+    HIGH = "high"
+    ROUTINE = "routine"
+    LOW = "low"
+
+
+Condition = tuple[str, tuple[str, ...]]
+"""What is looked at (device, calling, called, order, `order.Keyword` or a keyword), and patterns of which one fits."""
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A rule: what matches every `when` (keyword or device/calling/called -> value) goes to each destination."""
+    """A rule: what fits every `when`, no `unless` and the hours of its receipt goes to each destination."""
 
     to: tuple[str, ...]
-    when: tuple[tuple[str, str], ...] = ()
+    when: tuple[Condition, ...] = ()
+    unless: tuple[Condition, ...] = ()
+    times: tuple[Hours, ...] = ()  # of receipt, site time; none: at any time
+    priority: Priority | None = None  # None: the order's
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +298,8 @@ class Profile:
     exams: ExamSettings = ExamSettings()
     expire_days: int = 7  # past its own day an item is offered no longer; 0: never expires
     retention_days: int = 0  # what the ledger does not need is purged then; 0: never
+    commitment: CommitmentSettings = CommitmentSettings()
+    spool_hours: int = 0  # so long an instance stays after it was delivered and proven everywhere
 
     @property
     def colour(self) -> str:

@@ -2,9 +2,11 @@
 
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
+from broker.environments.commitment import ProofBy, read_commitment, read_proof
 from broker.environments.dicom import read_call_tls, read_dicom
 from broker.environments.hl7 import read_hl7
 from broker.environments.limits import read_exams, read_expiry, read_retention
@@ -20,6 +22,7 @@ from broker.environments.mpps import read_mpps
 from broker.environments.reading import Mistakes, TomlTable, did_you_mean, parse
 from broker.environments.receivers import read_receivers
 from broker.environments.routes import read_routes
+from broker.environments.schedules import read_hours
 from broker.errors import NotFound
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -27,6 +30,9 @@ _REFERENCE = re.compile(r"\$\{ENV:([^}]*)\}")
 _RESERVED_DESTINATIONS = ("no-route",)
 _POSTGRESQL = "postgresql+psycopg://"
 _HIGHEST_PORT = 65535
+_MOST_ASSOCIATIONS = 16
+_LEAST_KBIT, _MOST_KBIT = 64, 10_000_000  # below, a peer's timer ends what we send
+_DIMSE_PROOFS = tuple(ProofBy)
 _KEYS = {
     "hl7": "hl7",
     "hl7_tls": "hl7.tls",
@@ -91,6 +97,7 @@ def _profile(root: TomlTable, file: Path) -> Profile:
     hl7 = read_hl7(root.table("hl7"), kind, zone, file)
     dicom, http = read_dicom(root.table("dicom"), file), _http(root.table("http"))
     destinations = _destinations(root, kind, file)
+    retention_days, spool_hours = read_retention(root)
     profile = Profile(
         file=file,
         name=_name(root),
@@ -109,7 +116,9 @@ def _profile(root: TomlTable, file: Path) -> Profile:
         mpps=read_mpps(root, kind, file),
         exams=read_exams(root),
         expire_days=_worklist(root),
-        retention_days=read_retention(root),
+        retention_days=retention_days,
+        commitment=read_commitment(root),
+        spool_hours=spool_hours,
     )
     _refuse_shared_ports(root, profile.ports)
     return profile
@@ -213,6 +222,15 @@ def _destination(table: TomlTable, kind: World | None, file: Path) -> Destinatio
     world = table.choice("world", World, kind or World.PRODUCTION) or kind or World.PRODUCTION
     if kind is not None and world is not kind:
         table.wrong("world", f"a destination of the {world} world in a {kind} profile")
+    schedule, stat_any_time = read_hours(table, "schedule"), table.flag("stat_any_time", default=False)
+    if stat_any_time and not schedule:
+        table.wrong("stat_any_time", "says nothing without a schedule")
+    destination = _reached(table, name, world, file)
+    return replace(destination, schedule=schedule, stat_any_time=stat_any_time)
+
+
+def _reached(table: TomlTable, name: str, world: World, file: Path) -> Destination:
+    """Return a destination by its protocol, whose keys these are."""
     match table.choice("protocol", Protocol):
         case Protocol.DIMSE:
             return _dimse(table, name, world, file)
@@ -230,8 +248,31 @@ def _dimse(table: TomlTable, name: str, world: World, file: Path) -> Destination
         calling = table.as_title("calling", calling)
     host, port, title = _host(table), table.integer("port", 1, _HIGHEST_PORT), table.title("ae_title")
     tls = read_call_tls(table.table("tls"), file) if table.has("tls") else None
+    bandwidth, associations = read_bandwidth(table), table.integer("associations", 1, _MOST_ASSOCIATIONS, 1)
+    proof = read_proof(table, _DIMSE_PROOFS, ProofBy.NONE)
     table.finish()
-    return Destination(name, Protocol.DIMSE, world, host=host, port=port, ae_title=title, calling=calling, tls=tls)
+    return Destination(
+        name,
+        Protocol.DIMSE,
+        world,
+        host=host,
+        port=port,
+        ae_title=title,
+        calling=calling,
+        tls=tls,
+        bandwidth_kbit=bandwidth,
+        associations=associations,
+        proof=proof,
+    )
+
+
+def read_bandwidth(table: TomlTable) -> int:
+    """Return the kbit/s that a destination may take at most; 0 is as fast as it takes them."""
+    return table.integer("bandwidth_kbit", _LEAST_KBIT, _MOST_KBIT, 0) if table.has("bandwidth_kbit") else _any(table)
+
+
+def _any(table: TomlTable) -> int:
+    return table.integer("bandwidth_kbit", 0, 0, 0)  # asked for, so that a misspelt key is told of it
 
 
 def _folder(table: TomlTable, name: str, world: World, file: Path) -> Destination:

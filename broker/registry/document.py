@@ -6,7 +6,15 @@ from pydicom.charset import python_encoding
 
 from broker.environments.reading import TomlTable, did_you_mean, parse
 from broker.environments.routes import read_routes
-from broker.registry.model import Document, Filter, Habits, ListOrder
+from broker.registry.model import (
+    CommitmentHabits,
+    CommitmentMode,
+    Document,
+    Filter,
+    Habits,
+    ListOrder,
+    ReportWay,
+)
 
 DEFAULT_CHARACTER_SETS = ("ISO_IR 100", "ISO_IR 192")
 """What a common ultrasound reads, best first."""
@@ -51,6 +59,7 @@ def _document(root: TomlTable) -> Document:
         routes=read_routes(root),
         habits=_habits(worklist),
         filter=_filter(worklist),
+        commitment=_commitment(root),
     )
     worklist.finish()
     return document
@@ -111,6 +120,16 @@ def _habits(table: TomlTable) -> Habits:
         unsupported_as_empty=table.flag("unsupported_as_empty", usual.unsupported_as_empty),
         keep_started_hours=table.integer("keep_started_hours", 0, _MOST_HOURS, usual.keep_started_hours),
     )
+
+
+def _commitment(root: TomlTable) -> CommitmentHabits:
+    table, usual = root.table("commitment", required=False), CommitmentHabits()
+    habits = CommitmentHabits(
+        mode=table.choice("mode", CommitmentMode, usual.mode) or usual.mode,
+        report=table.choice("report", ReportWay, usual.report) or usual.report,
+    )
+    table.finish()
+    return habits
 
 
 def _window(table: TomlTable) -> int | None:

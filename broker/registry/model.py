@@ -44,6 +44,30 @@ class Habits:
     keep_started_hours: int = 24  # so long a started step is shown to the station that started it
 
 
+class CommitmentMode(StrEnum):
+    """When a device that asks for storage commitment is told that its instances are safe."""
+
+    OWN = "own"  # once our spool keeps them
+    STORED = "stored"  # once every destination has taken them
+    PROXY = "proxy"  # once every destination that can prove it has proven that it keeps them
+
+
+class ReportWay(StrEnum):
+    """On which association a device takes the report."""
+
+    EITHER = "either"  # the one that asked while it is open, else a new one
+    SAME = "same"  # only the one that asked: the device does not listen
+    NEW = "new"  # only a new one
+
+
+@dataclass(frozen=True, slots=True)
+class CommitmentHabits:
+    """How a device is answered that asks for storage commitment."""
+
+    mode: CommitmentMode = CommitmentMode.PROXY
+    report: ReportWay = ReportWay.EITHER
+
+
 @dataclass(frozen=True, slots=True)
 class Document:
     """A modality document as read: what holds in both worlds."""
@@ -59,6 +83,7 @@ class Document:
     routes: tuple[Route, ...]  # applied before a profile's
     habits: Habits = Habits()
     filter: Filter | None = None  # None: every order of its modality that names no station
+    commitment: CommitmentHabits = CommitmentHabits()
 
 
 @dataclass(frozen=True, slots=True)
