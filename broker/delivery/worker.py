@@ -25,6 +25,7 @@ from broker.delivery.senders.outcome import (
     Outcome,
     Outcomes,
     Unanswered,
+    Uncorrected,
     Way,
 )
 from broker.delivery.state import Again, Decision, Delivered, Park
@@ -39,6 +40,9 @@ from broker.spool.model import SpooledInstance
 
 OnEvent = Callable[[Transaction, str, str, str], None]
 """Takes (transaction, event, subject, text) of what a person must see, in the transaction that makes it true."""
+
+Settle = Callable[[Transaction, Delivery, SpooledInstance], bool]
+"""Takes note, in the transaction of the outcome, that a destination has an instance; tells whether its file may go."""
 
 PARKED = "delivery.parked"
 DAMAGED = "spool.damaged"
@@ -66,9 +70,15 @@ class _Round:
     lease_seconds: float
     before: DestinationState
     left: dict[int, SpooledInstance]  # leased and not spoken of yet
+    settle: Settle
     answered: bool = False  # about an instance, so that the destination is well
     pause: str = ""  # why the destination needs time
     failure: BrokerError | None = None  # of the destination
+
+
+def _settled(tx: Transaction, delivery: Delivery, instance: SpooledInstance) -> bool:
+    """Let the file go once every destination has the instance, without a proof."""
+    return store.settled(tx, delivery.instance_id)
 
 
 def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it has built
@@ -83,6 +93,7 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
     *,
     limit: int = BATCH,
     lease_seconds: float = LEASE_SECONDS,
+    settle: Settle = _settled,
 ) -> int:
     """Send what is due to one destination, up to `limit`; return how many instances were leased.
 
@@ -94,7 +105,7 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
     if not batch:
         return 0
     left = {delivery.id: instance for delivery, instance in batch}
-    turn = _Round(database, spool, destination, clock, jitter, on_event, token, lease_seconds, before, left)
+    turn = _Round(database, spool, destination, clock, jitter, on_event, token, lease_seconds, before, left, settle)
     outcomes = _send(batch, Way(destination, own_title, requestor, spool))
     try:
         while (item := _next(turn, outcomes)) is not None:
@@ -181,6 +192,8 @@ def _decide(outcome: Outcome, delivery: Delivery, instance: SpooledInstance, now
             return state.after_context_refused(result, instance.facts.sop_class_uid, instance.facts.transfer_syntax)
         case Damaged(error):
             return state.after_damage(error)
+        case Uncorrected(error):
+            return Park(f"not sent: {error}")
         case Unanswered(error) | NotSent(error):
             return state.after_unknown(error, tries, now, jitter)
 
@@ -208,7 +221,9 @@ def _record(  # noqa: PLR0917 - one outcome in all its parts
     names = {"delivery": delivery.id, "destination": delivery.destination, "instance": instance.id}
     uid = instance.facts.sop_instance_uid
     journal.record(tx, now, event, **names, sop_instance_uid=uid, status=status)
-    if not store.settled(tx, instance.id) or not spool_store.forget(tx, instance.id, now):
+    if not isinstance(decision, Delivered) or not turn.settle(tx, delivery, instance):
+        return False
+    if not spool_store.forget(tx, instance.id, now):
         return False
     journal.record(tx, now, "instance.forgotten", instance=instance.id, sop_instance_uid=uid)
     return True

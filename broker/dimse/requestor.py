@@ -213,6 +213,7 @@ class OpenAssociation:
                 context_id,
                 self._link.fragment,
                 is_deflated=instance.transfer_syntax in DEFLATED,
+                parts=instance.parts,
             )
             if len(self._buffer) < cut.room(first):
                 self._buffer = bytearray(cut.room(first))

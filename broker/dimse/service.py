@@ -210,7 +210,10 @@ class ContextRefused(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class OutgoingInstance:
-    """An instance to send: `length` bytes of data set at `offset` of the file at `path`, in `transfer_syntax`."""
+    """An instance to send: `length` bytes of data set at `offset` of the file at `path`, in `transfer_syntax`.
+
+    With `parts` the data set is made of them, `length` bytes in all: bytes, and (offset, length) of the file.
+    """
 
     sop_class_uid: str
     sop_instance_uid: str
@@ -218,6 +221,7 @@ class OutgoingInstance:
     path: str
     offset: int
     length: int
+    parts: tuple[bytes | tuple[int, int], ...] = ()
 
 
 class RequestedAssociation(Protocol):

@@ -1,8 +1,10 @@
 """Sends by C-STORE: one association a batch, a presentation context for each SOP class and transfer syntax."""
 
 from collections.abc import Generator, Iterator
+from functools import partial
 
 from broker import failpoints
+from broker.delivery.content import Content, Slice
 from broker.delivery.model import Delivery
 from broker.delivery.senders.outcome import (
     Answered,
@@ -13,7 +15,7 @@ from broker.delivery.senders.outcome import (
     Outcomes,
     Unanswered,
     Way,
-    checked,
+    opened,
 )
 from broker.dimse.service import (
     AssociationRefused,
@@ -49,22 +51,15 @@ def _store_each(
 ) -> Generator[tuple[Delivery, Outcome], None, bool]:
     """Return whether the association still stands after the last instance."""
     for delivery, instance in part:
-        outcome = checked(lambda i: _store(i, way, association), instance, way.spool)
+        outcome = opened(partial(_store, association), instance, way)
         yield delivery, outcome
         if isinstance(outcome, Unanswered):
             return False
     return True
 
 
-def _store(instance: SpooledInstance, way: Way, association: RequestedAssociation) -> Outcome:
-    outgoing = OutgoingInstance(
-        sop_class_uid=instance.facts.sop_class_uid,
-        sop_instance_uid=instance.facts.sop_instance_uid,
-        transfer_syntax=instance.facts.transfer_syntax,
-        path=str(way.spool.path_of(instance)),
-        offset=instance.offset,
-        length=instance.length,
-    )
+def _store(association: RequestedAssociation, instance: SpooledInstance, content: Content) -> Outcome:
+    outgoing = _outgoing(instance, content)
     try:
         with failpoints.around("store.send"):
             answer = association.store(outgoing)
@@ -75,6 +70,17 @@ def _store(instance: SpooledInstance, way: Way, association: RequestedAssociatio
     except OSError as error:
         return Unanswered(Unavailable(f"the connection broke: {error.strerror or type(error).__name__}"))
     return Answered(answer.status, answer.error_comment)
+
+
+def _outgoing(instance: SpooledInstance, content: Content) -> OutgoingInstance:
+    facts = instance.facts
+    path = str(content.path)
+    classes = (facts.sop_class_uid, facts.sop_instance_uid, facts.transfer_syntax)
+    match content.parts:
+        case (Slice(offset, length),):
+            return OutgoingInstance(*classes, path, offset, length)
+    parts = tuple(part if isinstance(part, bytes) else (part.offset, part.length) for part in content.parts)
+    return OutgoingInstance(*classes, path, 0, content.length, parts)
 
 
 def _associations(batch: Batch, way: Way) -> Iterator[tuple[str, Batch]]:

@@ -1,14 +1,15 @@
 """Sends into a folder: one Part 10 file an instance, whole or not there at all, under a name of ours."""
 
+from functools import partial
 from pathlib import Path
 
 from broker import durable
-from broker.delivery.senders.outcome import Answered, Batch, Outcome, Outcomes, Way, checked
+from broker.delivery.content import Content
+from broker.delivery.senders.outcome import Answered, Batch, Outcome, Outcomes, Way, opened
 from broker.errors import Misconfigured, Unavailable
 from broker.spool.files import SUFFIX
 from broker.spool.model import SpooledInstance
 
-_PIECE = 1024 * 1024
 _KEPT = Answered(0x0000)
 
 
@@ -18,16 +19,16 @@ def send(batch: Batch, way: Way) -> Outcomes:
     if folder is None:
         raise Misconfigured(f"destination {way.destination.name!r} has no path")
     for delivery, instance in batch:
-        yield delivery, checked(lambda i: _copy(i, way, folder), instance, way.spool)
+        yield delivery, opened(partial(_copy, folder), instance, way)
 
 
-def _copy(instance: SpooledInstance, way: Way, folder: Path) -> Outcome:
+def _copy(folder: Path, instance: SpooledInstance, content: Content) -> Outcome:
     target = folder / f"{instance.id}{SUFFIX}"
     try:
         _make_last(folder)
         durable.discard_leftover(target)
-        with way.spool.path_of(instance).open("rb") as source, durable.DurableFile(target, "folder") as file:
-            while piece := source.read(_PIECE):
+        with durable.DurableFile(target, "folder") as file:
+            for piece in content.part10():
                 file.write(piece)
             file.commit()
     except OSError as error:

@@ -1,9 +1,14 @@
-"""What a sender may say of one instance, and what it needs to know. Senders decide nothing; `state.py` does."""
+"""What a sender may say of one instance, and what it needs to know. Senders decide nothing; `state.py` does.
+
+A sender gets the bytes of an instance from `opened`, which gives it a `Content`: what was received, or what the
+destination's rule makes of it. No sender reads a spool file itself.
+"""
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from broker.delivery.content import CannotCorrect, Content, Slice
 from broker.delivery.model import Delivery
 from broker.dimse.service import Requestor
 from broker.environments.model import Destination
@@ -50,7 +55,14 @@ class Damaged:
     error: DamagedInstance
 
 
-Outcome = Answered | NoContext | Unanswered | NotSent | Damaged
+@dataclass(frozen=True, slots=True)
+class Uncorrected:
+    """The destination's rule asks for a correction that this instance does not allow; nothing was sent."""
+
+    error: CannotCorrect
+
+
+Outcome = Answered | NoContext | Unanswered | NotSent | Damaged | Uncorrected
 
 Batch = Sequence[tuple[Delivery, SpooledInstance]]
 
@@ -63,6 +75,14 @@ class Way:
     own_title: AETitle
     requestor: Requestor
     spool: FileSpool
+
+    def open(self, instance: SpooledInstance) -> Content:
+        """Return what this destination gets of an instance.
+
+        Raises CannotCorrect; DamagedInstance and Unavailable where its file is gone or cannot be read.
+        """
+        whole = Slice(instance.offset, instance.length)
+        return Content(self.spool.path_of(instance), Slice(0, instance.offset), (whole,))
 
 
 Outcomes = Generator[tuple[Delivery, Outcome], None, None]
@@ -79,10 +99,13 @@ class Sender(Protocol):
         ...
 
 
-def checked(send: Callable[[SpooledInstance], Outcome], instance: SpooledInstance, spool: FileSpool) -> Outcome:
-    """Send an instance whose file has just been found to be what was received."""
+def opened(send: Callable[[SpooledInstance, Content], Outcome], instance: SpooledInstance, way: Way) -> Outcome:
+    """Send what the destination gets of an instance whose file has just been found to be what was received."""
     try:
-        spool.verify(instance)
+        way.spool.verify(instance)
+        content = way.open(instance)
     except DamagedInstance as error:
         return Damaged(error)
-    return send(instance)
+    except CannotCorrect as error:
+        return Uncorrected(error)
+    return send(instance, content)

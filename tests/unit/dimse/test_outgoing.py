@@ -55,3 +55,26 @@ def test_a_deflated_data_set_of_odd_length_is_padded(path: Path, length: int, si
     found = cut(path, length, size, is_deflated=True)
     assert b"".join(content for _, content in found) == CONTENT[10 : 10 + length] + bytes(length % 2)
     assert all(len(content) % 2 == 0 for _, content in found)
+
+
+Parts = tuple[bytes | tuple[int, int], ...]
+
+
+@pytest.mark.parametrize("size", [2, 6, 1000, 4096])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        (b"ours",),
+        ((0, 10), b"ours", (20, 100)),
+        (b"", (0, 0), (5, 1), b"x", b"y" * 999, (5, 2000), b"z"),
+    ],
+)
+def test_slices_and_bytes_of_ours_leave_in_their_order(path: Path, parts: Parts, size: int) -> None:
+    whole = b"".join(part if isinstance(part, bytes) else CONTENT[part[0] : sum(part)] for part in parts)
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        pdus = FilePdus(descriptor, 0, len(whole), 3, size, parts=parts)
+        sent = b"".join(bytes(each) for each in pdus.rounds(COMMAND, bytearray(pdus.room(COMMAND))))
+    finally:
+        os.close(descriptor)
+    assert b"".join(content for _, content in pdvs(sent[len(COMMAND) :])) == whole
