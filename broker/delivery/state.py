@@ -11,8 +11,11 @@ from broker.errors import BrokerError
 DELAYS = (5, 10, 30, 60, 120, 300, 900, 1800)
 """Seconds between tries; the last one repeats. Up to a fifth is added by chance, so that many do not knock at once."""
 
+PATIENCE = timedelta(days=7)
+"""For how long a passing or unknown status is tried before it is parked; a person is told long before."""
+
 FEW_TRIES = 5
-"""How often a passing or unknown status is tried before a person is asked."""
+"""How often a performed step is passed on to one that fails in passing, before a person is asked."""
 
 
 class Event(Enum):
@@ -24,7 +27,9 @@ class Event(Enum):
     AGAIN = auto()
     PARKED = auto()
     RETRIED = auto()  # by a person
-    HELD = auto()  # by a rule of the profile
+    LACKING = auto()  # the destination says that it does not keep what it took: it gets it once more
+    DISPROVED = auto()  # it says so again
+    HELD = auto()  # by a person, or by a rule of the profile
 
 
 NEXT: dict[tuple[DeliveryState, Event], DeliveryState] = {
@@ -35,6 +40,8 @@ NEXT: dict[tuple[DeliveryState, Event], DeliveryState] = {
     (DeliveryState.SENDING, Event.DELIVERED): DeliveryState.DELIVERED,
     (DeliveryState.SENDING, Event.AGAIN): DeliveryState.WAITING,
     (DeliveryState.SENDING, Event.PARKED): DeliveryState.PARKED,
+    (DeliveryState.DELIVERED, Event.LACKING): DeliveryState.WAITING,
+    (DeliveryState.DELIVERED, Event.DISPROVED): DeliveryState.PARKED,
     (DeliveryState.PARKED, Event.RETRIED): DeliveryState.WAITING,
     (DeliveryState.HELD, Event.RETRIED): DeliveryState.WAITING,
 }
@@ -94,10 +101,10 @@ def delay(failures: int, jitter: float) -> timedelta:
     return timedelta(seconds=DELAYS[min(max(failures, 1), len(DELAYS)) - 1] * (1 + 0.2 * jitter))
 
 
-def after_answer(status: int, tries: int, now: datetime, jitter: float) -> Decision:
+def after_answer(status: int, tries: int, now: datetime, jitter: float, since: datetime | None = None) -> Decision:
     """Decide after a C-STORE response (PS3.4 B.2.3, PS3.7 annex C). `tries` counts this one.
 
-    The peer's own comment is not part of a reason: it may speak of the patient, and reasons are logged.
+    `since` is the first failure of this row, where there was one before. The peer's own comment is not part of a reason: it may speak of the patient, and reasons are logged.
     """
     if status == 0x0000:
         return Delivered()
@@ -109,9 +116,10 @@ def after_answer(status: int, tries: int, now: datetime, jitter: float) -> Decis
     if status & 0xFF00 == 0xA700:
         return Again(due, f"the destination is out of resources, status {status:04X}", pause=True)
     failed = f"status {status:04X}, {_PASSING.get(status, 'not a status of storage')}"
-    if tries < FEW_TRIES:
+    if since is None or now - since < PATIENCE:
         return Again(due, f"the destination failed with {failed}")
-    return Park(f"the destination failed {tries} times, last with {failed}; look at its log, then retry")
+    days = (now - since).days
+    return Park(f"the destination failed {tries} times in {days} days, last with {failed}; look at its log, then retry")
 
 
 def _warning(status: int) -> str:
@@ -200,14 +208,18 @@ def after_destination_failure(
     state: DestinationState, error: BaseException, now: datetime, jitter: float
 ) -> DestinationState:
     """Return the destination's next state. No instance is parked for it: a fix at the peer heals everything."""
-    failures = state.failures + 1
-    return DestinationState(state.name, failures, now + delay(failures, jitter), cause_of(error), state.since or now)
+    return _failed(state, cause_of(error), now, jitter)
 
 
 def after_pause(state: DestinationState, reason: str, now: datetime, jitter: float) -> DestinationState:
     """Return the state of a destination that answered, but needs time."""
+    return _failed(state, reason, now, jitter)
+
+
+def _failed(state: DestinationState, reason: str, now: datetime, jitter: float) -> DestinationState:
     failures = state.failures + 1
-    return DestinationState(state.name, failures, now + delay(failures, jitter), reason, state.since or now)
+    due = now + delay(failures, jitter)
+    return replace(state, failures=failures, due=due, reason=reason, since=state.since or now)
 
 
 def well(name: str) -> DestinationState:
@@ -215,7 +227,12 @@ def well(name: str) -> DestinationState:
     return DestinationState(name, failures=0, due=None, reason="", since=None)
 
 
+def recovered(state: DestinationState) -> DestinationState:
+    """Return the state of a destination that has just answered; what a person holds stays held."""
+    return replace(state, failures=0, due=None, reason="", since=None, told=0)
+
+
 def absent(state: DestinationState, now: datetime) -> DestinationState:
     """Return the state of a name that the profile does not have: what is owed to it waits."""
     reason = f"the profile has no destination {state.name!r}; what is owed to it waits until it has one again"
-    return replace(well(state.name), reason=reason, since=state.since or now)
+    return replace(state, failures=0, due=None, reason=reason, since=state.since or now)

@@ -1,15 +1,16 @@
 """The delivery and destination_state tables. Every change is guarded by the state, or by the token, that it expects."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, Row, Text, func, insert, select, update
+from sqlalchemy import Index, Row, Text, func, insert, literal, select, update
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
 from broker.database import Transaction, UtcDateTime, table_of
-from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState, DestinationState
+from broker.delivery.model import NO_ROUTE, RANK, Delivery, DeliveryState, DestinationState, Waiting
 from broker.delivery.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event, Park, well
+from broker.environments.model import Priority
 from broker.outbox import studies
 from broker.outbox.studies import AwaitedStudy
 from broker.spool import store as spool_store
@@ -24,7 +25,7 @@ class DeliveryRow(SQLModel, table=True):
     __tablename__ = "delivery"
     __table_args__ = (
         UniqueConstraint("instance_id", "destination"),
-        Index(None, "destination", "state", "tries", "id"),
+        Index(None, "destination", "state", "priority", "tries", "id"),
         Index(None, "state", "id"),
     )
 
@@ -40,6 +41,8 @@ class DeliveryRow(SQLModel, table=True):
     lease: str
     lease_ends: datetime | None = Field(default=None, sa_type=UtcDateTime)
     finished: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    priority: int = Field(default=RANK[Priority.ROUTINE], sa_column_kwargs={"server_default": "2"})
+    since: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class DestinationStateRow(SQLModel, table=True):
@@ -52,18 +55,33 @@ class DestinationStateRow(SQLModel, table=True):
     due: datetime | None = Field(default=None, sa_type=UtcDateTime)
     reason: str = Field(sa_type=Text)
     since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    told: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    told_of_instances: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
+    held: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
+    held_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 _TABLE = table_of(DeliveryRow)
 _DESTINATIONS = table_of(DestinationStateRow)
 _INSTANCES = table_of(spool_store.InstanceRow)
 _STUDIES = 200  # Study Instance UIDs in one statement
+_PRIORITY_OF = {rank: priority for priority, rank in RANK.items()}
+_ROUTINE: Mapping[str, Priority] = {}
 
 
-def owe(tx: Transaction, instance_id: str, destinations: Sequence[str], now: datetime) -> None:
-    """Owe the instance to each destination; without any it is parked as no-route, so that it is never lost."""
-    rows = [_owed(instance_id, name, now) for name in destinations] or [_without_route(instance_id, now)]
-    tx.execute(insert(_TABLE), rows)
+def owe(
+    tx: Transaction,
+    instance_id: str,
+    destinations: Sequence[str],
+    now: datetime,
+    priorities: Mapping[str, Priority] = _ROUTINE,
+) -> None:
+    """Owe the instance to each destination; without any it is parked as no-route, so that it is never lost.
+
+    `priorities` are those of destinations for which it is not routine.
+    """
+    owed = [_owed(instance_id, name, now, priorities.get(name, Priority.ROUTINE)) for name in destinations]
+    tx.execute(insert(_TABLE), owed or [_without_route(instance_id, now)])
 
 
 def hold(tx: Transaction, instance_id: str, reason: str) -> int:
@@ -79,40 +97,67 @@ def hold(tx: Transaction, instance_id: str, reason: str) -> int:
     return tx.execute(held).rowcount
 
 
+def hold_one(tx: Transaction, delivery_id: int, reason: str) -> bool:
+    """Hold one delivery that waits until a person releases it; tell whether it did wait."""
+    waiting = (_TABLE.c.id == delivery_id, _TABLE.c.state == DeliveryState.WAITING.value)
+    held = _next(DeliveryState.WAITING, Event.HELD)
+    return tx.execute(update(_TABLE).where(*waiting).values(state=held, reason=reason)).rowcount == 1
+
+
 def release_held(tx: Transaction, delivery_id: int, now: datetime) -> bool:
     """Make a held delivery due at once; tell whether it was held."""
     held = (_TABLE.c.id == delivery_id, _TABLE.c.state == DeliveryState.HELD.value)
     waiting = _next(DeliveryState.HELD, Event.RETRIED)
-    return tx.execute(update(_TABLE).where(*held).values(state=waiting, due=now, tries=0)).rowcount == 1
+    values = {"state": waiting, "due": now, "tries": 0, "since": None, "reason": ""}
+    return tx.execute(update(_TABLE).where(*held).values(values)).rowcount == 1
 
 
-def reroute(tx: Transaction, delivery_id: int, destinations: Sequence[str], now: datetime) -> bool:
+def reroute(
+    tx: Transaction,
+    delivery_id: int,
+    destinations: Sequence[str],
+    now: datetime,
+    priorities: Mapping[str, Priority] = _ROUTINE,
+) -> bool:
     """Owe an instance that was parked as no-route to what its routes name now; tell whether that was done."""
     delivery = find(tx, delivery_id)
     if delivery is None or delivery.destination != NO_ROUTE or not destinations:
         return False
     tx.execute(_TABLE.delete().where(_TABLE.c.id == delivery_id))
-    owe(tx, delivery.instance_id, destinations, now)
+    owe(tx, delivery.instance_id, destinations, now, priorities)
     return True
 
 
-def has_due(tx: Transaction, destination: str, now: datetime) -> bool:
+def has_due(tx: Transaction, destination: str, now: datetime, *, urgent_only: bool = False) -> bool:
     """Tell whether a lease would find something; the destination's own state is looked at too."""
-    state = destination_state(tx, destination)
-    if state.due is not None and state.due > now:
+    if not _is_open(destination_state(tx, destination), now):
         return False
-    return any(tx.execute(query.limit(1)).first() for query in (_due(destination, now), _overdue(destination, now)))
+    found = (_due(destination, now, urgent_only), _overdue(destination, now))
+    return any(tx.execute(query.limit(1)).first() for query in found)
 
 
 def lease(
-    tx: Transaction, destination: str, now: datetime, limit: int, *, token: str, lease_seconds: float
+    tx: Transaction,
+    destination: str,
+    now: datetime,
+    limit: int,
+    *,
+    token: str,
+    lease_seconds: float,
+    urgent_only: bool = False,
 ) -> list[tuple[Delivery, SpooledInstance]]:
-    """Lease up to `limit` due deliveries, oldest first; those whose lease has ended are due again.
+    """Lease up to `limit` due deliveries; those whose lease has ended are due again. `urgent_only`: what is STAT.
 
-    What has been tried before comes after what has not: an instance that breaks each association blocks no other.
+    By priority, then what has not been tried before what has, then the oldest. A destination that fails gets one, and
+    nothing beside it: the one with the fewest tries, so that an instance that breaks each association blocks no other.
     """
     _end_overdue(tx, destination, now)
-    ids = tx.execute(_due(destination, now).limit(limit)).scalars().all()
+    state = destination_state(tx, destination)
+    if not _is_open(state, now) or (state.failures and _is_being_sent(tx, destination)):
+        return []
+    order = (_TABLE.c.tries, _TABLE.c.priority) if state.failures else (_TABLE.c.priority, _TABLE.c.tries)
+    wanted = _due(destination, now, urgent_only).order_by(*order, _TABLE.c.id)
+    ids = tx.execute(wanted.limit(1 if state.failures else limit)).scalars().all()
     guard = (_TABLE.c.id.in_(ids), _TABLE.c.state == DeliveryState.WAITING.value)
     ends = now + timedelta(seconds=lease_seconds)
     tx.execute(
@@ -120,7 +165,8 @@ def lease(
         .where(*guard)
         .values(state=_next(DeliveryState.WAITING, Event.LEASED), lease=token, lease_ends=ends)
     )
-    query = select(_TABLE).where(_TABLE.c.lease == token, _TABLE.c.id.in_(ids)).order_by(_TABLE.c.tries, _TABLE.c.id)
+    mine = select(_TABLE).where(_TABLE.c.lease == token, _TABLE.c.id.in_(ids))
+    query = mine.order_by(_TABLE.c.priority, _TABLE.c.tries, _TABLE.c.id)
     deliveries = [_value(row) for row in tx.execute(query)]
     instances = spool_store.find_all(tx, [d.instance_id for d in deliveries])
     return [(d, instances[d.instance_id]) for d in deliveries]
@@ -152,7 +198,8 @@ def finish(
         case Delivered(warning):
             values |= {"reason": f"{warning}{said}".removeprefix("; "), "finished": now}
         case Again(due, reason):
-            values |= {"reason": f"{reason}{said}", "due": due}
+            first = func.coalesce(_TABLE.c.since, literal(now, UtcDateTime))
+            values |= {"reason": f"{reason}{said}", "due": due, "since": first}
         case Park(reason):
             values |= {"reason": f"{reason}{said}"}
     statement = update(_TABLE).where(_TABLE.c.id == delivery_id, *_held_by(token)).values(values)
@@ -173,6 +220,23 @@ def release(tx: Transaction, delivery_ids: Collection[int], token: str, due: dat
 def release_all(tx: Transaction) -> int:
     """Give back every lease, as the only process that delivers does at its start; return how many there were."""
     return tx.execute(_released().where(_TABLE.c.state == DeliveryState.SENDING.value)).rowcount
+
+
+def send_once_more(tx: Transaction, delivery_id: int, reason: str, now: datetime) -> bool:
+    """Make a delivery due again of which the destination says that it does not keep it; tell whether it was done."""
+    values = {"state": _next(DeliveryState.DELIVERED, Event.LACKING), "due": now, "tries": 0, "reason": reason}
+    return _after_delivered(tx, delivery_id, {**values, "finished": None})
+
+
+def disprove(tx: Transaction, delivery_id: int, reason: str) -> bool:
+    """Park a delivery of which the destination says again that it does not keep it; tell whether it was done."""
+    values = {"state": _next(DeliveryState.DELIVERED, Event.DISPROVED), "reason": reason, "finished": None}
+    return _after_delivered(tx, delivery_id, values)
+
+
+def _after_delivered(tx: Transaction, delivery_id: int, values: dict[str, object]) -> bool:
+    done = (_TABLE.c.id == delivery_id, _TABLE.c.state == DeliveryState.DELIVERED.value)
+    return tx.execute(update(_TABLE).where(*done).values(values)).rowcount == 1
 
 
 def settled(tx: Transaction, instance_id: str) -> bool:
@@ -221,7 +285,7 @@ def retry(tx: Transaction, delivery_ids: Collection[int], now: datetime) -> list
     tx.execute(
         update(_TABLE)
         .where(_TABLE.c.id.in_(ids), _TABLE.c.state.in_(before))
-        .values(state=DeliveryState.WAITING.value, due=now, tries=0)
+        .values(state=DeliveryState.WAITING.value, due=now, tries=0, since=None)
     )
     names = {row.destination for row in rows}
     tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name.in_(names)).values(due=None))
@@ -240,11 +304,53 @@ def destination_states(tx: Transaction) -> dict[str, DestinationState]:
 
 
 def set_destination_state(tx: Transaction, state: DestinationState) -> None:
-    """Record how a destination stands."""
+    """Record how a destination stands; what a person holds, and was told while it fails, is not touched."""
     values = {"failures": state.failures, "due": state.due, "reason": state.reason, "since": state.since}
+    if state.since is None:
+        values["told"] = 0
     changed = tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name == state.name).values(values))
     if changed.rowcount == 0:
         tx.execute(insert(_DESTINATIONS).values(name=state.name, **values))
+
+
+def hold_destination(tx: Transaction, name: str, held: str, now: datetime) -> bool:
+    """Hold everything to a destination, or with an empty `held` let it go; tell whether that changes something.
+
+    What is on its way ends; nothing further is begun. Its deliveries stay as they are.
+    """
+    if bool(destination_state(tx, name).held) == bool(held):
+        return False
+    values = {"held": held, "held_since": now if held else None}
+    if not tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name == name).values(values)).rowcount:
+        tx.execute(insert(_DESTINATIONS).values(name=name, failures=0, reason="", **values))
+    return True
+
+
+def note_told(tx: Transaction, name: str, stage: int) -> bool:
+    """Record how far a person has been told of a destination; tell whether nobody was before."""
+    before = (_DESTINATIONS.c.name == name, _DESTINATIONS.c.told < stage)
+    return tx.execute(update(_DESTINATIONS).where(*before).values(told=stage)).rowcount == 1
+
+
+def told_of_instances(tx: Transaction) -> dict[str, int]:
+    """Return how far a person has been told of instances that destinations keep failing."""
+    query = select(_DESTINATIONS.c.name, _DESTINATIONS.c.told_of_instances)
+    return {row.name: row.told_of_instances for row in tx.execute(query) if row.told_of_instances}
+
+
+def set_told_of_instances(tx: Transaction, name: str, stage: int) -> None:
+    """Record how far a person has been told of instances that a destination keeps failing."""
+    values = {"told_of_instances": stage}
+    if not tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name == name).values(values)).rowcount:
+        tx.execute(insert(_DESTINATIONS).values(name=name, failures=0, reason="", **values))
+
+
+def waiting(tx: Transaction) -> dict[str, Waiting]:
+    """Return by destination what the machine owes it, and since when some of that fails."""
+    owed = _TABLE.c.state.in_((DeliveryState.WAITING.value, DeliveryState.SENDING.value))
+    columns = (func.count(), func.count(_TABLE.c.since), func.min(_TABLE.c.since))
+    query = select(_TABLE.c.destination, *columns).where(owed).group_by(_TABLE.c.destination)
+    return {name: Waiting(count, failing, since) for name, count, failing, since in tx.execute(query)}
 
 
 def owed_destinations(tx: Transaction) -> set[str]:
@@ -307,7 +413,9 @@ def _unfinished(tx: Transaction, study_instance_uids: Sequence[str]) -> set[str]
     return set(tx.execute(query.where(of_these, _TABLE.c.state != DeliveryState.DELIVERED.value).distinct()).scalars())
 
 
-def _owed(instance_id: str, destination: str, now: datetime) -> dict[str, object]:
+def _owed(
+    instance_id: str, destination: str, now: datetime, priority: Priority = Priority.ROUTINE
+) -> dict[str, object]:
     return {
         "instance_id": instance_id,
         "destination": destination,
@@ -317,6 +425,7 @@ def _owed(instance_id: str, destination: str, now: datetime) -> dict[str, object
         "created": now,
         "reason": "",
         "lease": "",
+        "priority": RANK[priority],
     }
 
 
@@ -324,9 +433,20 @@ def _without_route(instance_id: str, now: datetime) -> dict[str, object]:
     return _owed(instance_id, NO_ROUTE, now) | {"state": DeliveryState.PARKED.value, "reason": NO_ROUTE_REASON}
 
 
-def _due(destination: str, now: datetime) -> Any:
-    waiting = (_TABLE.c.destination == destination, _TABLE.c.state == DeliveryState.WAITING.value, _TABLE.c.due <= now)
-    return select(_TABLE.c.id).where(*waiting).order_by(_TABLE.c.tries, _TABLE.c.id)
+def _is_open(state: DestinationState, now: datetime) -> bool:
+    """Tell whether the destination may be asked now."""
+    return not state.held and (state.due is None or state.due <= now)
+
+
+def _is_being_sent(tx: Transaction, destination: str) -> bool:
+    sending = (_TABLE.c.destination == destination, _TABLE.c.state == DeliveryState.SENDING.value)
+    return tx.execute(select(_TABLE.c.id).where(*sending).limit(1)).first() is not None
+
+
+def _due(destination: str, now: datetime, urgent_only: bool) -> Any:
+    waits = (_TABLE.c.destination == destination, _TABLE.c.state == DeliveryState.WAITING.value, _TABLE.c.due <= now)
+    query = select(_TABLE.c.id).where(*waits)
+    return query.where(_TABLE.c.priority == RANK[Priority.STAT]) if urgent_only else query
 
 
 def _overdue(destination: str, now: datetime) -> Any:
@@ -357,7 +477,9 @@ def _next(state: DeliveryState, event: Event) -> str:
 
 
 def _destination(row: Row[Any]) -> DestinationState:
-    return DestinationState(row.name, row.failures, row.due, row.reason, row.since)
+    return DestinationState(
+        row.name, row.failures, row.due, row.reason, row.since, row.told, row.held, row.held_since
+    )
 
 
 def _value(row: Row[Any]) -> Delivery:
@@ -374,4 +496,6 @@ def _value(row: Row[Any]) -> Delivery:
         lease=row.lease,
         lease_ends=row.lease_ends,
         finished=row.finished,
+        priority=_PRIORITY_OF[row.priority],
+        since=row.since,
     )

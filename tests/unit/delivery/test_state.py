@@ -7,7 +7,7 @@ import pytest
 
 from broker.delivery import state
 from broker.delivery.model import DeliveryState
-from broker.delivery.state import Again, Delivered, Park
+from broker.delivery.state import Again, Delivered, Event, Park
 from broker.dimse.service import AssociationRefused, Rejection
 from broker.errors import Unavailable
 
@@ -121,4 +121,5 @@ def test_a_connection_that_fails_is_told_in_plain_words(cause: OSError, words: s
 
 
 def test_delivered_is_the_end() -> None:
-    assert not [pair for pair in state.NEXT if pair[0] is DeliveryState.DELIVERED]
+    leaving = [event for before, event in state.NEXT if before is DeliveryState.DELIVERED]
+    assert leaving == [Event.LACKING, Event.DISPROVED], "only the destination's own word that it does not keep it"
