@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install dev demo check test peers bench-dimse bench-orders torture format clean
+.PHONY: install dev demo check test peers bench-dimse bench-orders bench-store torture format clean
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -53,6 +53,9 @@ bench-dimse: dev peers
 
 bench-orders: dev peers
 	$(BIN)/python -m tests.bench.orders
+
+bench-store: dev peers
+	$(BIN)/python -m tests.bench.store
 
 format: dev
 	$(BIN)/ruff format .

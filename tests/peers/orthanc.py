@@ -53,8 +53,8 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path, port: int = 0, ae_title: str = "ORTHANC") -> Iterator[Orthanc]:
-    """Run Orthanc on free loopback ports with its storage in `folder`."""
+def orthanc(folder: Path, port: int = 0, ae_title: str = "ORTHANC", **more: Any) -> Iterator[Orthanc]:
+    """Run Orthanc on free loopback ports with its storage in `folder`; `more` are settings of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     assert PLUGIN.exists(), "the DICOMweb plugin is missing: apt-get install orthanc-dicomweb"
     server = Orthanc(port or free_port(), free_port(), ae_title)
@@ -76,6 +76,7 @@ def orthanc(folder: Path, port: int = 0, ae_title: str = "ORTHANC") -> Iterator[
         "OverwriteInstances": False,
         "DicomAlwaysAllowEcho": True,
         "DicomAlwaysAllowStore": True,
+        **more,
     }
     file = folder / "orthanc.json"
     file.write_text(json.dumps(settings))
