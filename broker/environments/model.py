@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from broker.environments.schedules import Hours
 from broker.environments.commitment import CommitmentSettings, ProofSettings
+from broker.environments.stow import StowSettings
 from broker.identifiers import AETitle
 
 _UTC = ZoneInfo("UTC")
@@ -217,6 +218,7 @@ class Destination:
     path: Path | None = None
     calling: str = "broker"  # "broker", "device" or a title
     tls: CallTls | None = None
+    stow: StowSettings | None = None
     proof: ProofSettings = ProofSettings()
     schedule: tuple[Hours, ...] = ()  # in which it is sent to, site time; none: at any time
     stat_any_time: bool = False  # what is STAT is sent outside the schedule too

@@ -23,6 +23,7 @@ from broker.environments.reading import Mistakes, TomlTable, did_you_mean, parse
 from broker.environments.receivers import read_receivers
 from broker.environments.routes import read_routes
 from broker.environments.schedules import read_hours
+from broker.environments.stow import read_base_url, read_stow
 from broker.errors import NotFound
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -237,7 +238,7 @@ def _reached(table: TomlTable, name: str, world: World, file: Path) -> Destinati
         case Protocol.FOLDER:
             return _folder(table, name, world, file)
         case Protocol.STOW:
-            table.wrong("protocol", "'stow' is not supported by this version yet: use 'dimse' or 'folder'")
+            return _stow(table, name, world, file)
     # Which keys belong here is not known without a usable protocol.
     return Destination(name, Protocol.FOLDER, world)
 
@@ -273,6 +274,17 @@ def read_bandwidth(table: TomlTable) -> int:
 
 def _any(table: TomlTable) -> int:
     return table.integer("bandwidth_kbit", 0, 0, 0)  # asked for, so that a misspelt key is told of it
+
+
+def _stow(table: TomlTable, name: str, world: World, file: Path) -> Destination:
+    url = read_base_url(table)
+    settings = read_stow(table, url, file)
+    tls = read_call_tls(table.table("tls"), file) if table.has("tls") else None
+    if tls is not None and url.startswith("http://"):
+        table.wrong("tls", "is there, but url begins with http://")
+    proof = read_proof(table, (ProofBy.QIDO, ProofBy.NONE), ProofBy.NONE)
+    table.finish()
+    return Destination(name, Protocol.STOW, world, url=url, tls=tls, stow=settings, proof=proof)
 
 
 def _folder(table: TomlTable, name: str, world: World, file: Path) -> Destination:

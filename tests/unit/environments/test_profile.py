@@ -163,7 +163,7 @@ def test_every_mistake_is_named_at_once(mistakes: Mistakes) -> None:
         ('name = "archive"', 'name = "no-route"', "destinations.no-route.name: 'no-route' has a meaning of its own"),
         ("port = 4242", "port = 0", "destinations.main-pacs.port: 0 is not between 1 and 65535"),
         ("port = 4242", 'port = 1\nworld = "production"', "destinations.main-pacs.world: a destination of the prod"),
-        ('"dimse"', '"stow"', "destinations.main-pacs.protocol: 'stow' is not supported by this version yet"),
+        ('"dimse"', '"stow"', "destinations.main-pacs.url: is missing"),
         ('"dimse"', '"ftp"', "destinations.main-pacs.protocol: 'ftp' is none of"),
         ('path = "../archive"', 'path = "../archive"\nport = 3', "destinations.archive.port: unknown key"),
         ('"ORTHANC"', '"ORTHANC"\ncalling = "A\\\\B"', "destinations.main-pacs.calling: AE title"),
