@@ -1,5 +1,7 @@
-"""`broker worklist print`: a day's worklist as HTML for paper, a page a room. Patient data: printing is audited."""
+"""`broker worklist print`: a day's worklist for paper, as HTML or PDF. Patient data: printing is audited."""
 
+import sys
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
@@ -29,21 +31,40 @@ from broker.worklist.viewer import registry_stations
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file to write, readable by you alone; else standard output.",
 )
+@click.option("--format", "kind", type=click.Choice(["html", "pdf"]), help="Else as --out ends; else html.")
 @env_option
-def print_(env: str, day: str, room: str | None, out: Path | None) -> None:
-    """Write the worklist of a day as HTML to print from any browser, a page a room, for when systems are down."""
+def print_(env: str, day: str, room: str | None, out: Path | None, kind: str | None) -> None:
+    """Write the worklist of a day to print, a page a room and more where it is long, for when systems are down.
+
+    HTML is printed from any browser, which finds the fonts; a PDF holds those of this machine.
+    """
+    kind = kind or ("pdf" if out and out.suffix.lower() == ".pdf" else "html")
+    if kind == "pdf" and out is None and sys.stdout.isatty():
+        raise click.UsageError("a PDF is nothing to read here: name a file with --out")
     with opened(env) as here:
         wanted = _day(day, here)
         with here.database.write("audit") as tx:
             rooms = _rooms(tx, wanted, room)
-            text = as_html.document(rooms, _heading(tx, here, wanted))
+            heading = _heading(tx, here, wanted)
             count = sum(len(one.items) for one in rooms)
             audit.record(tx, act(here, "worklist.printed", room or "every room", day=str(wanted), items=count))
+    content = _pdf(rooms, heading) if kind == "pdf" else as_html.document(rooms, heading).encode()
     if out is None:
-        click.echo(text, nl=False)
+        click.echo(content, nl=False)
         return
-    _write(out, text)
+    _write(out, content)
     click.echo(f"{out}: {_counted(count, 'step')} in {_counted(len(rooms), 'room')}")
+
+
+def _pdf(rooms: Sequence[Room], heading: Heading) -> bytes:
+    from broker.exams.printed import as_pdf, fonts  # noqa: PLC0415 - a second to load, which no other command needs
+
+    paper = as_pdf.document(rooms, heading)
+    if paper.lacking:
+        lacking = f"{_counted(len(paper.lacking), 'character')} ({fonts.scripts(paper.lacking)})"
+        advice = "install a font that has them, or print the HTML from a browser that shows them"
+        click.echo(f"no font of this machine has {lacking}: they stand as numbers, [U+0000]; {advice}", err=True)
+    return paper.content
 
 
 def _day(text: str, here: Opened) -> date:
@@ -90,12 +111,12 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def _write(out: Path, text: str) -> None:
+def _write(out: Path, content: bytes) -> None:
     """Write the file whole, or leave the last one: it is needed when nothing else works. Only its owner may read it."""
     try:
         durable.discard_leftover(out)
         with durable.DurableFile(out, "folder") as file:
-            file.write(text.encode())
+            file.write(content)
             file.commit()
     except OSError as error:
         raise Refused(f"{out} cannot be written: {error.strerror}") from error

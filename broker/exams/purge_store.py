@@ -16,10 +16,10 @@ from broker.inbox.model import FOR_PEOPLE, EntryState
 from broker.inbox.store import InboxRow
 from broker.orders.model import StepStatus
 from broker.outbox import studies
-from broker.worklist.store import WorklistNameRow, WorklistStationRow
+from broker.worklist.store import WorklistPlaceRow
 
 _INBOX = table_of(InboxRow)
-_FINDERS = (table_of(WorklistStationRow), table_of(WorklistNameRow))
+_PLACE = table_of(WorklistPlaceRow)
 _DONE = tuple(state.value for state in EntryState if state not in FOR_PEOPLE)
 
 
@@ -45,8 +45,7 @@ def withdraw(tx: Transaction, first_day: str, limit: int) -> int:
     ids = tx.execute(select(ITEM.c.id).where(*_expired(first_day)).limit(limit)).scalars().all()
     if ids:
         tx.execute(update(ITEM).where(ITEM.c.id.in_(ids)).values(offered=0))
-        for table in _FINDERS:
-            tx.execute(delete(table).where(table.c.item_id.in_(ids)))
+        tx.execute(delete(_PLACE).where(_PLACE.c.item_id.in_(ids)))
     return len(ids)
 
 

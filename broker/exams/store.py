@@ -15,7 +15,7 @@ from sqlmodel import Field, SQLModel
 from broker.associations.store import AssociationRow
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.delivery.model import DeliveryState
-from broker.delivery.store import DeliveryRow
+from broker.delivery.tables import DeliveryRow
 from broker.exams.model import Expected, Image, Kept, Offered, Sent
 from broker.spool.store import InstanceRow
 from broker.statements import Prepared, upsert
