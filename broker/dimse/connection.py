@@ -82,6 +82,10 @@ class Connection:
         """How many bytes have been received and not yet taken."""
         return self._end - self._start
 
+    def has_news(self) -> bool:
+        """Tell whether something has arrived that was not taken yet, the end of the connection included."""
+        return self.is_lost or self.is_torn or self.available > 0 or _is_readable(self.socket)
+
     def need(self, count: int, interruptible: bool = False) -> None:
         """Wait until `count` bytes, at most a buffer, are available; raise Lost, TooSlow, or Interrupted."""
         while self._end - self._start < count:

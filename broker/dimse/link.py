@@ -130,6 +130,10 @@ class Link(PduLink):
         """Send P-DATA-TFs that are ready."""
         self.act(Event.DATA_REQUEST, payload)
 
+    def is_quiet(self) -> bool:
+        """Tell whether the association stands and the peer has said nothing that is not read yet, not even goodbye."""
+        return self.machine.state is State.STA6 and not self.connection.has_news()
+
     def cancelled(self, message_id: int) -> bool:
         """Take C-CANCEL-RQs that have arrived, without waiting; tell whether one is for `message_id`.
 

@@ -124,7 +124,18 @@ class OpenAssociation:
         self._message_id = 0
         self._buffer = bytearray()  # for files, one after the other
         self.accepted = accepted
+        self._is_owed = False  # an answer to us
         self.reports: Reports | None = None
+
+    @property
+    def proposed(self) -> set[tuple[str, str]]:
+        """Each (SOP class, transfer syntax) that the peer was asked about, accepted or not."""
+        return {*self.accepted, *self._refused}
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it stands, every request was answered, and the peer has said nothing since."""
+        return not self._is_owed and self._link.is_quiet()
 
     def echo(self) -> int:
         """Send C-ECHO and return the status. Raises Unavailable when no response comes."""
@@ -138,6 +149,7 @@ class OpenAssociation:
         Raises ContextRefused when no context fits, Unavailable when no response comes (the outcome is unknown).
         """
         context_id = self._context(instance.sop_class_uid, instance.transfer_syntax)
+        self._is_owed = True  # also where sending breaks off
         command = message.store_request(self._next_id(), instance.sop_class_uid, instance.sop_instance_uid)
         with failpoints.around("store.send"):
             self._send_file(context_id, command, instance)
@@ -152,6 +164,7 @@ class OpenAssociation:
             received = self._response(CommandField.C_FIND_RQ)
             status = self._status(received)
             comment = received.command.text(Element.ERROR_COMMENT)
+            self._is_owed = status in PENDING
             yield FindAnswer(status, self._data_set(received), comment)
             if status not in PENDING:
                 return
@@ -224,6 +237,7 @@ class OpenAssociation:
 
     def _response(self, field: CommandField) -> Received:
         """Wait for the response to the request sent last; raise Unavailable for anything else."""
+        self._is_owed = True
         received = self._next_command()
         while received.command.field in message.NORMALIZED:
             self._report(received)
@@ -232,6 +246,7 @@ class OpenAssociation:
         responded = command.number(Element.MESSAGE_ID_BEING_RESPONDED_TO)
         if command.field != field | message.RESPONSE or responded != self._message_id:
             raise Unavailable("the peer sent something else than the response to our request")
+        self._is_owed = False
         return received
 
     def _next_command(self) -> Received:
@@ -243,6 +258,7 @@ class OpenAssociation:
     def _status(self, received: Received) -> int:
         status = received.command.number(Element.STATUS)
         if status is None:
+            self._is_owed = True  # whatever it meant to say
             raise Unavailable("the peer's response has no status")
         return status
 
