@@ -100,14 +100,14 @@ def _prepared(
         is_known=is_known,
         keys=keys,
         is_whole=is_whole,
-        always=tuple(_asking(tag_of(keyword), transfer_syntax) for keyword in shown),
+        always=tuple(_asking(tag_of(keyword), transfer_syntax, frozenset(shown)) for keyword in shown),
     )
 
 
 @lru_cache(maxsize=4096)
-def _asking(tag: int, transfer_syntax: str) -> Asked:
+def _asking(tag: int, transfer_syntax: str, known: frozenset[str] = frozenset()) -> Asked:
     """Return an attribute as if it had been asked for, a sequence as a whole."""
-    return _one(Element(tag, dictionary_vr(tag)), frozenset(), transfer_syntax)
+    return _one(Element(tag, dictionary_vr(tag)), known, transfer_syntax)
 
 
 def _is_private_creator(tag: int) -> bool:

@@ -21,7 +21,7 @@ STEP_SEQUENCE = "ScheduledProcedureStepSequence"
 _CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 _DESIGNATOR = ("LocalNamespaceEntityID", "UniversalEntityID", "UniversalEntityIDType")
 
-# Scheduled Procedure Step: type 1 and 2 first, which a step asked for as a whole always shows.
+# Scheduled Procedure Step: type 1 and 2 first, with 2C, which a step asked for as a whole always shows.
 _STEP_ALWAYS = (
     "ScheduledStationAETitle",
     "ScheduledProcedureStepStartDate",
@@ -32,11 +32,11 @@ _STEP_ALWAYS = (
     "ScheduledStationName",
     "ScheduledProcedureStepLocation",
     "ScheduledProcedureStepID",
+    "PreMedication",
+    "RequestedContrastAgent",
 )
 _STEP_FURTHER = (
     "ScheduledProtocolCodeSequence",
-    "PreMedication",
-    "RequestedContrastAgent",
     "ScheduledProcedureStepStatus",
     "CommentsOnTheScheduledProcedureStep",
     "ScheduledProcedureStepEndDate",
@@ -125,6 +125,19 @@ _MEMBERS: Mapping[str, tuple[str, ...]] = {
     "ReferencedPatientSequence": ("ReferencedSOPClassUID", "ReferencedSOPInstanceUID"),
 }
 
+
+def _procedure_description(item: WorklistItem) -> str:
+    """Return a description whatever was ordered: it is 1C beside a code, and consoles leave out a row without both."""
+    code = item.requested_procedure_code
+    stated = item.requested_procedure_description or (code.meaning if code else "")
+    return stated or item.scheduled_procedure_step_description or item.modality
+
+
+def _step_description(item: WorklistItem) -> str:
+    protocols = (code.meaning for code in item.scheduled_protocol_codes if code.meaning)
+    return item.scheduled_procedure_step_description or next(protocols, "") or _procedure_description(item)
+
+
 _FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
     "PatientName": lambda item: item.patient_name,
     "PatientID": lambda item: item.patient_id,
@@ -133,7 +146,7 @@ _FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
     "PatientSex": lambda item: item.patient_sex,
     "AccessionNumber": lambda item: item.accession_number,
     "RequestedProcedureID": lambda item: item.requested_procedure_id,
-    "RequestedProcedureDescription": lambda item: item.requested_procedure_description,
+    "RequestedProcedureDescription": _procedure_description,
     "StudyInstanceUID": lambda item: item.study_instance_uid,
 }
 _STEP_FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
@@ -141,7 +154,7 @@ _STEP_FIELDS: Mapping[str, Callable[[WorklistItem], str]] = {
     "ScheduledProcedureStepStartTime": lambda item: item.scheduled_procedure_step_start_time,
     "Modality": lambda item: item.modality,
     "ScheduledPerformingPhysicianName": lambda item: item.scheduled_performing_physician_name,
-    "ScheduledProcedureStepDescription": lambda item: item.scheduled_procedure_step_description,
+    "ScheduledProcedureStepDescription": _step_description,
     "ScheduledProcedureStepID": lambda item: item.scheduled_procedure_step_id,
 }
 # Stations are resolved when somebody asks, and the status follows what is performed.

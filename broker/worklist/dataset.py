@@ -5,7 +5,7 @@ attribute of the step that was asked for outside its sequence is answered there 
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker.worklist import characters, elements, encoding
 from broker.worklist.asked import STEP_TAG, Asked, compiled, wanted
@@ -37,6 +37,8 @@ class Answers:
     def __init__(self, query: Query, viewer: Viewer, transfer_syntax: str) -> None:
         self._asked = compiled(query.asked, transfer_syntax)
         self._viewer = viewer
+        # A type 1 attribute of a step that is for no device we know: who asks for it may take it.
+        self._own = (viewer.stations or viewer.calling)[:1]
         self._transfer_syntax = transfer_syntax
         self._fills = viewer.habits.unsupported_as_empty
         self._order = elements.byte_order(transfer_syntax)
@@ -73,7 +75,8 @@ class Answers:
         key = (item.scheduled_station_ae_titles, item.status)
         tail = self._tails.get(key)
         if tail is None:
-            tail = self._tails[key] = _Tail(self._of_viewer, step_keywords_of(item))
+            shown = item if item.scheduled_station_ae_titles else replace(item, scheduled_station_ae_titles=self._own)
+            tail = self._tails[key] = _Tail(self._of_viewer, step_keywords_of(shown))
         return tail
 
     def _character_set(self, character_set: str) -> bytes:

@@ -42,7 +42,7 @@ state = "state"
 [hl7]
 host = "127.0.0.1"
 port = 0
-
+{hl7}
 [dicom]
 host = "127.0.0.1"
 port = 0
@@ -79,61 +79,63 @@ class Result:
 class World:
     """An environment whose database is migrated once, and put back as it was for each case."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, devices: Iterable[str] = (MODALITY, CT), hl7: str = "") -> None:
         self._folder = folder
         (folder / "rooms.toml").write_text(ROOMS)
         file = folder / "golden.toml"
-        file.write_text(PROFILE + "".join(_source(name, habit) for name, habit in SOURCES.items()))
+        file.write_text(PROFILE.format(hl7=hl7) + "".join(_source(name, habit) for name, habit in SOURCES.items()))
         self.profile: Profile = profiles.read(file)
         self._template, self._file = folder / "template.db", folder / "case.db"
-        self._prepare()
+        self._prepare(devices)
         # One engine for all cases: each new one would compile every statement again.
-        self._database = Database(sqlite_url(self._file))
+        self.database = Database(sqlite_url(self._file))
         self._clock = FakeClock()
         spool = FileSpool(folder / "spool")
-        self._flows = Flows(self.profile, self._database, RegistryCache(self._database), spool, self._clock)
+        self._flows = Flows(self.profile, self.database, RegistryCache(self.database), spool, self._clock)
 
-    def _prepare(self) -> None:
+    def _prepare(self, devices: Iterable[str]) -> None:
         database = open_database(replace(self.profile, database_url=sqlite_url(self._template)))
         with database.write("registry") as tx:
-            for content in (MODALITY.encode(), CT.encode()):
+            for content in map(str.encode, devices):
                 registry.apply(tx, document.read(content, "device.toml"), content, CLOCK, FakeClock().now())
         database.close()
 
     def close(self) -> None:
         """Close the database."""
-        self._database.close()
+        self.database.close()
 
     def run(self, messages: Iterable[bytes]) -> Result:
         """Take the messages one after the other on an empty database."""
-        self._empty()
+        self.begin()
         answers: list[dict[str, Any]] = []
         for raw in messages:
             answer = self.take(raw)
             answers.append(_answered(answer, answers) | {"state": self._state()})
-            self._clock.advance(1.0)
         return self._result(answers)
 
     def take(self, raw: bytes) -> bytes | None:
-        """Take one message and return its acknowledgement."""
+        """Take one message and return its acknowledgement; a second later the next may come."""
         clock = self._clock
         arrival = Arrival(clock.now(), "127.0.0.1", 40000)
-        return self._flows.take_message(raw, arrival, partial(acknowledgement, raw, clock))
+        answer = self._flows.take_message(raw, arrival, partial(acknowledgement, raw, clock))
+        clock.advance(1.0)
+        return answer
 
-    def _empty(self) -> None:
-        self._database.close()  # its connections, not itself
+    def begin(self) -> None:
+        """Put the database and the clock back as they were."""
+        self.database.close()  # its connections, not itself
         for left in self._folder.glob(f"{self._file.name}*"):
             left.unlink()
         shutil.copyfile(self._template, self._file)
         self._clock.instant = FakeClock().instant
 
     def _state(self) -> str:
-        with self._database.read() as tx:
+        with self.database.read() as tx:
             newest = inbox.entries(tx, limit=1)
         return newest[0].state.value if newest else ""
 
     def _result(self, answers: list[dict[str, Any]]) -> Result:
-        with self._database.read() as tx:
+        with self.database.read() as tx:
             items = find.items(tx, Viewer(), registry_stations(registry.load(tx)))
             known = orders.orders(tx, 100)
         shown = [{key: value for key, value in answer.items() if key != "raw"} for answer in answers]

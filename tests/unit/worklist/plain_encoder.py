@@ -64,6 +64,8 @@ def entity(item: WorklistItem, viewer: Viewer) -> Entity:
     station = {"ScheduledStationName": viewer.station_name, "ScheduledProcedureStepLocation": viewer.location}
     defaults = {keyword: values_of(keyword, text) for keyword, text in station.items()}
     changing = {keyword: values_of(keyword, text) for keyword, text in step_keywords_of(item).items()}
+    if not item.scheduled_station_ae_titles:  # of type 1, and for no device we know
+        changing["ScheduledStationAETitle"] = (viewer.stations or viewer.calling)[:1]
     whole = Entity({**defaults, **step.values, **changing}, step.sequences)
     return Entity(answer.values, {**answer.sequences, STEP_SEQUENCE: (whole,)})
 

@@ -112,6 +112,49 @@ def test_an_empty_value_of_a_whole_step_is_there_with_zero_length() -> None:
     assert step.ScheduledPerformingPhysicianName == ""
     assert not step.ScheduledStationAETitle
     assert step.ScheduledStationName == ""
+    assert (step.PreMedication, step.RequestedContrastAgent) == ("", "")
+
+
+def test_a_step_for_no_known_device_is_for_who_asks() -> None:
+    nobody = item(modality="MR", scheduled_station_ae_titles=())
+    found, _ = answer(with_sequence("ScheduledProcedureStepSequence"), nobody, Viewer(calling=("MR9",)))
+    assert found.ScheduledProcedureStepSequence[0].ScheduledStationAETitle == "MR9"
+
+
+@pytest.mark.parametrize(
+    ("changes", "procedure", "step"),
+    [
+        ({}, "Abdomen US", "Liver"),
+        ({"scheduled_procedure_step_description": ""}, "Abdomen US", "Code"),
+        ({"requested_procedure_description": ""}, "Requested", "Liver"),
+        ({"requested_procedure_description": "", "requested_procedure_code": None}, "Liver", "Liver"),
+        ({"scheduled_procedure_step_description": "", "scheduled_protocol_codes": ()}, "Abdomen US", "Abdomen US"),
+    ],
+)
+def test_a_description_that_was_not_ordered_is_taken_from_the_next_best(
+    changes: dict[str, Any], procedure: str, step: str
+) -> None:
+    codes = {
+        "requested_procedure_code": Code("R", "L", "Requested"),
+        "scheduled_protocol_codes": (Code("P", "L", "Code"),),
+    }
+    keys = identifier({"ScheduledProcedureStepDescription": ""}, RequestedProcedureDescription="")
+    found, _ = answer(keys, item(**{**codes, **changes}))
+    inner = found.ScheduledProcedureStepSequence[0]
+    assert (found.RequestedProcedureDescription, inner.ScheduledProcedureStepDescription) == (procedure, step)
+
+
+def test_of_an_order_that_describes_nothing_the_modality_is_said() -> None:
+    nothing = item(
+        requested_procedure_description="",
+        requested_procedure_code=None,
+        scheduled_procedure_step_description="",
+        scheduled_protocol_codes=(),
+    )
+    keys = identifier({"ScheduledProcedureStepDescription": ""}, RequestedProcedureDescription="")
+    found, _ = answer(keys, nothing)
+    assert found.RequestedProcedureDescription == "US"
+    assert found.ScheduledProcedureStepSequence[0].ScheduledProcedureStepDescription == "US"
 
 
 @pytest.mark.parametrize("sub_keys", [None, (), ("CodeValue",), ("CodeValue", "CodingSchemeVersion")])
