@@ -17,10 +17,10 @@ from broker.database import Database
 from broker.delivery import store as deliveries
 from broker.dimse import tls
 from broker.dimse.acceptor import Server
+from broker.dimse.kept import KeptAssociations
 from broker.dimse.limits import Limits
 from broker.dimse.places import Places
 from broker.dimse.requestor import EngineRequestor
-from broker.dimse.service import Requestor
 from broker.dimse.tls import Certificates
 from broker.environments import bound, hooks
 from broker.environments.model import ClientCertificates, Destination, ListenerTls, Profile
@@ -224,7 +224,7 @@ def _raise_descriptors(limits: Limits) -> None:
 
 def _deliveries(
     profile: Profile,
-    callers: Mapping[str, Requestor],
+    callers: Mapping[str, EngineRequestor],
     tellers: Mapping[str, Sender],
     _before: Ports,
     ready: Callable[[Ports], None],
@@ -233,8 +233,9 @@ def _deliveries(
     """Be the process of all senders and chores."""
     flows, database, _ = _flows(profile, clocks.from_environment())
     flows.release_leases()
+    kept = {name: KeptAssociations(caller) for name, caller in callers.items()}
     chores: dict[str, tuple[float, Callable[[], None]]] = {
-        f"deliver:{destination.name}": (_DELIVERY_BEAT, partial(flows.deliver, destination, callers[destination.name]))
+        f"deliver:{destination.name}": (_DELIVERY_BEAT, partial(_deliver, flows, destination, kept[destination.name]))
         for destination in profile.destinations
     }
     for receiver in profile.receivers:
@@ -256,7 +257,16 @@ def _deliveries(
     ready({})
     stop.wait()
     metronome.stop()
+    for associations in kept.values():
+        associations.close()
     database.close()
+
+
+def _deliver(flows: Flows, destination: Destination, associations: KeptAssociations) -> None:
+    try:
+        flows.deliver(destination, associations)
+    finally:
+        associations.sweep()
 
 
 def _readiness(database: Database) -> Mapping[str, object]:
