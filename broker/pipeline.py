@@ -15,8 +15,9 @@ from broker.associations import store as association_rows
 from broker.associations.model import Result
 from broker.clock import Clock
 from broker.database import Database, Transaction
-from broker.delivery import routing, worker
+from broker.delivery import escalation, routing, worker
 from broker.delivery import store as deliveries
+from broker.delivery import studies as delivered_studies
 from broker.dimse.service import (
     CALLED_NOT_RECOGNIZED,
     CALLING_NOT_RECOGNIZED,
@@ -35,6 +36,7 @@ from broker.identifiers import new_id
 from broker.inbox.model import Arrival
 from broker.intake import Answer, Beside, Intake
 from broker.journal import log
+from broker.orders import order_store
 from broker.orders import store as orders
 from broker.orders.model import Applied, Did, StepStatus
 from broker.outbox import available
@@ -135,7 +137,7 @@ class Flows:
         """Studies of which everything is delivered, and that are quiet -> receivers are owed word of it."""
         wanting = available.wanting(self._profile.receivers)
         with self._database.write("outbox") as tx:
-            deliveries.note_studies(tx, [receiver.name for receiver in wanting])
+            delivered_studies.note_studies(tx, [receiver.name for receiver in wanting])
         for receiver in wanting:
             while self._tell_of_settled(receiver):
                 pass
@@ -144,7 +146,7 @@ class Flows:
         now = self._clock.now()
         with self._database.write("outbox") as tx:
             quiet = available.quiet_since(receiver, now)
-            studies = deliveries.settled_studies(tx, receiver.name, quiet, now, available.BATCH)
+            studies = delivered_studies.settled_studies(tx, receiver.name, quiet, now, available.BATCH)
             available.tell(tx, receiver, studies, orders.order_detail, now)
         return len(studies) == available.BATCH
 
@@ -328,34 +330,42 @@ class Flows:
 
     def _owe(self, tx: Transaction, instance: SpooledInstance) -> None:
         """Index the instance, and one delivery for each destination; without any, park it where a person sees it."""
-        destinations = self._destinations(tx, instance)
+        order_id, keywords = checking.found(tx, instance)
+        targets = routing.targets(self.subject(tx, instance, order_id), self.rules(tx, instance.facts.device).routes)
         conflict = spool_index.conflicting(tx, instance.facts, instance.sha256)
         spool_index.add(tx, instance)
-        deliveries.owe(tx, instance.id, destinations, self._clock.now())
+        priorities = {target.destination: target.priority for target in targets}
+        deliveries.owe(tx, instance.id, tuple(priorities), self._clock.now(), priorities)
         sender = instance.facts.device or instance.facts.calling_ae_title
-        if not destinations:
+        if not targets:
             self._alert(tx, "delivery.no-route", sender, _NO_ROUTE)
         if not (instance.study_instance_uid and instance.series_instance_uid):
             self._alert(tx, "instance.incomplete", sender, _INCOMPLETE)
         if conflict:
             self._alert(tx, "instance.conflict", sender, _CONFLICT)
-        self._check_identity(tx, instance, sender)
+        if keywords:
+            self._disagrees(tx, instance, sender, order_id, keywords)
 
-    def _check_identity(self, tx: Transaction, instance: SpooledInstance, sender: str) -> None:
+    def _disagrees(
+        self, tx: Transaction, instance: SpooledInstance, sender: str, order_id: int, keywords: tuple[str, ...]
+    ) -> None:
         """Say where an image disagrees with its order; hold what is owed of it where the profile says so."""
-        order_id, keywords = checking.found(tx, instance)
-        if not keywords:
-            return
         held = self._profile.exams.identity is Identity.HOLD
         if held:
             deliveries.hold(tx, instance.id, identity.hold_reason(order_id, keywords))
         text = identity.alert_text(order_id, keywords, held=held)
         self._alert(tx, identity.EVENT, f"{sender}: order {order_id}", text)
 
-    def _destinations(self, tx: Transaction, instance: SpooledInstance) -> tuple[str, ...]:
-        modality = self._registry.within(tx).by_name(instance.facts.device)
-        document_routes = modality.document.routes if modality else ()
-        return routing.destinations(instance, document_routes, self._profile.routes)
+    def subject(self, tx: Transaction, instance: SpooledInstance, order_id: int) -> routing.Subject:
+        """Return what rules look at: the instance, when it came by the site's clocks, and its order (0: none)."""
+        kept = order_store.by_id(tx, order_id) if order_id else None
+        order = None if kept is None else routing.order_values(order_store.with_patient(tx, kept).order)
+        return routing.Subject(instance, instance.facts.received.astimezone(self._profile.timezone), order)
+
+    def rules(self, tx: Transaction, device: str) -> routing.Rules:
+        """Return the routes that count for what this device sends: its document's, else the profile's."""
+        modality = self._registry.within(tx).by_name(device)
+        return routing.rules(modality.document.routes if modality else (), self._profile.routes)
 
     def _known(self, instance_ids: Sequence[str]) -> Known:
         with self._database.read() as tx:
@@ -403,6 +413,10 @@ class Flows:
         """Items whose day is long over are offered no longer; what is older than agreed goes."""
         housekeeping.expire_items(self._database, self._profile, self._clock)
         housekeeping.purge(self._database, self._profile, self._clock)
+
+    def escalate(self) -> None:
+        """Say again what still fails after 15 minutes, an hour, and each day."""
+        escalation.escalate(self._database, self._clock, self._alert)
 
     def note_absent_destinations(self) -> None:
         """Say what waits for a destination that the profile does not have."""

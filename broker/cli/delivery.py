@@ -6,13 +6,13 @@ import click
 
 from broker.audit import store as audit
 from broker.audit.model import AuditEntry
+from broker.cli.acting import flows_of
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.database import Transaction
-from broker.delivery import routing, store
+from broker.delivery import destination_store, routing, store
 from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState, DestinationState
-from broker.environments.model import Route
 from broker.errors import NotFound, Refused
-from broker.registry import store as registry
+from broker.exams import checking
 from broker.spool import store as spool
 from broker.spool.model import SpooledInstance
 
@@ -43,7 +43,7 @@ def list_(env: str, state: str | None, as_json: bool) -> None:
     with opened(env) as here, here.database.read() as tx:
         found = store.deliveries(tx, DeliveryState(state) if state else None)
         instances = spool.find_all(tx, [d.instance_id for d in found])
-        destinations = store.destination_states(tx)
+        destinations = destination_store.destination_states(tx)
     listing(
         [_row(d, instances[d.instance_id], destinations) for d in found],
         _COLUMNS,
@@ -61,7 +61,7 @@ def show(env: str, delivery_id: int, as_json: bool) -> None:
     with opened(env) as here, here.database.read() as tx:
         delivery = _found(tx, delivery_id)
         instance = spool.find_all(tx, [delivery.instance_id])[delivery.instance_id]
-        destinations = store.destination_states(tx)
+        destinations = destination_store.destination_states(tx)
     detail(
         _row(delivery, instance, destinations) | _more(delivery, instance), as_json, titled(here.profile, "delivery")
     )
@@ -97,25 +97,23 @@ def _retry(tx: Transaction, here: Opened, delivery: Delivery) -> None:
     now = here.clock.now()
     names: Sequence[str] = (delivery.destination,)
     if delivery.destination == NO_ROUTE:
-        names = _routed(tx, here, delivery)
-        store.reroute(tx, delivery.id, names, now)
+        priorities = {target.destination: target.priority for target in _routed(tx, here, delivery)}
+        names = tuple(priorities)
+        store.reroute(tx, delivery.id, names, now, priorities)
     elif not store.retry(tx, [delivery.id], now):
         raise Refused(f"delivery {delivery.id} is {delivery.state}; nothing was retried")
     detail_: dict[str, object] = {"instance": delivery.instance_id, "destinations": list(names)}
     audit.record(tx, AuditEntry(now, here.actor, "delivery.retried", str(delivery.id), detail_))
 
 
-def _routed(tx: Transaction, here: Opened, delivery: Delivery) -> tuple[str, ...]:
+def _routed(tx: Transaction, here: Opened, delivery: Delivery) -> tuple[routing.Target, ...]:
     instance = spool.find_all(tx, [delivery.instance_id])[delivery.instance_id]
-    names = routing.destinations(instance, _document_routes(tx, instance), here.profile.routes)
-    if not names:
+    flows = flows_of(here)
+    subject = flows.subject(tx, instance, checking.found(tx, instance)[0])
+    targets = routing.targets(subject, flows.rules(tx, instance.facts.device).routes)
+    if not targets:
         raise Refused(f"no route takes the instance of delivery {delivery.id}; add one to the profile or its document")
-    return names
-
-
-def _document_routes(tx: Transaction, instance: SpooledInstance) -> tuple[Route, ...]:
-    modality = registry.load(tx).by_name(instance.facts.device)
-    return modality.document.routes if modality else ()
+    return targets
 
 
 def _found(tx: Transaction, delivery_id: int) -> Delivery:

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from broker.environments.model import Priority
+
 
 class DeliveryState(StrEnum):
     """How one instance owed to one destination stands; who acts next."""
@@ -14,6 +16,9 @@ class DeliveryState(StrEnum):
     PARKED = "parked"  # a person: the destination refused this instance, or no route took it
     HELD = "held"  # a person: held by hand, or by a rule of the profile
 
+
+RANK = {Priority.STAT: 0, Priority.HIGH: 1, Priority.ROUTINE: 2, Priority.LOW: 3}
+"""The lower, the sooner; so it is kept."""
 
 NO_ROUTE = "no-route"
 """The destination's name of a delivery that stands for 'no route took this instance'; always PARKED."""
@@ -35,6 +40,8 @@ class Delivery:
     lease: str = ""  # fencing token of who is sending
     lease_ends: datetime | None = None
     finished: datetime | None = None
+    priority: Priority = Priority.ROUTINE
+    since: datetime | None = None  # of the first failure in a row
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +53,15 @@ class DestinationState:
     due: datetime | None  # not asked again before
     reason: str  # the likely cause in words
     since: datetime | None  # of the first failure in this row
+    told: int = 0  # how far a person has been told of this row: see `escalation`
+    held: str = ""  # by whom and why everything to it is held; empty: it is not
+    held_since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What is owed to one destination and not sent."""
+
+    count: int
+    failing: int  # of these: tried, and failed in passing
+    failing_since: datetime | None  # the first failure of those

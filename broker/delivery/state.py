@@ -104,7 +104,8 @@ def delay(failures: int, jitter: float) -> timedelta:
 def after_answer(status: int, tries: int, now: datetime, jitter: float, since: datetime | None = None) -> Decision:
     """Decide after a C-STORE response (PS3.4 B.2.3, PS3.7 annex C). `tries` counts this one.
 
-    `since` is the first failure of this row, where there was one before. The peer's own comment is not part of a reason: it may speak of the patient, and reasons are logged.
+    `since` is the first failure of this row, where there was one before. The peer's own comment is not part of a
+    reason: it may speak of the patient, and reasons are logged.
     """
     if status == 0x0000:
         return Delivered()

@@ -1,70 +1,23 @@
-"""The delivery and destination_state tables. Every change is guarded by the state, or by the token, that it expects."""
+"""The delivery table. Every change is guarded by the state, or by the token, that it expects."""
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, Row, Text, func, insert, literal, select, update
-from sqlmodel import Field, SQLModel, UniqueConstraint
+from sqlalchemy import Row, func, insert, literal, select, update
 
 from broker.database import Transaction, UtcDateTime, table_of
+from broker.delivery import destination_store
 from broker.delivery.model import NO_ROUTE, RANK, Delivery, DeliveryState, DestinationState, Waiting
-from broker.delivery.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event, Park, well
+from broker.delivery.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event, Park
+from broker.delivery.tables import DeliveryRow
 from broker.environments.model import Priority
-from broker.outbox import studies
-from broker.outbox.studies import AwaitedStudy
 from broker.spool import store as spool_store
 from broker.spool.model import SpooledInstance
 
 NO_ROUTE_REASON = "no route took this instance: add a route for it, then retry"
 
-
-class DeliveryRow(SQLModel, table=True):
-    """One instance owed to one destination."""
-
-    __tablename__ = "delivery"
-    __table_args__ = (
-        UniqueConstraint("instance_id", "destination"),
-        Index(None, "destination", "state", "priority", "tries", "id"),
-        Index(None, "state", "id"),
-    )
-
-    id: int | None = Field(default=None, primary_key=True)
-    instance_id: str = Field(max_length=26)
-    destination: str
-    state: str
-    tries: int
-    due: datetime = Field(sa_type=UtcDateTime)
-    created: datetime = Field(sa_type=UtcDateTime)
-    reason: str = Field(sa_type=Text)
-    status: int | None = Field(default=None)
-    lease: str
-    lease_ends: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    finished: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    priority: int = Field(default=RANK[Priority.ROUTINE], sa_column_kwargs={"server_default": "2"})
-    since: datetime | None = Field(default=None, sa_type=UtcDateTime)
-
-
-class DestinationStateRow(SQLModel, table=True):
-    """How a destination stands."""
-
-    __tablename__ = "destination_state"
-
-    name: str = Field(primary_key=True)
-    failures: int
-    due: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    reason: str = Field(sa_type=Text)
-    since: datetime | None = Field(default=None, sa_type=UtcDateTime)
-    told: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    told_of_instances: int = Field(default=0, sa_column_kwargs={"server_default": "0"})
-    held: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
-    held_since: datetime | None = Field(default=None, sa_type=UtcDateTime)
-
-
 _TABLE = table_of(DeliveryRow)
-_DESTINATIONS = table_of(DestinationStateRow)
-_INSTANCES = table_of(spool_store.InstanceRow)
-_STUDIES = 200  # Study Instance UIDs in one statement
 _PRIORITY_OF = {rank: priority for priority, rank in RANK.items()}
 _ROUTINE: Mapping[str, Priority] = {}
 
@@ -130,7 +83,7 @@ def reroute(
 
 def has_due(tx: Transaction, destination: str, now: datetime, *, urgent_only: bool = False) -> bool:
     """Tell whether a lease would find something; the destination's own state is looked at too."""
-    if not _is_open(destination_state(tx, destination), now):
+    if not _is_open(destination_store.destination_state(tx, destination), now):
         return False
     found = (_due(destination, now, urgent_only), _overdue(destination, now))
     return any(tx.execute(query.limit(1)).first() for query in found)
@@ -152,7 +105,7 @@ def lease(
     nothing beside it: the one with the fewest tries, so that an instance that breaks each association blocks no other.
     """
     _end_overdue(tx, destination, now)
-    state = destination_state(tx, destination)
+    state = destination_store.destination_state(tx, destination)
     if not _is_open(state, now) or (state.failures and _is_being_sent(tx, destination)):
         return []
     order = (_TABLE.c.tries, _TABLE.c.priority) if state.failures else (_TABLE.c.priority, _TABLE.c.tries)
@@ -230,7 +183,8 @@ def send_once_more(tx: Transaction, delivery_id: int, reason: str, now: datetime
 
 def disprove(tx: Transaction, delivery_id: int, reason: str) -> bool:
     """Park a delivery of which the destination says again that it does not keep it; tell whether it was done."""
-    values = {"state": _next(DeliveryState.DELIVERED, Event.DISPROVED), "reason": reason, "finished": None}
+    parked = _next(DeliveryState.DELIVERED, Event.DISPROVED)
+    values: dict[str, object] = {"state": parked, "reason": reason, "finished": None}
     return _after_delivered(tx, delivery_id, values)
 
 
@@ -288,61 +242,8 @@ def retry(tx: Transaction, delivery_ids: Collection[int], now: datetime) -> list
         .values(state=DeliveryState.WAITING.value, due=now, tries=0, since=None)
     )
     names = {row.destination for row in rows}
-    tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name.in_(names)).values(due=None))
+    destination_store.ask_now(tx, names)
     return ids
-
-
-def destination_state(tx: Transaction, name: str) -> DestinationState:
-    """Return how a destination stands; one of which nothing is known is well."""
-    row = tx.execute(select(_DESTINATIONS).where(_DESTINATIONS.c.name == name)).first()
-    return well(name) if row is None else _destination(row)
-
-
-def destination_states(tx: Transaction) -> dict[str, DestinationState]:
-    """Return how every destination stands of which something is known."""
-    return {row.name: _destination(row) for row in tx.execute(select(_DESTINATIONS))}
-
-
-def set_destination_state(tx: Transaction, state: DestinationState) -> None:
-    """Record how a destination stands; what a person holds, and was told while it fails, is not touched."""
-    values = {"failures": state.failures, "due": state.due, "reason": state.reason, "since": state.since}
-    if state.since is None:
-        values["told"] = 0
-    changed = tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name == state.name).values(values))
-    if changed.rowcount == 0:
-        tx.execute(insert(_DESTINATIONS).values(name=state.name, **values))
-
-
-def hold_destination(tx: Transaction, name: str, held: str, now: datetime) -> bool:
-    """Hold everything to a destination, or with an empty `held` let it go; tell whether that changes something.
-
-    What is on its way ends; nothing further is begun. Its deliveries stay as they are.
-    """
-    if bool(destination_state(tx, name).held) == bool(held):
-        return False
-    values = {"held": held, "held_since": now if held else None}
-    if not tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name == name).values(values)).rowcount:
-        tx.execute(insert(_DESTINATIONS).values(name=name, failures=0, reason="", **values))
-    return True
-
-
-def note_told(tx: Transaction, name: str, stage: int) -> bool:
-    """Record how far a person has been told of a destination; tell whether nobody was before."""
-    before = (_DESTINATIONS.c.name == name, _DESTINATIONS.c.told < stage)
-    return tx.execute(update(_DESTINATIONS).where(*before).values(told=stage)).rowcount == 1
-
-
-def told_of_instances(tx: Transaction) -> dict[str, int]:
-    """Return how far a person has been told of instances that destinations keep failing."""
-    query = select(_DESTINATIONS.c.name, _DESTINATIONS.c.told_of_instances)
-    return {row.name: row.told_of_instances for row in tx.execute(query) if row.told_of_instances}
-
-
-def set_told_of_instances(tx: Transaction, name: str, stage: int) -> None:
-    """Record how far a person has been told of instances that a destination keeps failing."""
-    values = {"told_of_instances": stage}
-    if not tx.execute(update(_DESTINATIONS).where(_DESTINATIONS.c.name == name).values(values)).rowcount:
-        tx.execute(insert(_DESTINATIONS).values(name=name, failures=0, reason="", **values))
 
 
 def waiting(tx: Transaction) -> dict[str, Waiting]:
@@ -370,47 +271,6 @@ def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
     waiting = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
     query = select(_TABLE.c.destination, func.min(_TABLE.c.created)).where(_TABLE.c.state.in_(waiting))
     return {row.destination: row[1] for row in tx.execute(query.group_by(_TABLE.c.destination))}
-
-
-def note_studies(tx: Transaction, receivers: Collection[str], limit: int = 1000) -> int:
-    """Have each receiver of status messages await the studies of what came since the last call; return how many came.
-
-    Every instance is a delivery from its receipt on, and their IDs grow, so that nothing is looked at twice.
-    """
-    seen = studies.seen_deliveries(tx)
-    query = (
-        select(_TABLE.c.id, _INSTANCES.c.study_instance_uid, _INSTANCES.c.received)
-        .join(_INSTANCES, _INSTANCES.c.id == _TABLE.c.instance_id)
-        .where(_TABLE.c.id > seen)
-    )
-    rows = tx.execute(query.order_by(_TABLE.c.id).limit(limit)).all()
-    newest: dict[str, datetime] = {}
-    for row in (row for row in rows if row.study_instance_uid):
-        newest[row.study_instance_uid] = max(row.received, newest.get(row.study_instance_uid, row.received))
-    if rows:
-        studies.note_studies(tx, receivers, newest, rows[-1].id)
-    return len(rows)
-
-
-def settled_studies(
-    tx: Transaction, receiver: str, quiet_since: datetime, now: datetime, limit: int
-) -> list[AwaitedStudy]:
-    """Return studies that the receiver awaits, that got nothing since `quiet_since`, and of which all is delivered."""
-    awaited = studies.awaited_studies(tx, receiver, quiet_since, now)
-    settled: list[AwaitedStudy] = []
-    for start in range(0, len(awaited), _STUDIES):
-        batch = awaited[start : start + _STUDIES]
-        owed = _unfinished(tx, [study.study_instance_uid for study in batch])
-        settled += [study for study in batch if study.study_instance_uid not in owed]
-        if len(settled) >= limit:
-            break
-    return settled[:limit]
-
-
-def _unfinished(tx: Transaction, study_instance_uids: Sequence[str]) -> set[str]:
-    query = select(_INSTANCES.c.study_instance_uid).join(_TABLE, _TABLE.c.instance_id == _INSTANCES.c.id)
-    of_these = _INSTANCES.c.study_instance_uid.in_(study_instance_uids)
-    return set(tx.execute(query.where(of_these, _TABLE.c.state != DeliveryState.DELIVERED.value).distinct()).scalars())
 
 
 def _owed(
@@ -474,12 +334,6 @@ def _held_by(token: str) -> tuple[Any, ...]:
 
 def _next(state: DeliveryState, event: Event) -> str:
     return NEXT[state, event].value
-
-
-def _destination(row: Row[Any]) -> DestinationState:
-    return DestinationState(
-        row.name, row.failures, row.due, row.reason, row.since, row.told, row.held, row.held_since
-    )
 
 
 def _value(row: Row[Any]) -> Delivery:

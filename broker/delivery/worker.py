@@ -8,12 +8,14 @@ import secrets
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import partial
 
 from broker import journal
 from broker.clock import Clock
 from broker.database import Database, Transaction
-from broker.delivery import state, store
+from broker.delivery import destination_store, escalation, state, store
+from broker.delivery.escalation import ABSENT, FAILURES, OnEvent
 from broker.delivery.model import Delivery, DestinationState
 from broker.delivery.senders import SENDERS
 from broker.delivery.senders.outcome import (
@@ -30,7 +32,8 @@ from broker.delivery.senders.outcome import (
 )
 from broker.delivery.state import Again, Decision, Delivered, Park
 from broker.dimse.service import Requestor
-from broker.environments.model import Destination
+from broker.environments import schedules
+from broker.environments.model import Destination, Priority
 from broker.errors import BrokerError, Unavailable
 from broker.identifiers import AETitle
 from broker.journal import log
@@ -38,21 +41,18 @@ from broker.spool import store as spool_store
 from broker.spool.files import FileSpool
 from broker.spool.model import SpooledInstance
 
-OnEvent = Callable[[Transaction, str, str, str], None]
-"""Takes (transaction, event, subject, text) of what a person must see, in the transaction that makes it true."""
-
 Settle = Callable[[Transaction, Delivery, SpooledInstance], bool]
 """Takes note, in the transaction of the outcome, that a destination has an instance; tells whether its file may go."""
+
+IsOpen = Callable[[Priority], bool]
+"""Tells whether the destination's schedule lets it be sent what has this priority, now."""
 
 PARKED = "delivery.parked"
 DAMAGED = "spool.damaged"
 UNANSWERED = "delivery.unanswered"
-FAILING = "destination.failing"
-ABSENT = "destination.absent"
 
 BATCH = 50
 LEASE_SECONDS = 300.0
-_FAILING_AFTER = 3  # failures in a row, about a minute: a restart of a PACS wakes nobody
 _UNANSWERED_AFTER = 5
 
 
@@ -71,6 +71,8 @@ class _Round:
     before: DestinationState
     left: dict[int, SpooledInstance]  # leased and not spoken of yet
     settle: Settle
+    is_open: IsOpen
+    stopped: bool = False  # by a person, or by the schedule
     answered: bool = False  # about an instance, so that the destination is well
     pause: str = ""  # why the destination needs time
     failure: BrokerError | None = None  # of the destination
@@ -94,18 +96,23 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
     limit: int = BATCH,
     lease_seconds: float = LEASE_SECONDS,
     settle: Settle = _settled,
+    zone: tzinfo = UTC,
 ) -> int:
     """Send what is due to one destination, up to `limit`; return how many instances were leased.
 
-    Zero means that nothing is due, or that the destination is not to be asked yet. A destination that fails is
-    recorded, not raised. Raises Unavailable when the database fails; what was leased then is due when the lease ends.
+    Zero means that nothing is due, or that the destination is not to be asked yet, or not at this hour of the site's
+    `zone`. A destination that fails is recorded, not raised. Raises Unavailable when the database fails; what was
+    leased then is due when the lease ends.
     """
     token = secrets.token_hex(16)
-    batch, before = _lease(database, destination.name, clock, limit, token, lease_seconds)
+    is_open = partial(_is_open, destination, clock, zone)
+    batch, before = _lease(database, destination, clock, limit, token, lease_seconds, is_open)
     if not batch:
         return 0
     left = {delivery.id: instance for delivery, instance in batch}
-    turn = _Round(database, spool, destination, clock, jitter, on_event, token, lease_seconds, before, left, settle)
+    turn = _Round(
+        database, spool, destination, clock, jitter, on_event, token, lease_seconds, before, left, settle, is_open
+    )
     outcomes = _send(batch, Way(destination, own_title, requestor, spool))
     try:
         while (item := _next(turn, outcomes)) is not None:
@@ -124,27 +131,42 @@ def note_absent(database: Database, names: Collection[str], clock: Clock, on_eve
     """
     with database.read() as tx:
         missing = {name for name in store.owed_destinations(tx) if name not in names}
-        states = [store.destination_state(tx, name) for name in sorted(missing)]
+        states = [destination_store.destination_state(tx, name) for name in sorted(missing)]
     now = clock.now()
     fresh = [absent for old in states if (absent := state.absent(old, now)).reason != old.reason]
     if fresh:
         with database.write("delivery") as tx:
             for said in fresh:
-                store.set_destination_state(tx, said)
+                destination_store.set_destination_state(tx, said)
                 on_event(tx, ABSENT, said.name, said.reason)
     return missing
 
 
+def _is_open(destination: Destination, clock: Clock, zone: tzinfo, priority: Priority) -> bool:
+    """Tell whether the hour is one in which the destination is sent what has this priority."""
+    if priority is Priority.STAT and destination.stat_any_time:
+        return True
+    return schedules.is_within(destination.schedule, clock.now().astimezone(zone))
+
+
 def _lease(  # noqa: PLR0917 - see store.lease
-    database: Database, name: str, clock: Clock, limit: int, token: str, lease_seconds: float
+    database: Database,
+    destination: Destination,
+    clock: Clock,
+    limit: int,
+    token: str,
+    lease_seconds: float,
+    is_open: IsOpen,
 ) -> tuple[Batch, DestinationState]:
-    now = clock.now()
+    now, name = clock.now(), destination.name
+    urgent_only = not is_open(Priority.ROUTINE)
     with database.read() as tx:
-        before = store.destination_state(tx, name)
-        if not store.has_due(tx, name, now):
+        before = destination_store.destination_state(tx, name)
+        if not is_open(Priority.STAT) or not store.has_due(tx, name, now, urgent_only=urgent_only):
             return [], before
     with database.write("delivery-lease") as tx:
-        return store.lease(tx, name, now, limit, token=token, lease_seconds=lease_seconds), before
+        leased = store.lease(tx, name, now, limit, token=token, lease_seconds=lease_seconds, urgent_only=urgent_only)
+        return leased, before
 
 
 def _send(batch: Batch, way: Way) -> Outcomes:
@@ -156,7 +178,7 @@ def _send(batch: Batch, way: Way) -> Outcomes:
 
 def _next(turn: _Round, outcomes: Outcomes) -> tuple[Delivery, Outcome] | None:
     """Return the next outcome; none when the sender is through, could not go on, or had better not."""
-    if turn.pause:
+    if turn.pause or turn.stopped:
         return None
     try:
         return next(outcomes, None)
@@ -187,7 +209,7 @@ def _decide(outcome: Outcome, delivery: Delivery, instance: SpooledInstance, now
     tries = delivery.tries + 1
     match outcome:
         case Answered(status):
-            return state.after_answer(status, tries, now, jitter)
+            return state.after_answer(status, tries, now, jitter, delivery.since)
         case NoContext(result):
             return state.after_context_refused(result, instance.facts.sop_class_uid, instance.facts.transfer_syntax)
         case Damaged(error):
@@ -214,6 +236,7 @@ def _record(  # noqa: PLR0917 - one outcome in all its parts
         log.warning("delivery.lease-lost", delivery=delivery.id, destination=delivery.destination)
         return False
     store.renew(tx, turn.token, now + timedelta(seconds=turn.lease_seconds))
+    turn.stopped = bool(destination_store.held(tx, delivery.destination)) or not turn.is_open(delivery.priority)
     _tell(turn, tx, delivery, outcome, decision)
     if isinstance(decision, Again):
         return False
@@ -241,29 +264,31 @@ def _tell(turn: _Round, tx: Transaction, delivery: Delivery, outcome: Outcome, d
 
 def _conclude(turn: _Round) -> None:
     """Give back what was not sent, and record how the destination stands."""
-    after = _destination_after(turn)
-    if not turn.left and after == turn.before:
+    if not turn.left and _destination_after(turn, turn.before) == turn.before:
         return
     now = turn.clock.now()
     # Where others were answered, those that were not let in wait a little, so that they do not fill each batch.
-    due = now + state.delay(_FAILING_AFTER, turn.jitter()) if turn.answered and turn.failure else None
+    due = now + state.delay(FAILURES, turn.jitter()) if turn.answered and turn.failure else None
     with turn.database.write("delivery-outcome") as tx:
         store.release(tx, turn.left.keys(), turn.token, due)
-        store.set_destination_state(tx, after)
-        if after.failures >= _FAILING_AFTER or (turn.failure and state.is_permanent(turn.failure)):
-            why = state.cause_of(turn.failure) if turn.failure else after.reason
-            turn.on_event(tx, FAILING, after.name, why)
+        after = _destination_after(turn, destination_store.destination_state(tx, turn.destination.name))
+        destination_store.set_destination_state(tx, after)
+        if after.failures:
+            permanent = turn.failure is not None and state.is_permanent(turn.failure)
+            escalation.tell(tx, after, permanent, now, turn.on_event)
     if after.failures:
         log.warning("destination.failed", destination=after.name, failures=after.failures, why=after.reason)
 
 
-def _destination_after(turn: _Round) -> DestinationState:
+def _destination_after(turn: _Round, known: DestinationState) -> DestinationState:
     now, jitter = turn.clock.now(), turn.jitter()
-    before = state.well(turn.before.name) if turn.answered else turn.before
+    before = state.recovered(known) if turn.answered else known
     if turn.pause:
         return state.after_pause(before, turn.pause, now, jitter)
     if turn.failure and not turn.answered and turn.left:
-        return state.after_destination_failure(before, turn.failure, now, jitter)
+        # Several associations at once fail for one reason: that is one failure.
+        is_noted = known.failures > turn.before.failures and known.due is not None and known.due > now
+        return known if is_noted else state.after_destination_failure(before, turn.failure, now, jitter)
     return before
 
 

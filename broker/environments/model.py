@@ -6,8 +6,8 @@ from enum import StrEnum
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from broker.environments.schedules import Hours
 from broker.environments.commitment import CommitmentSettings, ProofSettings
+from broker.environments.schedules import Hours
 from broker.environments.stow import StowSettings
 from broker.identifiers import AETitle
 

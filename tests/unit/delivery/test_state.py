@@ -37,11 +37,14 @@ def test_a_warning_is_noted() -> None:
     assert state.after_answer(0x0000, 1, NOW, 0.0) == Delivered("")
 
 
-def test_a_passing_failure_is_parked_after_a_few_tries() -> None:
-    assert isinstance(state.after_answer(0x0110, 4, NOW, 0.0), Again)
-    parked = state.after_answer(0x0110, 5, NOW, 0.0)
+@pytest.mark.parametrize("status", [0x0110, 0x0213, 0xFE00])
+def test_a_passing_failure_is_tried_for_a_week_and_then_parked(status: int) -> None:
+    assert isinstance(state.after_answer(status, 1, NOW, 0.0), Again)
+    week = timedelta(days=7)
+    assert isinstance(state.after_answer(status, 300, NOW + week - timedelta(minutes=1), 0.0, NOW), Again)
+    parked = state.after_answer(status, 340, NOW + week, 0.0, NOW)
     assert isinstance(parked, Park)
-    assert "5 times" in parked.reason and "0110" in parked.reason
+    assert "340 times in 7 days" in parked.reason and f"{status:04X}" in parked.reason
 
 
 def test_a_full_destination_is_never_the_instances_fault() -> None:

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from broker.database import Database
-from broker.delivery import state, store
+from broker.delivery import destination_store, state, store
 from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState
 from broker.delivery.state import Again, Delivered, Park
 from broker.errors import Unavailable
@@ -123,8 +123,8 @@ def test_a_retry_is_due_at_once_and_asks_the_destination_again(database: Databas
     failing = state.after_destination_failure(state.well("pacs"), Unavailable("off"), clock.now(), 0.0)
     with database.write("delivery-outcome") as tx:
         store.finish(tx, delivery.id, "t", Park("no"), status=0xC000, now=clock.now())
-        store.set_destination_state(tx, failing)
-        store.set_destination_state(tx, failing)
+        destination_store.set_destination_state(tx, failing)
+        destination_store.set_destination_state(tx, failing)
     with database.write("delivery") as tx:
         assert not store.has_due(tx, "pacs", clock.now())
         assert store.retry(tx, [delivery.id, 999], clock.now()) == [delivery.id]

@@ -9,7 +9,7 @@ import pytest
 
 from broker import failpoints
 from broker.database import Database, Transaction
-from broker.delivery import store, worker
+from broker.delivery import destination_store, escalation, store, worker
 from broker.delivery.model import Delivery, DeliveryState
 from broker.dimse.service import (
     Answer,
@@ -106,7 +106,7 @@ class Desk:
 
     def failures(self) -> int:
         with self.database.read() as tx:
-            return store.destination_state(tx, "pacs").failures
+            return destination_store.destination_state(tx, "pacs").failures
 
 
 @pytest.fixture
@@ -195,14 +195,14 @@ def test_a_destination_that_keeps_failing_is_told_to_people(desk: Desk) -> None:
         assert desk.events == []
         assert desk.deliver() == 1
         desk.clock.advance(100)
-    assert [(event, subject) for event, subject, _ in desk.events] == [(worker.FAILING, "pacs")]
+    assert [(event, subject) for event, subject, _ in desk.events] == [(escalation.FAILING, "pacs")]
 
 
 def test_a_permanent_refusal_is_told_at_once(desk: Desk) -> None:
     desk.receive("1.1")
     desk.pacs.refusals = {"": AssociationRefused("no", Rejection(1, 1, 3))}
     desk.deliver()
-    assert [event for event, _, _ in desk.events] == [worker.FAILING]
+    assert [event for event, _, _ in desk.events] == [escalation.FAILING]
     assert "our AE title" in desk.events[0][2]
 
 
@@ -218,6 +218,7 @@ def test_after_a_break_only_the_rest_is_sent_again(desk: Desk, broken: int) -> N
     assert [found[uid].tries for uid in uids[broken:]] == [1] + [0] * (2 - broken)
     desk.pacs.replies = {}
     desk.clock.advance(10)
+    assert desk.deliver() == 1, "one probe"
     desk.deliver()
     assert sorted(uid for uid, _ in desk.pacs.stored) == uids
 
@@ -370,7 +371,7 @@ def test_a_folder_that_is_not_there_is_the_destinations_state(desk: Desk, tmp_pa
     waiting = desk.by_uid()["1.1"]
     assert (waiting.state, waiting.tries) == (DeliveryState.WAITING, 0)
     with desk.database.read() as tx:
-        assert "folder" in store.destination_state(tx, "share").reason
+        assert "folder" in destination_store.destination_state(tx, "share").reason
 
 
 def test_a_protocol_without_a_sender_waits(desk: Desk) -> None:
@@ -387,5 +388,5 @@ def test_a_destination_that_the_profile_lost_is_told_once(desk: Desk) -> None:
 
     for _ in range(2):
         assert worker.note_absent(desk.database, ["pacs"], desk.clock, on_event) == {"gone"}
-    assert [(event, subject) for event, subject, _ in desk.events] == [(worker.ABSENT, "gone")]
+    assert [(event, subject) for event, subject, _ in desk.events] == [(escalation.ABSENT, "gone")]
     assert desk.by_uid()["1.1"].state is DeliveryState.WAITING

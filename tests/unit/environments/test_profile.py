@@ -89,7 +89,7 @@ def test_whole_profile_becomes_a_value(file: Path) -> None:
     assert profile.hl7.port == 2575
     assert profile.dicom.ae_title == "BROKER_TEST"
     assert profile.unknown_callers is UnknownCallers.REJECT
-    assert profile.routes == (Route(("main-pacs", "archive"), (("device", "us-room-2"), ("Modality", "US"))),)
+    assert profile.routes == (Route(("main-pacs", "archive"), (("device", ("us-room-2",)), ("Modality", ("US",)))),)
     pacs = profile.destination("main-pacs")
     assert pacs is not None
     assert (pacs.protocol, pacs.world, pacs.calling) == (Protocol.DIMSE, World.TEST, "broker")
@@ -169,7 +169,11 @@ def test_every_mistake_is_named_at_once(mistakes: Mistakes) -> None:
         ('"ORTHANC"', '"ORTHANC"\ncalling = "A\\\\B"', "destinations.main-pacs.calling: AE title"),
         ('to = ["main-pacs", "archive"]', "to = []", "routes.#1.to: names no destination"),
         ('to = ["main-pacs", "archive"]', 'to = ["archive", "archive"]', "routes.#1.to: 'archive' stands there twice"),
-        ("Modality =", "Modalty =", "routes.#1.when.Modalty: is neither device, calling, called nor a DICOM keyword"),
+        (
+            "Modality =",
+            "Modalty =",
+            "routes.#1.when.Modalty: is neither device, calling, called, order, time nor a DICOM keyword",
+        ),
         ("Modality =", "PixelData =", "routes.#1.when.PixelData: has no value that a text could equal"),
         ('Modality = "US"', "Modality = 3", "routes.#1.when.Modality: must be a text"),
         ("[http]", '[database]\nurl = "mysql://x"\n[http]', "database.url: must begin with 'sqlite:///' or"),

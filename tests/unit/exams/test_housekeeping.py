@@ -7,6 +7,7 @@ import pytest
 
 from broker.database import Database
 from broker.delivery import store as deliveries
+from broker.delivery import studies as delivered_studies
 from broker.environments import profile as profiles
 from broker.environments.model import Profile
 from broker.errors import Refused
@@ -130,7 +131,7 @@ def test_purge_keeps_what_the_ledger_says(world: World, profile: Profile, clock:
     deliver(database, clock)
     deliver(database, clock, "archive")
     with database.write("outbox") as tx:
-        deliveries.note_studies(tx, ())
+        delivered_studies.note_studies(tx, ())
     assert housekeeping.fold_queries(database) == 3
     clock.advance(31 * DAY)
     receive(database, clock, 3, study_instance_uid="1.2.4", accession_number="B1")
@@ -151,7 +152,7 @@ def test_numbers_of_deliveries_only_grow_whatever_is_purged(world: World, profil
     receive(world.database, clock, 1, 2)
     deliver(world.database, clock)
     with world.database.write("outbox") as tx:
-        deliveries.note_studies(tx, ())
+        delivered_studies.note_studies(tx, ())
     clock.advance(31 * DAY)
     assert housekeeping.purge(world.database, profile, clock)["deliveries"] == 1
     receive(world.database, clock, 3)

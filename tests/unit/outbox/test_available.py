@@ -8,6 +8,7 @@ import pytest
 
 from broker.database import Database, Transaction
 from broker.delivery import store as deliveries
+from broker.delivery import studies as delivered_studies
 from broker.delivery.state import Delivered
 from broker.environments.model import OrderEvent
 from broker.orders.model import StoredOrder
@@ -49,8 +50,8 @@ def told(database: Database, clock: FakeClock, *known: StoredOrder) -> int:
 
     now = clock.now()
     with database.write("outbox") as tx:
-        deliveries.note_studies(tx, [QUIET.name])
-        settled = deliveries.settled_studies(tx, "ris", available.quiet_since(QUIET, now), now, available.BATCH)
+        delivered_studies.note_studies(tx, [QUIET.name])
+        settled = delivered_studies.settled_studies(tx, "ris", available.quiet_since(QUIET, now), now, available.BATCH)
         return available.tell(tx, QUIET, settled, find, now)
 
 
@@ -109,9 +110,9 @@ def test_nothing_is_looked_at_twice(database: Database, clock: FakeClock) -> Non
     received(database, clock, "01A")
     received(database, clock, "01B", study="")
     with database.write("outbox") as tx:
-        assert deliveries.note_studies(tx, ["ris"], limit=1) == 1
-        assert deliveries.note_studies(tx, ["ris"]) == 1
-        assert deliveries.note_studies(tx, ["ris"]) == 0
+        assert delivered_studies.note_studies(tx, ["ris"], limit=1) == 1
+        assert delivered_studies.note_studies(tx, ["ris"]) == 1
+        assert delivered_studies.note_studies(tx, ["ris"]) == 0
         assert len(studies.awaited_studies(tx, "ris", clock.now(), clock.now())) == 1
 
 
@@ -122,6 +123,6 @@ def test_studies_that_are_not_delivered_do_not_hold_up_others(database: Database
     delivered(database, clock)
     clock.advance(60)
     with database.write("outbox") as tx:
-        deliveries.note_studies(tx, ["ris"])
-        settled = deliveries.settled_studies(tx, "ris", clock.now(), clock.now(), 1)
+        delivered_studies.note_studies(tx, ["ris"])
+        settled = delivered_studies.settled_studies(tx, "ris", clock.now(), clock.now(), 1)
     assert [study.study_instance_uid for study in settled] == [STUDY]

@@ -32,7 +32,7 @@ def test_whole_document_becomes_a_value() -> None:
     document = read(text.encode(), "d.toml")
     assert document.stations == ("US2",)
     assert document.character_sets == ("", "ISO_IR 192")
-    assert document.routes == (Route(("main-pacs",), (("Modality", "SR"),)),)
+    assert document.routes == (Route(("main-pacs",), (("Modality", ("SR",)),)),)
 
 
 def test_every_mistake_is_named_at_once() -> None:
