@@ -20,6 +20,10 @@ PACKAGES = {
     "/usr/lib/postgresql/*/bin/initdb": "postgresql",
     "node": "nodejs",
     "npm": "npm",
+    "chromium": "chromium",
+    "pdftotext": "poppler-utils",
+    "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
+    "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf": "fonts-droid-fallback",
 }
 NPM = Path(__file__).with_name("npm")  # package.json and its lock; what they name is installed beside them
 STAMP = NPM / "node_modules" / ".lock-sha256"

@@ -27,7 +27,8 @@ _PAGE = Template("""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Worklist $day, $environment</title>
 <style>
 @page { size: A4 landscape; margin: 9mm 10mm 13mm;
-  @bottom-right { content: "page " counter(page) " of " counter(pages); font: 8.5pt Arial, sans-serif; } }
+  @bottom-right { content: "page " counter(page) " of " counter(pages); vertical-align: top;
+    padding-top: 1mm; font: 8.5pt Arial, sans-serif; } }
 * { box-sizing: border-box; }
 body { font: 10pt/1.3 "Liberation Sans", Arial, sans-serif; color: #000; margin: 0; }
 section { break-after: page; }
@@ -57,7 +58,7 @@ td.write { border-left: 0.5pt solid #555; }
 th.write, td.write { padding-left: 2mm; }
 footer { font-size: 8.5pt; margin-top: 2mm; }
 @media screen { body { background: #ddd; }
-  section { background: #fff; width: 297mm; margin: 6mm auto; padding: 9mm 10mm; } }
+  section { background: #fff; max-width: 297mm; margin: 6mm auto; padding: 9mm 10mm; } }
 </style></head><body>
 $sections</body></html>
 """)

@@ -56,9 +56,14 @@ class Fonts:
         return tuple(sorted({character for text in kept for character in text} - self.characters))
 
 
-def installed(folders: Sequence[Path] = FOLDERS) -> list[Path]:
-    """Return the fonts of this machine, those first that are asked first."""
-    found = {file for folder in folders for file in folder.rglob("*") if file.suffix.lower() in _SUFFIXES}
+def installed(folders: Sequence[Path] | None = None) -> list[Path]:
+    """Return the fonts in folders, those of this machine unless said, those first that are asked first."""
+    found = {
+        file
+        for folder in (FOLDERS if folders is None else folders)
+        for file in folder.rglob("*")
+        if file.suffix.lower() in _SUFFIXES
+    }
     return sorted(found, key=_rank)
 
 
@@ -105,7 +110,7 @@ def _family(files: Sequence[Path]) -> tuple[Path, Path, Path] | None:
 def _characters(file: Path) -> frozenset[str]:
     """Return the characters that a font has an outline of; none where it cannot be read."""
     try:
-        with TTFont(file, fontNumber=0, lazy=True) as font:
+        with file.open("rb") as opened, TTFont(opened, fontNumber=0, lazy=True) as font:
             outlined = "glyf" in font or "CFF " in font
             return frozenset(map(chr, font.getBestCmap() or ())) if outlined else frozenset()
     except (TTLibError, OSError, AssertionError):

@@ -130,7 +130,7 @@ def counted(count: int) -> str:
 
 def shortened(text: str) -> str:
     """Return a text that leaves room for the rest of its page."""
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _notes(item: WorklistItem) -> str:

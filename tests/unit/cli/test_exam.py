@@ -15,7 +15,7 @@ from broker.environments import profile as profiles
 from broker.migrations import open_database
 from broker.spool import store as spool
 from tests.unit.cli.conftest import Command
-from tests.unit.cli.day import EVA, MAX, audited, order, take
+from tests.unit.cli.day import EVA, MAX, audited, order, pid, take
 from tests.unit.exams.building import instance
 
 Ask = Callable[..., Any]
@@ -124,6 +124,34 @@ def test_the_worklist_of_a_day_is_printed_for_one_reader(run: Command, document:
     assert (entry.subject, entry.detail) == ("every room", {"day": "2026-11-22", "items": 1})
     assert "Müster" in run("worklist", "print", "--day", "2026-11-22", "--room", "us_room2", "--env", "test").stdout
     assert "no room US9" in run("worklist", "print", "--room", "US9", "--env", "test", code=1).stderr
+
+
+@pytest.mark.usefixtures("day")
+def test_the_worklist_is_printed_as_pdf_by_the_end_of_the_name_or_as_asked(
+    run: Command, document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.exams.printed.fonts.FOLDERS", ())
+    run("modality", "apply", document, "--env", "test")
+    out = tmp_path / "worklist.PDF"
+    options = ("--day", "2026-11-22", "--env", "test")
+    result = run("worklist", "print", *options, "--out", out)
+    assert "1 step in 1 room" in result.stdout
+    assert result.stderr == ""
+    assert out.read_bytes().startswith(b"%PDF-")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert run("worklist", "print", *options, "--format", "pdf").stdout_bytes.startswith(b"%PDF-")
+    assert [entry.action for entry in audited()][-2:] == ["worklist.printed"] * 2
+
+
+def test_characters_without_a_font_are_told_of_without_their_owner(
+    environments: Path, run: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.exams.printed.fonts.FOLDERS", ())
+    take([order(1, "NW", pid("4713", "Wang^XiaoDong=王^小東", "19700101", "M"), 3, "20261122110000")])
+    result = run("worklist", "print", "--day", "2026-11-22", "--out", tmp_path / "a.pdf", "--env", "test")
+    assert "no font of this machine has 3 characters (CJK)" in result.stderr
+    assert "fonts" not in result.stdout
+    assert "王" not in result.stderr
 
 
 @pytest.mark.usefixtures("day")

@@ -51,4 +51,4 @@ def test_urgency_stands_apart_from_notes() -> None:
 def test_no_cell_is_long_enough_to_fill_a_page() -> None:
     long = row(item(attributes={"Allergies": "x" * 5000}))
     assert len(long.notes) == 300
-    assert long.notes.endswith("…")
+    assert long.notes.endswith("...")
