@@ -23,7 +23,7 @@ ORIGINAL_ATTRIBUTES = 0x04000561
 config.settings.reading_validation_mode = config.IGNORE
 
 
-def correction(reason: Reason = Reason.COERCE, **values: str) -> Correction:
+def correction(reason: Reason = Reason.COERCE, /, **values: str) -> Correction:
     """Return what an order says."""
     return Correction(12, values, reason, AT, "US_ROOM2", "MODALITY_BROKER1 BROKER")
 
