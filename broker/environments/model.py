@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from broker.environments.commitment import CommitmentSettings, ProofSettings
+from broker.environments.corrections import CorrectionSettings
 from broker.environments.schedules import Hours
 from broker.environments.stow import StowSettings
 from broker.identifiers import AETitle
@@ -224,6 +225,7 @@ class Destination:
     stat_any_time: bool = False  # what is STAT is sent outside the schedule too
     bandwidth_kbit: int = 0  # kbit/s over all its associations; 0: as fast as it takes them
     associations: int = 1  # at once
+    correction: CorrectionSettings | None = None  # None: what it gets is what was received
 
 
 @dataclass(frozen=True, slots=True)

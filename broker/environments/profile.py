@@ -7,6 +7,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
 
 from broker.environments.commitment import ProofBy, read_commitment, read_proof
+from broker.environments.corrections import read_correction
 from broker.environments.dicom import read_call_tls, read_dicom
 from broker.environments.hl7 import read_hl7
 from broker.environments.limits import read_exams, read_expiry, read_retention
@@ -226,8 +227,9 @@ def _destination(table: TomlTable, kind: World | None, file: Path) -> Destinatio
     schedule, stat_any_time = read_hours(table, "schedule"), table.flag("stat_any_time", default=False)
     if stat_any_time and not schedule:
         table.wrong("stat_any_time", "says nothing without a schedule")
+    correction = read_correction(table)
     destination = _reached(table, name, world, file)
-    return replace(destination, schedule=schedule, stat_any_time=stat_any_time)
+    return replace(destination, schedule=schedule, stat_any_time=stat_any_time, correction=correction)
 
 
 def _reached(table: TomlTable, name: str, world: World, file: Path) -> Destination:
