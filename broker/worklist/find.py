@@ -11,10 +11,11 @@ from broker.dimse.service import FindAnswer, FindRequest
 from broker.errors import Unavailable
 from broker.orders.model import StepStatus
 from broker.registry.model import ListOrder
-from broker.worklist import explain, store
+from broker.worklist import explain
 from broker.worklist.dataset import Answers
 from broker.worklist.habits import meant
 from broker.worklist.hiding import Hides, nobody_hides
+from broker.worklist.listing import PAGE, Listing
 from broker.worklist.model import QueryResult, Viewer, WorklistItem
 from broker.worklist.query import EVERYTHING, BadQuery, Query, matches, read
 from broker.worklist.stations import Stations
@@ -25,9 +26,8 @@ PENDING_WITH_WARNING = 0xFF01
 CANCELLED = 0xFE00
 OUT_OF_RESOURCES = 0xA700
 
-DEADLINE_SECONDS = 2.0  # until something is found, and for a page
-FIRST_PAGE = 1_000
-NEXT_PAGES = 5_000  # larger, since each page may cost a sort of all that is left
+FIRST_PAGE = 100  # candidates, so that the first answers leave soon
+LOOKING_SECONDS = 10.0  # until something is found; what has been found is answered however long that takes
 
 _UNAVAILABLE = "the worklist is not available now, try again"
 _TOO_LONG = "the query takes too long, add a key such as the date"
@@ -41,15 +41,15 @@ class Found:
     truncated: bool = False
 
 
+_Fetch = Callable[[int], "_Page"]
+
+
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """Matching items, soonest first, and behind which of them others may follow."""
+    """Matching items, soonest first: of so many candidates, so that it may be empty and not the last."""
 
     items: tuple[WorklistItem, ...]
-    goes_on_behind: WorklistItem | None
-
-
-_Fetch = Callable[[WorklistItem | None, int], _Page]
+    is_last: bool
 
 
 @dataclass(slots=True)
@@ -81,7 +81,7 @@ def answers(  # noqa: PLR0917 - who asks what of what
         yield FindAnswer(bad.status, None, bad.comment, bad.offending_element)
         return QueryResult(bad.status, comment=bad.comment)
     asking = _Asking(query, viewer, registry_stations, hides)
-    fetch = partial(_fetched, database, asking, clock)
+    fetch = _watched(partial(_fetched, database, asking, asking.listing()), request, clock)
     result = yield from _answered(request, asking, fetch)
     if result.status != SUCCESS or result.items:
         return result
@@ -99,14 +99,15 @@ def shown(  # noqa: PLR0917 - as `answers`
     """Return what a viewer is answered to a query, by the same code as over the wire."""
     asking = _Asking(meant(query, viewer, now), viewer, registry_stations, hides)
     tally = _Tally()
-    items = tuple(_listed(partial(_searched, tx, asking, None), viewer, tally))
+    items = tuple(_listed(partial(_searched, tx, asking, asking.listing()), viewer, tally))
     return Found(items, tally.truncated)
 
 
 def search(tx: Transaction, query: Query, viewer: Viewer, registry_stations: Stations) -> Found:
     """Return every item that a query finds, soonest first: no habit is applied."""
     plain = replace(viewer, habits=replace(viewer.habits, limit=0, order=ListOrder.SOONEST))
-    fetch = partial(_searched, tx, _Asking(query, viewer, registry_stations, nobody_hides), None)
+    asking = _Asking(query, viewer, registry_stations, nobody_hides)
+    fetch = partial(_searched, tx, asking, asking.listing())
     return Found(tuple(_listed(fetch, plain, _Tally())))
 
 
@@ -127,30 +128,43 @@ class _Asking:
     stations: Stations
     hides: Hides
 
+    def listing(self) -> Listing:
+        return Listing(self.query, self.viewer, self.stations)
 
-def _fetched(database: Database, asking: _Asking, clock: Clock, after: WorklistItem | None, size: int) -> _Page:
+
+def _fetched(database: Database, asking: _Asking, listing: Listing, size: int) -> _Page:
     """Return the next page, in a transaction of its own. Raises BadQuery A700 when the database is not available."""
     try:
         with database.read() as tx:
-            return _searched(tx, asking, clock, after, size)
+            return _searched(tx, asking, listing, size)
     except Unavailable as unavailable:
         raise BadQuery(OUT_OF_RESOURCES, _UNAVAILABLE) from unavailable
 
 
-def _searched(tx: Transaction, asking: _Asking, clock: Clock | None, after: WorklistItem | None, size: int) -> _Page:
-    """Return the next page, a short one where time is up. Raises BadQuery A700 when nothing was found until then."""
-    found: list[WorklistItem] = []
-    deadline = clock.monotonic() + DEADLINE_SECONDS if clock else 0.0
-    goes_on = False
-    for item in store.candidates(tx, asking.query, asking.viewer, asking.stations, after):
-        is_late = clock is not None and clock.monotonic() > deadline
-        if is_late and not found:
+def _searched(tx: Transaction, asking: _Asking, listing: Listing, size: int) -> _Page:
+    found = [item for item in listing.next(tx, size) if matches(asking.query, item, asking.viewer)]
+    return _Page(_without_hidden(tx, asking, found), listing.is_done)
+
+
+def _watched(fetch: _Fetch, request: FindRequest, clock: Clock) -> _Fetch:
+    """Return what fetches pages, and between two that bring nothing looks whether somebody still waits for them.
+
+    It raises BadQuery A700 when nothing at all was found for long, and FE00 when the peer cancels.
+    """
+    deadline: float | None = clock.monotonic() + LOOKING_SECONDS
+
+    def watched(size: int) -> _Page:
+        nonlocal deadline
+        page = fetch(size)
+        if page.items:
+            deadline = None
+        elif not page.is_last and request.is_cancelled():
+            raise BadQuery(CANCELLED, "")
+        elif not page.is_last and deadline is not None and clock.monotonic() > deadline:
             raise BadQuery(OUT_OF_RESOURCES, _TOO_LONG)
-        if goes_on := is_late or len(found) == size:
-            break
-        if matches(asking.query, item, asking.viewer):
-            found.append(item)
-    return _Page(_without_hidden(tx, asking, found), found[-1] if goes_on else None)
+        return page
+
+    return watched
 
 
 def _without_hidden(tx: Transaction, asking: _Asking, found: Sequence[WorklistItem]) -> tuple[WorklistItem, ...]:
@@ -173,16 +187,15 @@ def _listed(fetch: _Fetch, viewer: Viewer, tally: _Tally) -> Iterator[WorklistIt
 
 def _soonest(fetch: _Fetch, limit: int, tally: _Tally) -> Iterator[WorklistItem]:
     size = FIRST_PAGE
-    after: WorklistItem | None = None
     while True:
-        page = fetch(after, min(size, limit + 1) if limit else size)
+        page = fetch(size)
         shown = page.items[: limit - tally.matched] if limit else page.items
         tally.matched += len(shown)
         tally.truncated = len(shown) < len(page.items)
         yield from shown
-        if tally.truncated or page.goes_on_behind is None:
+        if tally.truncated or page.is_last:
             return
-        after, size = page.goes_on_behind, NEXT_PAGES
+        size = PAGE
 
 
 # --- answering ---------------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from broker.database import Transaction
 from broker.orders.model import StepStatus
 from broker.worklist import store
 from broker.worklist.model import Viewer, WorklistItem
+from broker.worklist.narrowing import narrow
 from broker.worklist.query import START_DATE, START_TIME, STATION, Key, Query, has_keys
 from broker.worklist.ranges import Span
 from broker.worklist.stations import Stations, resolved, visible
@@ -64,7 +65,7 @@ def lacks(item: WorklistItem) -> tuple[str, ...]:
 
 
 def _withheld(tx: Transaction, query: Query, viewer: Viewer, stations: Stations) -> Iterator[HeldBack]:
-    for item in store.withheld(tx, query, _WITHHELD, NAMED_AT_MOST):
+    for item in store.withheld(tx, narrow(query, Viewer(), Stations()), _WITHHELD, NAMED_AT_MOST):
         known = resolved(item, viewer, stations)
         if visible(known, viewer) and has_keys(query, known):
             yield HeldBack(known, f"it is {item.status.value}")

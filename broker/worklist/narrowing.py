@@ -25,27 +25,12 @@ INDEXED = frozenset(
 class Narrowing:
     """Conditions that every matching item meets. None and empty mean no condition, but for `offered_to`."""
 
-    offered_to: frozenset[str] | None = None  # entries of worklist_station, see `pool`
+    offered_to: frozenset[str] | None = None  # `offered_to` of worklist_place, see `pool`
     first_day: str = ""
     last_day: str = ""
     values: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by keyword: one of these
     prefixes: Mapping[str, frozenset[str]] = field(default_factory=dict)  # by keyword: begins with one of these
     name_prefixes: frozenset[str] = frozenset()  # of a folded component group of PatientName
-
-    @property
-    def is_open(self) -> bool:
-        """Whether nothing but days bounds what is found."""
-        return not (self.joins or self.values or self.prefixes)
-
-    @property
-    def joins(self) -> bool:
-        """Whether a station or a name leads to the items."""
-        return self.offered_to is not None or bool(self.name_prefixes)
-
-    @property
-    def identifies(self) -> bool:
-        """Whether a number names few items, fewer than any station has."""
-        return bool((self.values.keys() | self.prefixes.keys()) - {"Modality"})
 
 
 def pool(modality: str) -> str:

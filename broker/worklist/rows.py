@@ -19,6 +19,14 @@ _COLUMNS = {
     "study_instance_uid": "study_instance_uid",
     "scheduled_procedure_step_id": "scheduled_procedure_step_id",
 }
+COLUMN_OF_KEYWORD = {
+    "AccessionNumber": "accession_number",
+    "Modality": "modality",
+    "PatientID": "patient_id",
+    "RequestedProcedureID": "requested_procedure_id",
+    "ScheduledProcedureStepID": "scheduled_procedure_step_id",
+    "StudyInstanceUID": "study_instance_uid",
+}
 # Columns that the store itself writes.
 _OWN = frozenset({"id", "order_id", "status", "provenance", "encoded"})
 

@@ -1,7 +1,7 @@
-"""The worklist's tables: items as planned, and what finds them. Which items match is decided by `query`.
+"""The worklist's tables: items as planned, and the places that find them. How they are searched is `search_store`'s.
 
-`worklist_station` and `worklist_name` hold offered items only, so that what was done years ago costs nothing. Text is
-compared by code point on both databases, and prefixes as ranges: no pattern of a peer ever reaches SQL's LIKE.
+`worklist_place` holds offered items only, so that what was done years ago costs nothing. Text is compared by code
+point on both databases.
 Write items under the label `orders`, which also keeps two messages from adding the same step.
 """
 
@@ -12,10 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    ColumnElement,
     Index,
     LargeBinary,
-    Select,
     String,
     Text,
     UniqueConstraint,
@@ -35,16 +33,12 @@ from broker.orders.model import PERFORMED, Origin, StepStatus
 from broker.statements import Prepared
 from broker.worklist import rows, wildcards
 from broker.worklist.encoding import encoded_elements
-from broker.worklist.model import PlannedStep, QueryResult, Viewer, WorklistItem
-from broker.worklist.narrowing import Narrowing, narrow, pool
-from broker.worklist.query import Query
-from broker.worklist.stations import Stations, resolved
+from broker.worklist.model import PlannedStep, QueryResult, WorklistItem
+from broker.worklist.narrowing import Narrowing, pool
 
 OFFERED = frozenset({StepStatus.SCHEDULED, StepStatus.ARRIVED, StepStatus.READY, StepStatus.STARTED})
 
 _BY_CODE_POINT = String().with_variant(String(collation="C"), "postgresql")
-_LAST = "\U0010ffff"  # sorts behind every character of a name or number
-_FETCH = 500
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
@@ -58,8 +52,9 @@ class WorklistItemRow(SQLModel, table=True):
     __tablename__ = "worklist_item"
     __table_args__ = (
         UniqueConstraint("study_instance_uid", "scheduled_procedure_step_id", name="uq_worklist_item_step"),
-        Index("ix_worklist_item_start", "offered", "start_date", "start_time"),
-        Index("ix_worklist_item_modality", "offered", "modality", "start_date"),
+        # The order of answers: a search goes on in it from any place.
+        Index("ix_worklist_item_start", "offered", "start_date", "start_time", "patient_name", "id"),
+        Index("ix_worklist_item_modality", "offered", "modality", "start_date", "start_time", "patient_name", "id"),
         Index("ix_worklist_item_patient_id", "offered", "patient_id"),
         Index("ix_worklist_item_accession_number", "offered", "accession_number"),
         Index("ix_worklist_item_requested_procedure_id", "offered", "requested_procedure_id"),
@@ -85,25 +80,30 @@ class WorklistItemRow(SQLModel, table=True):
     encoded: bytes = Field(sa_type=LargeBinary, sa_column_kwargs={"server_default": text("''")})
 
 
-class WorklistStationRow(SQLModel, table=True):
-    """An offered item and a station it is for, or (`narrowing.pool`) the modality whose devices may all have it."""
+class WorklistPlaceRow(SQLModel, table=True):
+    """An offered item for a station, or (`narrowing.pool`) for the modality whose devices may all have it, by a name.
 
-    __tablename__ = "worklist_station"
-    __table_args__ = (Index("ix_worklist_station_offered_to", "offered_to", "start_date"),)
+    `folded` is one component group of the patient's name; an item of two stations and two groups has four rows.
+    """
+
+    __tablename__ = "worklist_place"
+    __table_args__ = (
+        # The order of answers; the modality, so that no row need be looked up.
+        Index(
+            "ix_worklist_place_start",
+            *("offered_to", "start_date", "start_time", "patient_name", "item_id", "modality"),
+        ),
+        Index("ix_worklist_place_name", "offered_to", "folded"),
+        Index("ix_worklist_place_folded", "folded"),
+    )
 
     item_id: int = Field(primary_key=True, foreign_key="worklist_item.id")
     offered_to: str = _text(primary_key=True)
-    start_date: str = _text()
-
-
-class WorklistNameRow(SQLModel, table=True):
-    """An offered item and one component group of its patient's name, folded."""
-
-    __tablename__ = "worklist_name"
-    __table_args__ = (Index("ix_worklist_name_folded", "folded"),)
-
-    item_id: int = Field(primary_key=True, foreign_key="worklist_item.id")
     folded: str = _text(primary_key=True)
+    start_date: str = _text()
+    start_time: str = _text()
+    patient_name: str = _text()
+    modality: str = _text()
 
 
 class WorklistQueryRow(SQLModel, table=True):
@@ -119,36 +119,22 @@ class WorklistQueryRow(SQLModel, table=True):
     facts: str = Field(sa_type=Text)
 
 
-_ITEM = table_of(WorklistItemRow)
-_STATION = table_of(WorklistStationRow)
-_NAME = table_of(WorklistNameRow)
+ITEM = table_of(WorklistItemRow)
+PLACE = table_of(WorklistPlaceRow)
 _QUERY = table_of(WorklistQueryRow)
 
-_INSERT = Prepared(insert(_ITEM))
-_CHANGE = Prepared(update(_ITEM).where(_ITEM.c.id == bindparam("row")))
-_INSERT_STATIONS = Prepared(insert(_STATION))
-_INSERT_NAMES = Prepared(insert(_NAME))
-_KEYS = (_ITEM.c.id, _ITEM.c.order_id, _ITEM.c.status, _ITEM.c.study_instance_uid, _ITEM.c.scheduled_procedure_step_id)
-_OF_ORDER = Prepared(select(*_KEYS).where(_ITEM.c.order_id == bindparam("order")))
+_INSERT = Prepared(insert(ITEM))
+_CHANGE = Prepared(update(ITEM).where(ITEM.c.id == bindparam("row")))
+_INSERT_PLACES = Prepared(insert(PLACE))
+_KEYS = (ITEM.c.id, ITEM.c.order_id, ITEM.c.status, ITEM.c.study_instance_uid, ITEM.c.scheduled_procedure_step_id)
+_OF_ORDER = Prepared(select(*_KEYS).where(ITEM.c.order_id == bindparam("order")))
 _OF_STEP = Prepared(
     select(*_KEYS).where(
-        _ITEM.c.study_instance_uid == bindparam("study"), _ITEM.c.scheduled_procedure_step_id == bindparam("step")
+        ITEM.c.study_instance_uid == bindparam("study"), ITEM.c.scheduled_procedure_step_id == bindparam("step")
     )
 )
-_BY_ID = Prepared(select(_ITEM).where(_ITEM.c.id == bindparam("row")))
-_WITHDRAWALS = tuple(Prepared(delete(table).where(table.c.item_id == bindparam("item"))) for table in (_STATION, _NAME))
-_ANSWERED = tuple(column for column in _ITEM.c if column.name != "provenance")  # no query reads it
-
-_COLUMNS = {
-    "AccessionNumber": _ITEM.c.accession_number,
-    "Modality": _ITEM.c.modality,
-    "PatientID": _ITEM.c.patient_id,
-    "RequestedProcedureID": _ITEM.c.requested_procedure_id,
-    "ScheduledProcedureStepID": _ITEM.c.scheduled_procedure_step_id,
-    "StudyInstanceUID": _ITEM.c.study_instance_uid,
-}
-
-
+_BY_ID = Prepared(select(ITEM).where(ITEM.c.id == bindparam("row")))
+_WITHDRAW = Prepared(delete(PLACE).where(PLACE.c.item_id == bindparam("item")))
 # --- what orders do ----------------------------------------------------------------------------------------------
 
 
@@ -188,7 +174,7 @@ def _change(tx: Transaction, row: Any, order_id: int, item: WorklistItem) -> Wor
     if StepStatus(row.status) in PERFORMED and row.order_id == order_id:
         _CHANGE.run(tx, {"row": row.id, "status": item.status.value, "offered": int(item.status in OFFERED)})
         return rows.item_of(_BY_ID.rows(tx, {"row": row.id})[0])
-    _CHANGE.run(tx, {"row": row.id, **_values(order_id, item)})
+    _CHANGE.run(tx, {"row": row.id, **values_of(order_id, item)})
     return item
 
 
@@ -201,35 +187,37 @@ def _row_id(tx: Transaction, order_id: int, item: WorklistItem, stored: Any | No
     """Return the row of an item, added where it has none."""
     if stored is not None:
         return int(stored.id)
-    return _INSERT.add(tx, _values(order_id, item))
+    return _INSERT.add(tx, values_of(order_id, item))
 
 
 def _withdraw(tx: Transaction, item_ids: Sequence[int]) -> None:
-    for statement in _WITHDRAWALS:
-        statement.run(tx, *({"item": item_id} for item_id in item_ids))
+    _WITHDRAW.run(tx, *({"item": item_id} for item_id in item_ids))
 
 
 def _offer(tx: Transaction, offered: Sequence[tuple[int, WorklistItem]]) -> None:
     """Write what finds the offered steps."""
-    stations = [entry for item_id, item in offered for entry in _station_entries(item_id, item)]
-    names = [entry for item_id, item in offered for entry in _name_entries(item_id, item)]
-    if stations:
-        _INSERT_STATIONS.run(tx, *stations)
-    if names:
-        _INSERT_NAMES.run(tx, *names)
+    places = [place for item_id, item in offered for place in places_of(item_id, item)]
+    if places:
+        _INSERT_PLACES.run(tx, *places)
 
 
-def _station_entries(item_id: int, item: WorklistItem) -> Iterator[dict[str, object]]:
+def places_of(item_id: int, item: WorklistItem) -> Iterator[dict[str, object]]:
+    """Yield the rows of an offered item: one a station and a component group of the name, at least one."""
+    groups = filter(None, wildcards.folded_name(item.patient_name).split("="))
+    order = {
+        "start_date": item.scheduled_procedure_step_start_date,
+        "start_time": item.scheduled_procedure_step_start_time,
+        "patient_name": item.patient_name,
+        "modality": item.modality,
+    }
+    names = tuple(dict.fromkeys(groups)) or ("",)
     for title in dict.fromkeys(item.scheduled_station_ae_titles or (pool(item.modality),)):
-        yield {"item_id": item_id, "offered_to": title, "start_date": item.scheduled_procedure_step_start_date}
+        for name in names:
+            yield {"item_id": item_id, "offered_to": title, "folded": name, **order}
 
 
-def _name_entries(item_id: int, item: WorklistItem) -> Iterator[dict[str, object]]:
-    for group in dict.fromkeys(filter(None, wildcards.folded_name(item.patient_name).split("="))):
-        yield {"item_id": item_id, "folded": group}
-
-
-def _values(order_id: int, item: WorklistItem) -> dict[str, object]:
+def values_of(order_id: int, item: WorklistItem) -> dict[str, object]:
+    """Return the columns of an item's row."""
     return {
         **rows.columns_of(item),
         "order_id": order_id,
@@ -245,114 +233,35 @@ def _provenance_text(item: WorklistItem) -> str:
     return _encode(entries)
 
 
-# --- what queries find -------------------------------------------------------------------------------------------
+# --- what people look at -----------------------------------------------------------------------------------------
 
 
-def candidates(
-    tx: Transaction,
-    query: Query,
-    viewer: Viewer,
-    registry_stations: Stations,
-    after: WorklistItem | None = None,
-) -> Iterator[WorklistItem]:
-    """Yield the offered items that may match, with their stations resolved, in the order of answers.
-
-    An index narrows by every key that can have one; `query.matches` decides. `after` is the last item of a list that
-    goes on.
-    """
-    last = 0
-    statement = statement_for(narrow(query, viewer, registry_stations), after).execution_options(yield_per=_FETCH)
-    with tx.execute(statement) as result:
-        for row in result:
-            if row.id != last:  # found by two of its stations or names: the rows follow each other
-                last = row.id
-                yield resolved(rows.item_of(row), viewer, registry_stations)
-
-
-def statement_for(narrowing: Narrowing, after: WorklistItem | None = None) -> Select[Any]:
-    """Return the statement that finds the candidates, soonest first (D.2.8), all or those behind `after`."""
-    found = select(*_ANSWERED).where(_offered(narrowing) == 1)
-    if narrowing.offered_to is not None:
-        found = found.join(_STATION, _STATION.c.item_id == _ITEM.c.id)
-        found = found.where(_STATION.c.offered_to.in_(sorted(narrowing.offered_to)))
-        found = found.where(*_days(_STATION.c.start_date, narrowing))
-    if narrowing.name_prefixes:
-        found = found.join(_NAME, _NAME.c.item_id == _ITEM.c.id)
-        found = found.where(_begins(_NAME.c.folded, narrowing.name_prefixes))
-    for keyword, values in narrowing.values.items():
-        found = found.where(_COLUMNS[keyword].in_(sorted(values)))
-    for keyword, prefixes in narrowing.prefixes.items():
-        found = found.where(_begins(_COLUMNS[keyword], prefixes))
-    found = found.where(*_days(_ITEM.c.start_date, narrowing))
-    if after is not None:
-        found = found.where(*_behind(after))
-    return found.order_by(*_order(narrowing), _ITEM.c.patient_name, _ITEM.c.id)
-
-
-def _offered(narrowing: Narrowing) -> ColumnElement[int]:
-    if narrowing.identifies or not narrowing.joins:
-        return _ITEM.c.offered  # leads every index of this table
-    return _ITEM.c.offered + 0  # an expression, so that the station's or the name's index leads instead
-
-
-def _order(narrowing: Narrowing) -> tuple[ColumnElement[str], ...]:
-    start = (_ITEM.c.start_date, _ITEM.c.start_time)
-    if narrowing.is_open:
-        return start  # the index on the start gives the order, and the search ends at the most that may be answered
-    # An expression, not the column: else SQLite reads every offered item by that index, only to save a small sort.
-    return tuple(column.concat("") for column in start)
-
-
-def _behind(item: WorklistItem) -> Iterator[ColumnElement[bool]]:
-    """Yield what is met by all that an answer lists behind an item; the first condition alone leads an index."""
-    place = (
-        (_ITEM.c.start_date, item.scheduled_procedure_step_start_date),
-        (_ITEM.c.start_time, item.scheduled_procedure_step_start_time),
-        (_ITEM.c.patient_name, item.patient_name),
-    )
-    yield _ITEM.c.start_date >= item.scheduled_procedure_step_start_date
-    behind: ColumnElement[bool] = _ITEM.c.id > item.id
-    for column, value in reversed(place):
-        behind = or_(column > value, and_(column == value, behind))
-    yield behind
-
-
-def _days(column: ColumnElement[str], narrowing: Narrowing) -> Iterator[ColumnElement[bool]]:
-    if narrowing.first_day:
-        yield column >= narrowing.first_day
-    if narrowing.last_day:
-        yield column <= narrowing.last_day
-
-
-def _begins(column: ColumnElement[str], prefixes: Iterable[str]) -> ColumnElement[bool]:
-    return or_(*(and_(column >= prefix, column < prefix + _LAST) for prefix in sorted(prefixes)))
-
-
-def withheld(tx: Transaction, query: Query, statuses: Iterable[StepStatus], limit: int) -> list[WorklistItem]:
+def withheld(tx: Transaction, narrowing: Narrowing, statuses: Iterable[StepStatus], limit: int) -> list[WorklistItem]:
     """Return items that may match but stand so that they are offered to nobody, soonest first; `has_keys` decides."""
-    narrowing = narrow(query, Viewer(), Stations())
-    found = select(*_ANSWERED).where(_ITEM.c.offered == 0, *_days(_ITEM.c.start_date, narrowing))
-    found = found.where(_ITEM.c.status.in_(sorted(status.value for status in statuses)))
+    found = select(ITEM).where(ITEM.c.offered == 0)
+    if narrowing.first_day:
+        found = found.where(ITEM.c.start_date >= narrowing.first_day)
+    if narrowing.last_day:
+        found = found.where(ITEM.c.start_date <= narrowing.last_day)
+    found = found.where(ITEM.c.status.in_(sorted(status.value for status in statuses)))
     for keyword, values in narrowing.values.items():
-        found = found.where(_COLUMNS[keyword].in_(sorted(values)))
-    return [rows.item_of(row) for row in tx.execute(found.order_by(_ITEM.c.start_date, _ITEM.c.id).limit(limit))]
+        found = found.where(ITEM.c[rows.COLUMN_OF_KEYWORD[keyword]].in_(sorted(values)))
+    return [rows.item_of(row) for row in tx.execute(found.order_by(ITEM.c.start_date, ITEM.c.id).limit(limit))]
 
 
 def of_order(tx: Transaction, order_id: int) -> list[WorklistItem]:
     """Return every item of an order, whatever its status, soonest first, with its provenance."""
-    query = (
-        select(_ITEM).where(_ITEM.c.order_id == order_id).order_by(_ITEM.c.start_date, _ITEM.c.start_time, _ITEM.c.id)
-    )
+    query = select(ITEM).where(ITEM.c.order_id == order_id).order_by(ITEM.c.start_date, ITEM.c.start_time, ITEM.c.id)
     return [dataclasses.replace(rows.item_of(row), provenance=_origins(row.provenance)) for row in tx.execute(query)]
 
 
 def steps_of(tx: Transaction, study_uids: Iterable[str], accessions: Iterable[str]) -> list[PlannedStep]:
     """Return every step of these studies and accession numbers, whatever its status; empty keys find nothing."""
     studies, numbers = sorted(set(study_uids) - {""}), sorted(set(accessions) - {""})
-    by_accession = and_(_ITEM.c.offered.in_((0, 1)), _ITEM.c.accession_number.in_(numbers))  # `offered` leads its index
-    found = or_(_ITEM.c.study_instance_uid.in_(studies), by_accession)
-    query = select(*(_ITEM.c[field.name] for field in dataclasses.fields(PlannedStep))).where(found)
-    steps = (PlannedStep(*row) for row in tx.execute(query.order_by(_ITEM.c.id)))
+    by_accession = and_(ITEM.c.offered.in_((0, 1)), ITEM.c.accession_number.in_(numbers))  # `offered` leads its index
+    found = or_(ITEM.c.study_instance_uid.in_(studies), by_accession)
+    query = select(*(ITEM.c[field.name] for field in dataclasses.fields(PlannedStep))).where(found)
+    steps = (PlannedStep(*row) for row in tx.execute(query.order_by(ITEM.c.id)))
     return [dataclasses.replace(step, status=StepStatus(step.status)) for step in steps]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from broker.database import Transaction
-from broker.worklist import store
+from broker.worklist.listing import PAGE, Listing
 from broker.worklist.model import Viewer, WorklistItem
 from broker.worklist.query import MATCHED, START_DATE, START_TIME, STATION, Key, Query, has_keys
 from broker.worklist.ranges import Span
@@ -51,13 +51,13 @@ def looking(tx: Transaction, stations: Stations, at_most: int) -> Looks:
     """Return what counts the items of a query: it looks at so many at most."""
 
     def looks(query: Query, viewer: Viewer) -> Counted:
+        listing, left = Listing(query, viewer, stations), at_most
         found: list[WorklistItem] = []
-        for looked_at, item in enumerate(store.candidates(tx, query, viewer, stations)):
-            if looked_at == at_most:
-                return Counted(tuple(found), is_all=False)
-            if visible(item, viewer) and has_keys(query, item):
-                found.append(item)
-        return Counted(tuple(found), is_all=True)
+        while left and not listing.is_done:
+            page = listing.next(tx, min(left, PAGE))
+            left -= len(page)
+            found += (item for item in page if visible(item, viewer) and has_keys(query, item))
+        return Counted(tuple(found), is_all=listing.is_done)
 
     return looks
 

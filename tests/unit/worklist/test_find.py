@@ -21,10 +21,14 @@ from tests.unit.worklist.building import ANYBODY, ORDER, PATIENT, STATIONS, STEP
 
 
 class ImpatientClock(FakeClock):
-    """A second passes whenever it is asked."""
+    """Seconds pass whenever it is asked."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self._seconds = seconds
 
     def monotonic(self) -> float:
-        self.advance(1)
+        self.advance(self._seconds)
         return super().monotonic()
 
 
@@ -99,16 +103,28 @@ def test_an_unavailable_database_is_a700(tmp_path_factory: pytest.TempPathFactor
     broken.close()
 
 
-def test_a_query_that_takes_too_long_is_a700(filled: Database) -> None:
-    found, _ = ask(filled, request(identifier({}, PatientID="*none*")), clock=ImpatientClock())
+def test_a_query_that_finds_nothing_for_too_long_is_a700(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "FIRST_PAGE", 1)
+    monkeypatch.setattr(find, "PAGE", 1)
+    found, _ = ask(filled, request(identifier({}, PatientID="*none*")), clock=ImpatientClock(4))
     assert [answer.status for answer in found] == [0xA700]
     assert "add a key" in found[0].error_comment
 
 
-def test_a_page_that_takes_long_ends_early_and_the_list_goes_on(filled: Database) -> None:
-    found, result = ask(filled, request(identifier({})), clock=ImpatientClock())
-    assert [answer.status for answer in found] == [0xFF00] * 6 + [0x0000]
-    assert len(set(result.items)) == 6
+def test_what_was_found_is_answered_however_long_that_takes(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "FIRST_PAGE", 1)
+    monkeypatch.setattr(find, "PAGE", 1)
+    found, result = ask(filled, request(identifier({}, PatientID="*2")), clock=ImpatientClock(60))
+    assert [answer.status for answer in found] == [0xFF00] * 2 + [0x0000]
+    assert len(set(result.items)) == 2
+
+
+def test_a_cancel_is_heard_while_nothing_is_found(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(find, "FIRST_PAGE", 1)
+    monkeypatch.setattr(find, "PAGE", 1)
+    found, result = ask(filled, request(identifier({}, PatientID="*none*"), lambda: True))
+    assert [answer.status for answer in found] == [0xFE00]
+    assert (result.status, result.explanation) == (0xFE00, ())
 
 
 def test_no_transaction_is_open_while_answers_leave(filled: Database) -> None:
@@ -144,7 +160,7 @@ def test_a_long_list_leaves_in_pages_each_in_a_transaction_of_its_own(
     whole, _ = ask(filled, request(identifier({}, PatientName="")))
     for first, next_ in ((1, 1), (2, 1), (1, 4), (6, 6), (3, 3)):
         monkeypatch.setattr(find, "FIRST_PAGE", first)
-        monkeypatch.setattr(find, "NEXT_PAGES", next_)
+        monkeypatch.setattr(find, "PAGE", next_)
         found, result = ask(filled, request(identifier({}, PatientName="")))
         assert found == whole
         assert (result.matched, result.truncated) == (6, False)

@@ -1,10 +1,7 @@
-"""The worklist's tables on both databases: what orders do, and that every search goes by an index."""
+"""The worklist's tables on both databases: what orders do, and what is found of it."""
 
-import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import combinations
 
 import pytest
 from sqlalchemy import text
@@ -17,28 +14,10 @@ from broker.worklist import store
 from broker.worklist.elements import IMPLICIT_LITTLE_ENDIAN
 from broker.worklist.find import items, search
 from broker.worklist.model import QueryResult, Viewer, WorklistItem
-from broker.worklist.narrowing import narrow
 from broker.worklist.plan import plan
-from broker.worklist.query import EVERYTHING, Query, read
+from broker.worklist.query import read
 from broker.worklist.stations import Stations
 from tests.unit.worklist.building import ANYBODY, ORDER, PATIENT, STATIONS, STEP, US1, identifier
-
-REQUIRED = {
-    "ScheduledStationAETitle": "US1",
-    "ScheduledProcedureStepStartDate": "20260201-20260202",
-    "ScheduledProcedureStepStartTime": "0800-1000",
-    "Modality": "US",
-    "ScheduledPerformingPhysicianName": "Schall*",
-    "PatientName": "Must*",
-    "PatientID": "4711",
-}
-OPTIONAL = {
-    "AccessionNumber": ("A200", "accession_number"),
-    "RequestedProcedureID": ("RP200", "requested_procedure_id"),
-    "StudyInstanceUID": ("1.2.3\\1.2.4", "study_instance_uid"),
-    "ScheduledProcedureStepID": ("S1", "scheduled_procedure_step_id"),
-    "PatientID": ("4711", "patient_id"),
-}
 
 
 def put(database: Database, order: Order = ORDER, order_id: int = 1) -> None:
@@ -118,8 +97,7 @@ def test_cancelled_order_leaves_the_worklist(database: Database) -> None:
     assert steps(database) == []
     assert status_of(database, "S1") == "CANCELED"
     with database.read() as tx:
-        assert tx.execute(text("SELECT count(*) FROM worklist_station")).scalar_one() == 0
-        assert tx.execute(text("SELECT count(*) FROM worklist_name")).scalar_one() == 0
+        assert tx.execute(text("SELECT count(*) FROM worklist_place")).scalar_one() == 0
 
 
 @pytest.mark.parametrize("status", [StepStatus.HELD, StepStatus.COMPLETED, StepStatus.DISCONTINUED])
@@ -226,52 +204,6 @@ def test_no_key_is_more_than_either_database_takes(database: Database, keyword: 
     put(database)
     with database.read() as tx:
         assert matching(tx, **{keyword: value}) == []
-
-
-# --- plans -------------------------------------------------------------------------------------------------------
-
-
-def plan_of(database: Database, query: Query, viewer: Viewer) -> list[str]:
-    statement = store.statement_for(narrow(query, viewer, STATIONS))
-    compiled = statement.compile(database.engine, compile_kwargs={"literal_binds": True})
-    with database.read() as tx:
-        return [str(row.detail) for row in tx.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
-
-
-def combined() -> Iterator[tuple[str, ...]]:
-    for count in range(len(REQUIRED) + 1):
-        yield from combinations(REQUIRED, count)
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("viewer", [ANYBODY, US1], ids=["unregistered", "registered"])
-def test_no_combination_of_required_keys_scans_a_table(database: Database, viewer: Viewer) -> None:
-    for keywords in combined():
-        query = read(identifier(None, **{keyword: REQUIRED[keyword] for keyword in keywords}), IMPLICIT_LITTLE_ENDIAN)
-        for line in plan_of(database, query, viewer):
-            assert line.startswith(("SEARCH", "USE TEMP B-TREE FOR")), (keywords, line)
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-@pytest.mark.parametrize("keyword", OPTIONAL)
-def test_each_single_number_is_found_by_its_own_index(database: Database, keyword: str) -> None:
-    value, column = OPTIONAL[keyword]
-    query = read(identifier(None, **{keyword: value}), IMPLICIT_LITTLE_ENDIAN)
-    assert re.search(rf"SEARCH worklist_item USING INDEX \w+ \(.*{column}=\?", plan_of(database, query, ANYBODY)[0])
-
-
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
-def test_names_and_stations_lead_to_items_by_their_own_index(database: Database) -> None:
-    by_name = plan_of(database, read(identifier(PatientName="Must*"), IMPLICIT_LITTLE_ENDIAN), ANYBODY)
-    assert "worklist_name USING" in by_name[0]
-    assert "worklist_item USING INTEGER PRIMARY KEY" in by_name[1]
-    by_station = plan_of(database, EVERYTHING, US1)
-    assert "worklist_station USING" in by_station[0]
-    assert "worklist_item USING INTEGER PRIMARY KEY" in by_station[1]
-    console = {"ScheduledStationAETitle": "US1", "ScheduledProcedureStepStartDate": "20260201", "Modality": "US"}
-    for viewer in (US1, ANYBODY):
-        by_all = plan_of(database, read(identifier(console), IMPLICIT_LITTLE_ENDIAN), viewer)
-        assert re.search(r"worklist_station USING .*\(offered_to=\? AND start_date", by_all[0])
 
 
 # --- queries -----------------------------------------------------------------------------------------------------
