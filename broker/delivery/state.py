@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
+from broker.delivery.http_answers import HttpRefused
 from broker.delivery.model import DeliveryState, DestinationState
 from broker.dimse.service import AssociationRefused, Rejection
 from broker.errors import BrokerError
@@ -27,6 +28,7 @@ class Event(Enum):
     AGAIN = auto()
     PARKED = auto()
     RETRIED = auto()  # by a person
+    LET_GO = auto()  # what was held, by a person
     LACKING = auto()  # the destination says that it does not keep what it took: it gets it once more
     DISPROVED = auto()  # it says so again
     HELD = auto()  # by a person, or by a rule of the profile
@@ -43,7 +45,7 @@ NEXT: dict[tuple[DeliveryState, Event], DeliveryState] = {
     (DeliveryState.DELIVERED, Event.LACKING): DeliveryState.WAITING,
     (DeliveryState.DELIVERED, Event.DISPROVED): DeliveryState.PARKED,
     (DeliveryState.PARKED, Event.RETRIED): DeliveryState.WAITING,
-    (DeliveryState.HELD, Event.RETRIED): DeliveryState.WAITING,
+    (DeliveryState.HELD, Event.LET_GO): DeliveryState.WAITING,
 }
 """The state after an event; a pair that is not here changes nothing."""
 
@@ -202,14 +204,21 @@ def cause_of(error: BaseException) -> str:
 
 def is_permanent(error: BaseException) -> bool:
     """Tell whether the destination will refuse until a person changes something; it is asked again all the same."""
+    if isinstance(error, HttpRefused):
+        return error.is_permanent
     return isinstance(error, AssociationRefused) and error.rejection is not None and error.rejection.result == 1
 
 
 def after_destination_failure(
     state: DestinationState, error: BaseException, now: datetime, jitter: float
 ) -> DestinationState:
-    """Return the destination's next state. No instance is parked for it: a fix at the peer heals everything."""
-    return _failed(state, cause_of(error), now, jitter)
+    """Return the destination's next state. No instance is parked for it: a fix at the peer heals everything.
+
+    It is asked again no earlier than it wants (Retry-After).
+    """
+    after = _failed(state, cause_of(error), now, jitter)
+    wanted = now + timedelta(seconds=error.seconds if isinstance(error, HttpRefused) else 0)
+    return after if after.due is not None and after.due >= wanted else replace(after, due=wanted)
 
 
 def after_pause(state: DestinationState, reason: str, now: datetime, jitter: float) -> DestinationState:

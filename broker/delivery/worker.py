@@ -14,22 +14,27 @@ from functools import partial
 from broker import journal
 from broker.clock import Clock
 from broker.database import Database, Transaction
-from broker.delivery import destination_store, escalation, state, store
+from broker.delivery import destination_store, escalation, http_answers, state, store
 from broker.delivery.escalation import ABSENT, FAILURES, OnEvent
+from broker.delivery.http_answers import HttpRefused
 from broker.delivery.model import Delivery, DestinationState
 from broker.delivery.senders import SENDERS
 from broker.delivery.senders.outcome import (
     Answered,
     Batch,
     Damaged,
+    Enough,
+    Listed,
     NoContext,
     NotSent,
     Outcome,
     Outcomes,
+    Refused,
     Unanswered,
     Uncorrected,
     Way,
 )
+from broker.delivery.senders.stow_peer import StowPeer
 from broker.delivery.state import Again, Decision, Delivered, Park
 from broker.dimse.service import Requestor
 from broker.environments import schedules
@@ -73,6 +78,7 @@ class _Round:
     settle: Settle
     is_open: IsOpen
     stopped: bool = False  # by a person, or by the schedule
+    is_told: bool = False  # the sender, that it is enough
     answered: bool = False  # about an instance, so that the destination is well
     pause: str = ""  # why the destination needs time
     failure: BrokerError | None = None  # of the destination
@@ -97,6 +103,7 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
     lease_seconds: float = LEASE_SECONDS,
     settle: Settle = _settled,
     zone: tzinfo = UTC,
+    stow: StowPeer | None = None,
 ) -> int:
     """Send what is due to one destination, up to `limit`; return how many instances were leased.
 
@@ -113,7 +120,7 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
     turn = _Round(
         database, spool, destination, clock, jitter, on_event, token, lease_seconds, before, left, settle, is_open
     )
-    outcomes = _send(batch, Way(destination, own_title, requestor, spool))
+    outcomes = _send(batch, Way(destination, own_title, requestor, spool, stow))
     try:
         while (item := _next(turn, outcomes)) is not None:
             _take(turn, *item)
@@ -177,11 +184,17 @@ def _send(batch: Batch, way: Way) -> Outcomes:
 
 
 def _next(turn: _Round, outcomes: Outcomes) -> tuple[Delivery, Outcome] | None:
-    """Return the next outcome; none when the sender is through, could not go on, or had better not."""
-    if turn.pause or turn.stopped:
-        return None
+    """Return the next outcome; none when the sender is through or could not go on.
+
+    Where it had better not go on, it is told so once, and what it knows already is still taken.
+    """
     try:
+        if (turn.pause or turn.stopped) and not turn.is_told:
+            turn.is_told = True
+            return outcomes.throw(Enough())
         return next(outcomes, None)
+    except (Enough, StopIteration):
+        return None
     except BrokerError as error:
         turn.failure = error
         return None
@@ -200,7 +213,7 @@ def _take(turn: _Round, delivery: Delivery, outcome: Outcome) -> None:
     if isinstance(decision, Again) and decision.pause:
         turn.pause = decision.reason
     else:
-        turn.answered |= isinstance(outcome, Answered | NoContext)
+        turn.answered |= isinstance(outcome, Answered | NoContext | Refused | Listed)
     if may_go:
         _remove_file(turn.spool, instance)
 
@@ -214,10 +227,21 @@ def _decide(outcome: Outcome, delivery: Delivery, instance: SpooledInstance, now
             return state.after_context_refused(result, instance.facts.sop_class_uid, instance.facts.transfer_syntax)
         case Damaged(error):
             return state.after_damage(error)
-        case Uncorrected(error):
-            return Park(f"not sent: {error}")
+        case Uncorrected() | Refused() | Listed():
+            return _plain(outcome)
         case Unanswered(error) | NotSent(error):
             return state.after_unknown(error, tries, now, jitter)
+
+
+def _plain(outcome: Uncorrected | Refused | Listed) -> Decision:
+    """Decide where neither time nor tries play a part."""
+    match outcome:
+        case Uncorrected(error):
+            return Park(f"not sent: {error}")
+        case Refused(status):
+            return Park(http_answers.refusal_text(status))
+        case Listed():
+            return Delivered(http_answers.LISTED_TEXT)
 
 
 def _record(  # noqa: PLR0917 - one outcome in all its parts
@@ -230,7 +254,8 @@ def _record(  # noqa: PLR0917 - one outcome in all its parts
 ) -> bool:
     """Record one outcome; return whether the instance's file may go."""
     now = turn.clock.now()
-    status, comment = (outcome.status, outcome.comment) if isinstance(outcome, Answered) else (None, "")
+    status = outcome.status if isinstance(outcome, Answered) else None
+    comment = outcome.comment if isinstance(outcome, Answered | Refused) else ""
     mine = store.finish(tx, delivery.id, turn.token, decision, status=status, comment=comment, now=now)
     if not mine:
         log.warning("delivery.lease-lost", delivery=delivery.id, destination=delivery.destination)
@@ -285,7 +310,8 @@ def _destination_after(turn: _Round, known: DestinationState) -> DestinationStat
     before = state.recovered(known) if turn.answered else known
     if turn.pause:
         return state.after_pause(before, turn.pause, now, jitter)
-    if turn.failure and not turn.answered and turn.left:
+    # An HTTP status speaks for all that is sent after it; an association's refusal only for its calling title.
+    if turn.failure and turn.left and (not turn.answered or isinstance(turn.failure, HttpRefused)):
         # Several associations at once fail for one reason: that is one failure.
         is_noted = known.failures > turn.before.failures and known.due is not None and known.due > now
         return known if is_noted else state.after_destination_failure(before, turn.failure, now, jitter)

@@ -32,12 +32,7 @@ def head(facts: ReceiptFacts) -> bytes:
     calling, called = _title(facts.calling_ae_title), _title(facts.called_ae_title)
     group = b"".join(
         (
-            _element(0x0001, b"OB", b"\0\1"),
-            _element(0x0002, b"UI", facts.sop_class_uid.encode("ascii")),
-            _element(0x0003, b"UI", facts.sop_instance_uid.encode("ascii")),
-            _element(0x0010, b"UI", facts.transfer_syntax.encode("ascii")),
-            _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
-            _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
+            _identity(facts),
             _element(0x0016, b"AE", calling),
             _element(0x0017, b"AE", calling),
             _element(0x0018, b"AE", called),
@@ -45,6 +40,12 @@ def head(facts: ReceiptFacts) -> bytes:
             _element(0x0102, b"OB", _even(json.dumps(private).encode("ascii"), b" ")),
         )
     )
+    return _PREFIX + _element(0x0000, b"UL", struct.pack("<I", len(group))) + group
+
+
+def outgoing_head(facts: ReceiptFacts) -> bytes:
+    """Return what stands before the data set in a file that leaves us: nothing of how it came in but its source."""
+    group = _identity(facts) + _element(0x0016, b"AE", _title(facts.calling_ae_title))
     return _PREFIX + _element(0x0000, b"UL", struct.pack("<I", len(group))) + group
 
 
@@ -63,6 +64,19 @@ def read_head(stream: BinaryIO) -> tuple[ReceiptFacts, int]:
         return _facts(_elements(group)), len(start) + length
     except (KeyError, TypeError, ValueError, struct.error) as error:
         raise DamagedInstance("the file meta information is not ours, or damaged") from error
+
+
+def _identity(facts: ReceiptFacts) -> bytes:
+    return b"".join(
+        (
+            _element(0x0001, b"OB", b"\0\1"),
+            _element(0x0002, b"UI", facts.sop_class_uid.encode("ascii", "replace")),
+            _element(0x0003, b"UI", facts.sop_instance_uid.encode("ascii", "replace")),
+            _element(0x0010, b"UI", facts.transfer_syntax.encode("ascii", "replace")),
+            _element(0x0012, b"UI", IMPLEMENTATION_CLASS_UID.encode("ascii")),
+            _element(0x0013, b"SH", IMPLEMENTATION_VERSION_NAME.encode("ascii")),
+        )
+    )
 
 
 def _facts(elements: dict[int, bytes]) -> ReceiptFacts:

@@ -6,10 +6,11 @@ destination's rule makes of it. No sender reads a spool file itself.
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from broker.delivery.content import CannotCorrect, Content, Slice
 from broker.delivery.model import Delivery
+from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse.service import Requestor
 from broker.environments.model import Destination
 from broker.errors import BrokerError, Unavailable
@@ -17,6 +18,8 @@ from broker.identifiers import AETitle
 from broker.spool.errors import DamagedInstance
 from broker.spool.files import FileSpool
 from broker.spool.model import SpooledInstance
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,20 @@ class Uncorrected:
     error: CannotCorrect
 
 
-Outcome = Answered | NoContext | Unanswered | NotSent | Damaged | Uncorrected
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The destination refused the instance, which was sent alone, with an HTTP status and nothing more precise."""
+
+    status: int
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """No answer told of the instance, but the destination lists it when asked."""
+
+
+Outcome = Answered | NoContext | Unanswered | NotSent | Damaged | Uncorrected | Refused | Listed
 
 Batch = Sequence[tuple[Delivery, SpooledInstance]]
 
@@ -75,6 +91,7 @@ class Way:
     own_title: AETitle
     requestor: Requestor
     spool: FileSpool
+    stow: StowPeer | None = None  # where the destination is reached by STOW-RS
 
     def open(self, instance: SpooledInstance) -> Content:
         """Return what this destination gets of an instance.
@@ -88,6 +105,10 @@ class Way:
 Outcomes = Generator[tuple[Delivery, Outcome], None, None]
 
 
+class Enough(GeneratorExit):
+    """Thrown into a sender instead of closing it: send nothing more, but yield what is known already, then end."""
+
+
 class Sender(Protocol):
     """Sends a batch in order and yields each outcome as soon as it is known.
 
@@ -99,7 +120,9 @@ class Sender(Protocol):
         ...
 
 
-def opened(send: Callable[[SpooledInstance, Content], Outcome], instance: SpooledInstance, way: Way) -> Outcome:
+def opened(
+    send: Callable[[SpooledInstance, Content], T], instance: SpooledInstance, way: Way
+) -> T | Damaged | Uncorrected:
     """Send what the destination gets of an instance whose file has just been found to be what was received."""
     try:
         way.spool.verify(instance)
