@@ -15,6 +15,7 @@ from broker import durable, journal, migrations
 from broker.clock import Clock
 from broker.database import Database
 from broker.delivery import store as deliveries
+from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse import tls
 from broker.dimse.acceptor import Server
 from broker.dimse.kept import KeptAssociations
@@ -24,6 +25,7 @@ from broker.dimse.requestor import EngineRequestor
 from broker.dimse.tls import Certificates
 from broker.environments import bound, hooks
 from broker.environments.model import ClientCertificates, Destination, ListenerTls, Profile
+from broker.environments.model import Protocol as DestinationProtocol
 from broker.errors import Unavailable
 from broker.journal import log
 from broker.listeners import mllp
@@ -58,6 +60,11 @@ def requestor(destination: Destination) -> EngineRequestor:
     return EngineRequestor(tls=tls.client(files, asked.checks_host))
 
 
+def stow_peer(destination: Destination) -> StowPeer | None:
+    """Return what calls a destination by STOW-RS, if it is one. Raises Misconfigured for a certificate or secret."""
+    return StowPeer(destination) if destination.protocol is DestinationProtocol.STOW else None
+
+
 @dataclass(frozen=True, slots=True)
 class ListenerContexts:
     """What each TLS listener of a profile shows and trusts; None where it has none."""
@@ -90,6 +97,7 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     # needs none of them.
     contexts = listener_contexts(profile)
     callers = {destination.name: requestor(destination) for destination in profile.destinations}
+    peers = {destination.name: stow_peer(destination) for destination in profile.destinations}
     tellers = {receiver.name: sender(receiver) for receiver in profile.receivers}
     Sources(profile.hl7, profile.name)
     migrations.open_database(profile).close()
@@ -100,7 +108,10 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
         bound.tell(profile, ports)
         announce(ports)
 
-    parts = {"ports": partial(_ports, profile, contexts), "deliveries": partial(_deliveries, profile, callers, tellers)}
+    parts = {
+        "ports": partial(_ports, profile, contexts),
+        "deliveries": partial(_deliveries, profile, callers, peers, tellers),
+    }
     code = Supervisor(parts, ready).run()
     bound.forget(profile)
     log.info("serve.stopped", code=code)
@@ -222,9 +233,10 @@ def _raise_descriptors(limits: Limits) -> None:
         log.warning("descriptors.few", limit=hard, needed=needed)
 
 
-def _deliveries(
+def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every part is given
     profile: Profile,
     callers: Mapping[str, EngineRequestor],
+    peers: Mapping[str, StowPeer | None],
     tellers: Mapping[str, Sender],
     _before: Ports,
     ready: Callable[[Ports], None],
@@ -235,7 +247,10 @@ def _deliveries(
     flows.release_leases()
     kept = {name: KeptAssociations(caller) for name, caller in callers.items()}
     chores: dict[str, tuple[float, Callable[[], None]]] = {
-        f"deliver:{destination.name}": (_DELIVERY_BEAT, partial(_deliver, flows, destination, kept[destination.name]))
+        f"deliver:{destination.name}": (
+            _DELIVERY_BEAT,
+            partial(_deliver, flows, destination, kept[destination.name], peers[destination.name]),
+        )
         for destination in profile.destinations
     }
     for receiver in profile.receivers:
@@ -259,12 +274,14 @@ def _deliveries(
     metronome.stop()
     for associations in kept.values():
         associations.close()
+    for peer in filter(None, peers.values()):
+        peer.close()
     database.close()
 
 
-def _deliver(flows: Flows, destination: Destination, associations: KeptAssociations) -> None:
+def _deliver(flows: Flows, destination: Destination, associations: KeptAssociations, stow: StowPeer | None) -> None:
     try:
-        flows.deliver(destination, associations)
+        flows.deliver(destination, associations, stow)
     finally:
         associations.sweep()
 

@@ -18,6 +18,7 @@ from broker.database import Database, Transaction
 from broker.delivery import escalation, routing, worker
 from broker.delivery import store as deliveries
 from broker.delivery import studies as delivered_studies
+from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse.service import (
     CALLED_NOT_RECOGNIZED,
     CALLING_NOT_RECOGNIZED,
@@ -377,11 +378,19 @@ class Flows:
 
     # --- deliveries -> PACS --------------------------------------------------------------------------------------
 
-    def deliver(self, destination: Destination, requestor: Requestor) -> None:
+    def deliver(self, destination: Destination, requestor: Requestor, stow: StowPeer | None = None) -> None:
         """What is due to one destination -> its sender, until nothing is due or it needs time; outcomes recorded."""
         own_title = self._profile.dicom.ae_title
         while worker.deliver_batch(
-            self._database, self._spool, destination, own_title, requestor, self._clock, random.random, self._alert
+            self._database,
+            self._spool,
+            destination,
+            own_title,
+            requestor,
+            self._clock,
+            random.random,
+            self._alert,
+            stow=stow,
         ):
             pass
 
