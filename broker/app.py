@@ -4,7 +4,7 @@ import gc
 import resource
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Protocol
 from broker import clock as clocks
 from broker import durable, journal, migrations
 from broker.clock import Clock
+from broker.commitment.flow import metrics as commitment_metrics
 from broker.database import Database
 from broker.delivery import store as deliveries
 from broker.delivery.senders.stow_peer import StowPeer
@@ -20,10 +21,13 @@ from broker.dimse import tls
 from broker.dimse.acceptor import Server
 from broker.dimse.kept import KeptAssociations
 from broker.dimse.limits import Limits
+from broker.dimse.notices import Answered
 from broker.dimse.places import Places
 from broker.dimse.requestor import EngineRequestor
+from broker.dimse.service import NormalizedRequest
 from broker.dimse.tls import Certificates
 from broker.environments import bound, hooks
+from broker.environments.commitment import ProofBy
 from broker.environments.model import ClientCertificates, Destination, ListenerTls, Profile
 from broker.environments.model import Protocol as DestinationProtocol
 from broker.errors import Unavailable
@@ -43,6 +47,7 @@ from broker.supervisor import Ports, Supervisor
 
 _SWITCH_SECONDS = 0.0005  # a thread that computes must not starve the ones that answer (measured: 60 s against 0.15 s)
 _DELIVERY_BEAT = 0.25
+_PROOF_BEAT = 0.5
 _IMAGES_BEAT = 5.0
 _CHORE_BEAT = 60.0
 _HOUSE_BEAT = 3600.0
@@ -167,7 +172,7 @@ def _ports(
     health = HealthServer(http.host, wanted["http"], partial(_readiness, database), partial(_metrics, database))
     hl7 = _hl7_servers(profile, wanted, contexts.hl7, flows, clock)
     dicom = _dicom_servers(profile, wanted, contexts.dicom, Services(flows), clock)
-    servers = {**hl7, **dicom}
+    servers: dict[str, Listener] = {**hl7, **dicom}
     ports = {name: server.start() for name, server in servers.items()}
     ports["http"] = health.start()
     gc.collect()
@@ -175,7 +180,10 @@ def _ports(
     gc.enable()
     log.info("ports.ready", **ports)
     ready(ports)
+    reports = Metronome({"report": (_PROOF_BEAT, partial(flows.report_here, partial(_notify, dicom.values())))})
+    reports.start()
     stop.wait()
+    reports.stop()
     _stop_all(servers)
     health.stop()
     database.close()
@@ -198,7 +206,7 @@ def _dicom_servers(
     contexts: tls.Contexts | None,
     services: Services,
     clock: Clock,
-) -> dict[str, Listener]:
+) -> dict[str, Server]:
     """Return the listeners by the names of their ports: plain, TLS, or both with one number of associations."""
     limits = _limits(profile)
     places = Places(limits)
@@ -207,6 +215,11 @@ def _dicom_servers(
         for name, tls_context in (("dicom", None), ("dicom_tls", contexts))
         if name in profile.ports
     }
+
+
+def _notify(servers: Iterable[Server], association_id: str, request: NormalizedRequest, answered: Answered) -> bool:
+    """Send a request on an association that a peer has opened, on whichever port; False where it is not open."""
+    return any(server.notify(association_id, request, answered) for server in servers)
 
 
 def _stop_all(servers: Mapping[str, Listener]) -> None:
@@ -260,9 +273,11 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
             _DELIVERY_BEAT,
             partial(flows.pass_on, destination, requestor(destination)),
         )
+    chores |= _commitment_chores(profile, flows, callers, stop)
     chores["stale-steps"] = (_CHORE_BEAT, flows.note_stale_steps)
     chores["images-available"] = (_IMAGES_BEAT, flows.note_available_images)
     chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)
+    chores["escalation"] = (_CHORE_BEAT, flows.escalate)
     chores["ledger"] = (_IMAGES_BEAT, flows.keep_ledger)
     chores["silence"] = (_CHORE_BEAT, flows.note_silence)
     chores["house"] = (_HOUSE_BEAT, flows.keep_house)
@@ -277,6 +292,22 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     for peer in filter(None, peers.values()):
         peer.close()
     database.close()
+
+
+def _commitment_chores(
+    profile: Profile, flows: Flows, callers: Mapping[str, EngineRequestor], stop: threading.Event
+) -> dict[str, tuple[float, Callable[[], None]]]:
+    """Return what is done by the clock for proofs of destinations and for requests of devices."""
+    chores: dict[str, tuple[float, Callable[[], None]]] = {
+        f"prove:{each.name}": (_PROOF_BEAT, partial(flows.commitment.prove, each, callers[each.name], stop.is_set))
+        for each in profile.destinations
+        if each.proof.by is not ProofBy.NONE
+    }
+    chores["gather-commitment"] = (_PROOF_BEAT, flows.commitment.gather)
+    chores["report-commitment"] = (_PROOF_BEAT, partial(flows.commitment.report_anew, EngineRequestor()))
+    chores["unproven"] = (_CHORE_BEAT, flows.commitment.tell_unproven)
+    chores["forget"] = (_CHORE_BEAT, flows.commitment.forget_held)
+    return chores
 
 
 def _deliver(flows: Flows, destination: Destination, associations: KeptAssociations, stow: StowPeer | None) -> None:
@@ -296,7 +327,9 @@ def _metrics(database: Database) -> Mapping[str, float]:
         spooled = spool_index.counts(tx)
         states = deliveries.counts(tx)
         owed = outbox.counts(tx)
+        committed = commitment_metrics(tx)
     values: dict[str, float] = {
+        **committed,
         "broker_spool_instances": spooled.instances,
         "broker_spool_bytes": spooled.octets,
     }

@@ -14,6 +14,10 @@ from broker.associations import open as associations
 from broker.associations import store as association_rows
 from broker.associations.model import Result
 from broker.clock import Clock
+from broker.commitment.devices import taking
+from broker.commitment.devices.reporting import Notify
+from broker.commitment.flow import Commitment
+from broker.commitment.model import NOT_AUTHORISED, CommitmentRefused
 from broker.database import Database, Transaction
 from broker.delivery import escalation, routing, worker
 from broker.delivery import store as deliveries
@@ -53,7 +57,7 @@ from broker.procedures.forward import worker as forwarding
 from broker.procedures.forward.worker import Caller
 from broker.procedures.model import Event, Received
 from broker.registry.cache import RegistryCache
-from broker.registry.model import Modality
+from broker.registry.model import Modality, Registry
 from broker.registry.nearest import advice
 from broker.spool import store as spool_index
 from broker.spool.errors import DamagedInstance
@@ -81,6 +85,7 @@ class Flows:
         self._spool = spool
         self._clock = clock
         self._open = associations.OpenAssociations()
+        self.commitment = Commitment(profile, database, registry, spool, clock, self._alert)
         self._intake = Intake(profile, database, registry, clock)
 
     # --- RIS -> worklist -----------------------------------------------------------------------------------------
@@ -178,6 +183,8 @@ class Flows:
             return CALLED_NOT_RECOGNIZED, why, dicom.ae_title
         registry = self._registry.current()
         if registry.by_calling(request.calling_ae_title) or self._profile.unknown_callers is UnknownCallers.ACCEPT:
+            return None, "", ""
+        if self.commitment.is_reporter(request):
             return None, "", ""
         nearest = advice(request.calling_ae_title, request.address, registry)
         return CALLING_NOT_RECOGNIZED, nearest.why, nearest.title
@@ -363,9 +370,13 @@ class Flows:
         order = None if kept is None else routing.order_values(order_store.with_patient(tx, kept).order)
         return routing.Subject(instance, instance.facts.received.astimezone(self._profile.timezone), order)
 
+    def registry(self, tx: Transaction) -> Registry:
+        """Return the registry as this transaction sees it."""
+        return self._registry.within(tx)
+
     def rules(self, tx: Transaction, device: str) -> routing.Rules:
         """Return the routes that count for what this device sends: its document's, else the profile's."""
-        modality = self._registry.within(tx).by_name(device)
+        modality = self.registry(tx).by_name(device)
         return routing.rules(modality.document.routes if modality else (), self._profile.routes)
 
     def _known(self, instance_ids: Sequence[str]) -> Known:
@@ -390,6 +401,8 @@ class Flows:
             self._clock,
             random.random,
             self._alert,
+            zone=self._profile.timezone,
+            settle=self.commitment.settle,
             stow=stow,
         ):
             pass
@@ -402,6 +415,27 @@ class Flows:
             forwards.release_all(tx)
         with self._database.write("delivery") as tx:
             return deliveries.release_all(tx)
+
+    # --- what the PACS keeps, and what we answer for ---------------------------------------------------------------
+
+    def take_commitment(self, association: AcceptedAssociation, request: NormalizedRequest) -> int:
+        """N-ACTION -> kept, and its number; what became of the instances is reported later (`commitment.flow`).
+
+        Raises CommitmentRefused for a request at fault, Unavailable when it could not be made durable.
+        """
+        asked = taking.read(request)
+        if self._modality(association) is None and self._profile.unknown_callers is UnknownCallers.REJECT:
+            raise CommitmentRefused(NOT_AUTHORISED, "only a registered device is answered for")
+        with self._database.write("commitment") as tx:
+            self._open.write(tx, association.id)
+            number = self.commitment.keep_request(tx, association, asked)
+        self._open.written(association.id)
+        log.info("commitment.kept", association=association.id, request=number, instances=len(asked.references))
+        return number
+
+    def report_here(self, notify: Notify) -> None:
+        """Reports that are due to devices which hold an association open -> sent on it."""
+        self.commitment.report_here(self._open, notify)
 
     # --- by the clock --------------------------------------------------------------------------------------------
 

@@ -32,6 +32,21 @@ class OpenAssociations:
         with self._lock:
             return self._open[association_id]
 
+    def with_context(
+        self, association_id: str, calling_ae_title: str, called_ae_title: str, sop_class_uid: str
+    ) -> tuple[str, str] | None:
+        """Return an open association of a peer on which a SOP class was accepted, and its transfer syntax.
+
+        The one of this id where it is open, else another of the same two titles.
+        """
+        with self._lock:
+            found = sorted(self._open.values(), key=lambda one: one.id != association_id)
+        for one in found:
+            syntaxes = [c.transfer_syntax for c in one.contexts if c.abstract_syntax == sop_class_uid]
+            if syntaxes and (one.calling_ae_title, one.called_ae_title) == (calling_ae_title, called_ae_title):
+                return one.id, syntaxes[0]
+        return None
+
     def write(self, tx: Transaction, association_id: str) -> None:
         """Add its row in the caller's transaction, unless an earlier committed one did."""
         with self._lock:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from broker.commitment.model import SOP_CLASS as STORAGE_COMMITMENT
 from broker.dimse.service import (
     AcceptedAssociation,
     Answer,
@@ -15,13 +16,13 @@ from broker.dimse.service import (
 )
 from broker.errors import BrokerError
 from broker.journal import log
-from broker.listeners import mpps
+from broker.listeners import commitment, mpps
 from broker.listeners.replies import store_status
 from broker.pipeline import Flows
 
 
 class Services:
-    """Verification, Modality Worklist and Storage as SCP (`dimse.service.Provider`)."""
+    """Everything that we answer on accepted associations (`dimse.service.Provider`)."""
 
     def __init__(self, flows: Flows) -> None:
         self._flows = flows
@@ -64,5 +65,7 @@ class Services:
         return Answer(0x0000)
 
     def normalized(self, association: AcceptedAssociation, request: NormalizedRequest) -> NormalizedAnswer:
-        """Answer MPPS (PS3.4 F.7): 0000 only when the request would survive a power cut."""
+        """Answer MPPS (PS3.4 F.7) and Storage Commitment (J.3): 0000 only for what would survive a power cut."""
+        if request.sop_class_uid == STORAGE_COMMITMENT:
+            return commitment.normalized(self._flows, association, request)
         return mpps.normalized(self._flows, association, request)

@@ -1,5 +1,6 @@
 """How an outcome or an error is said on each wire: the only such tables. Decides no outcome."""
 
+from broker.commitment.model import CommitmentRefused
 from broker.dimse.service import Answer, NormalizedAnswer
 from broker.errors import BrokerError, Unavailable
 from broker.procedures.model import StepRefused
@@ -30,6 +31,15 @@ def step_answer(error: BrokerError) -> NormalizedAnswer:
         return NormalizedAnswer(
             error.status, error.data_set, error_comment=comment, error_id=error.error_id, attributes=error.missing
         )
+    if isinstance(error, Unavailable):
+        return NormalizedAnswer(RESOURCE_LIMITATION, error_comment="cannot be made durable now, send it again")
+    return NormalizedAnswer(PROCESSING_FAILURE, error_comment=str(error)[:64])
+
+
+def commitment_answer(error: BrokerError) -> NormalizedAnswer:
+    """Return the answer to an N-ACTION that was not taken (PS3.4 J.3.2.1.4): its transaction is dead."""
+    if isinstance(error, CommitmentRefused):
+        return NormalizedAnswer(error.status, error_comment=error.text[:64])
     if isinstance(error, Unavailable):
         return NormalizedAnswer(RESOURCE_LIMITATION, error_comment="cannot be made durable now, send it again")
     return NormalizedAnswer(PROCESSING_FAILURE, error_comment=str(error)[:64])

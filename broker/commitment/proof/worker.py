@@ -1,0 +1,85 @@
+"""What is done by the clock for proofs: asks each destination in its way, and tells who waits for too long."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import partial
+
+from broker.commitment.proof import asking, finding, keeping, searching, store
+from broker.commitment.proof.outcome import UNPROVEN, Asked, Desk
+from broker.dimse.requestor import EngineRequestor
+from broker.environments.commitment import ProofBy
+
+_HELD = 200  # instances looked at in one transaction
+
+_Way = Callable[[Asked, EngineRequestor], int]
+
+
+def prove(asked: Asked, caller: EngineRequestor) -> int:
+    """Ask one destination for what is due; return how many instances that were."""
+    return _WAYS[asked.destination.proof.by](asked, caller)
+
+
+def _find(asked: Asked, caller: EngineRequestor) -> int:
+    return searching.search(asked, partial(finding.found, caller, asked.peer))
+
+
+def _nothing(asked: Asked, caller: EngineRequestor) -> int:
+    return 0
+
+
+_WAYS: dict[ProofBy, _Way] = {
+    ProofBy.AUTO: asking.ask,
+    ProofBy.COMMITMENT: asking.ask,
+    ProofBy.FIND: _find,
+    ProofBy.NONE: _nothing,
+}
+
+
+def forget_held(desk: Desk) -> int:
+    """Let everything go whose time has come; return how much. What is left over by a changed profile goes here too."""
+    count, after = 0, ""
+    received_by = desk.clock.now() - timedelta(hours=desk.keeping.spool_hours)
+    while True:
+        with desk.database.read() as tx:
+            ids = store.held(tx, after, received_by, _HELD)
+            now = desk.clock.now()
+            may = [each for each in ids if store.may_forget(tx, each, desk.keeping.spool_hours, now)]
+        if may:
+            with desk.database.write("proof") as tx:
+                gone = keeping.forget(tx, desk.keeping, may, desk.clock.now())
+            keeping.remove(desk.spool, gone)
+            count += len(gone)
+        if len(ids) < _HELD:
+            return count
+        after = ids[-1]
+
+
+def waive_unwanted(desk: Desk) -> None:
+    """Ask no more of destinations of which the profile wants no proof any more. Others that it lacks wait."""
+    with desk.database.read() as tx:
+        wanted = {name for name, _ in store.counts(tx)}
+    unwanted = wanted & desk.keeping.known - desk.keeping.proofs.keys()
+    if not unwanted:
+        return
+    now = desk.clock.now()
+    with desk.database.write("proof") as tx:
+        for name in unwanted:
+            store.waive(tx, name, (), "the profile asks this destination for no proof", now)
+
+
+def tell_unproven(desk: Desk, hours: int) -> None:
+    """Say of each destination that something was delivered to it long ago, and is not proven."""
+    if not hours:
+        return
+    now = desk.clock.now()
+    with desk.database.read() as tx:
+        late = store.oldest_open(tx, now - timedelta(hours=hours))
+    if not late:
+        return
+    with desk.database.write("proof") as tx:
+        for name, (count, oldest) in late.items():
+            text = (
+                f"{count} delivered over {hours} h ago and not proven, the oldest at {oldest:%Y-%m-%d %H:%M} UTC;"
+                f" the spool keeps them: see `broker commitment list`"
+            )
+            desk.on_event(tx, UNPROVEN, name, text)
