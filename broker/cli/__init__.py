@@ -16,6 +16,7 @@ NOUNS = {
     "procedure": Noun("broker.cli.procedure:group", "Performed steps (MPPS), and to which orders they belong."),
     "rejection": Noun("broker.cli.rejection:group", "Refused associations, with the nearest known title."),
     "delivery": Noun("broker.cli.delivery:group", "Deliveries: what is owed to whom, and why it waits."),
+    "route": Noun("broker.cli.route:group", "Routes: where an instance goes, and why; a file may be tried."),
     "outbox": Noun("broker.cli.outbox:group", "Messages that tell other systems how orders stand."),
     "alert": Noun("broker.cli.alert:group", "Alerts: what a person must see."),
 }

@@ -7,11 +7,14 @@ import click
 from broker.audit import store as audit
 from broker.audit.model import AuditEntry
 from broker.cli.acting import flows_of
+from broker.cli.acts import seconds
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.delivery_hold import found, hold, release
 from broker.database import Transaction
 from broker.delivery import destination_store, routing, store
-from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState, DestinationState
-from broker.errors import NotFound, Refused
+from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState
+from broker.environments.schedules import opens_after
+from broker.errors import Refused
 from broker.exams import checking
 from broker.spool import store as spool
 from broker.spool.model import SpooledInstance
@@ -19,6 +22,7 @@ from broker.spool.model import SpooledInstance
 _COLUMNS = (
     ("id", "id"),
     ("state", "state"),
+    ("priority", "priority"),
     ("destination", "destination"),
     ("device", "device"),
     ("accession_number", "accession number"),
@@ -41,11 +45,11 @@ def group() -> None:
 def list_(env: str, state: str | None, as_json: bool) -> None:
     """List deliveries, newest first."""
     with opened(env) as here, here.database.read() as tx:
-        found = store.deliveries(tx, DeliveryState(state) if state else None)
-        instances = spool.find_all(tx, [d.instance_id for d in found])
-        destinations = destination_store.destination_states(tx)
+        listed = store.deliveries(tx, DeliveryState(state) if state else None)
+        instances = spool.find_all(tx, [d.instance_id for d in listed])
+        reasons = _reasons(tx, here)
     listing(
-        [_row(d, instances[d.instance_id], destinations) for d in found],
+        [_row(d, instances[d.instance_id], reasons) for d in listed],
         _COLUMNS,
         as_json,
         titled(here.profile, "deliveries"),
@@ -59,12 +63,10 @@ def list_(env: str, state: str | None, as_json: bool) -> None:
 def show(env: str, delivery_id: int, as_json: bool) -> None:
     """Show one delivery, its instance and its destination."""
     with opened(env) as here, here.database.read() as tx:
-        delivery = _found(tx, delivery_id)
+        delivery = found(tx, delivery_id)
         instance = spool.find_all(tx, [delivery.instance_id])[delivery.instance_id]
-        destinations = destination_store.destination_states(tx)
-    detail(
-        _row(delivery, instance, destinations) | _more(delivery, instance), as_json, titled(here.profile, "delivery")
-    )
+        row = _row(delivery, instance, _reasons(tx, here))
+    detail(row | _more(delivery, instance), as_json, titled(here.profile, "delivery"))
 
 
 @group.command("retry")
@@ -74,23 +76,12 @@ def retry(env: str, delivery_ids: tuple[int, ...]) -> None:
     """Send again now: parked and waiting deliveries; what no route took is routed anew."""
     with opened(env) as here, here.database.write("delivery") as tx:
         for delivery_id in dict.fromkeys(delivery_ids):
-            _retry(tx, here, _found(tx, delivery_id))
+            _retry(tx, here, found(tx, delivery_id))
     click.echo(f"to be sent: {', '.join(str(i) for i in dict.fromkeys(delivery_ids))}")
 
 
-@group.command("release")
-@click.argument("delivery_ids", metavar="ID...", type=int, nargs=-1, required=True)
-@env_option
-def release(env: str, delivery_ids: tuple[int, ...]) -> None:
-    """Let held deliveries go: they are sent now, as they came."""
-    with opened(env) as here, here.database.write("delivery") as tx:
-        for delivery_id in dict.fromkeys(delivery_ids):
-            delivery, now = _found(tx, delivery_id), here.clock.now()
-            if not store.release_held(tx, delivery_id, now):
-                raise Refused(f"delivery {delivery_id} is {delivery.state}; nothing was released")
-            what: dict[str, object] = {"instance": delivery.instance_id, "destination": delivery.destination}
-            audit.record(tx, AuditEntry(now, here.actor, "delivery.released", str(delivery_id), what))
-    click.echo(f"released: {', '.join(str(i) for i in dict.fromkeys(delivery_ids))}")
+group.add_command(hold)
+group.add_command(release)
 
 
 def _retry(tx: Transaction, here: Opened, delivery: Delivery) -> None:
@@ -101,7 +92,8 @@ def _retry(tx: Transaction, here: Opened, delivery: Delivery) -> None:
         names = tuple(priorities)
         store.reroute(tx, delivery.id, names, now, priorities)
     elif not store.retry(tx, [delivery.id], now):
-        raise Refused(f"delivery {delivery.id} is {delivery.state}; nothing was retried")
+        instead = f"; see `broker delivery release {delivery.id}`" if delivery.state is DeliveryState.HELD else ""
+        raise Refused(f"delivery {delivery.id} is {delivery.state}; nothing was retried{instead}")
     detail_: dict[str, object] = {"instance": delivery.instance_id, "destinations": list(names)}
     audit.record(tx, AuditEntry(now, here.actor, "delivery.retried", str(delivery.id), detail_))
 
@@ -116,19 +108,11 @@ def _routed(tx: Transaction, here: Opened, delivery: Delivery) -> tuple[routing.
     return targets
 
 
-def _found(tx: Transaction, delivery_id: int) -> Delivery:
-    delivery = store.find(tx, delivery_id)
-    if delivery is None:
-        raise NotFound(f"there is no delivery {delivery_id}; see `broker delivery list`")
-    return delivery
-
-
-def _row(
-    delivery: Delivery, instance: SpooledInstance, destinations: Mapping[str, DestinationState]
-) -> dict[str, object]:
+def _row(delivery: Delivery, instance: SpooledInstance, reasons: Mapping[str, str]) -> dict[str, object]:
     return {
         "id": delivery.id,
         "state": delivery.state.value,
+        "priority": delivery.priority.value,
         "destination": delivery.destination,
         "device": instance.facts.device or instance.facts.calling_ae_title,
         "accession_number": instance.accession_number,
@@ -139,16 +123,26 @@ def _row(
         "due": delivery.due if delivery.state is DeliveryState.WAITING else None,
         "created": delivery.created,
         "finished": delivery.finished,
-        "why": _why(delivery, destinations.get(delivery.destination)),
+        "why": _why(delivery, reasons.get(delivery.destination, "")),
     }
 
 
-def _why(delivery: Delivery, destination: DestinationState | None) -> str:
+def _why(delivery: Delivery, reason: str) -> str:
     """Return why it stands as it does: what waits, waits for its destination first."""
     waiting = delivery.state in {DeliveryState.WAITING, DeliveryState.SENDING}
-    if waiting and destination is not None and destination.reason:
-        return f"{destination.name}: {destination.reason}"
-    return delivery.reason
+    return f"{delivery.destination}: {reason}" if waiting and reason else delivery.reason
+
+
+def _reasons(tx: Transaction, here: Opened) -> dict[str, str]:
+    """Return by destination why nothing is sent to it now: held, not its hours, or it fails."""
+    states = destination_store.destination_states(tx)
+    reasons = {name: one.held or one.reason for name, one in states.items() if one.held or one.reason}
+    now, zone = here.clock.now(), here.profile.timezone
+    for destination in here.profile.destinations:
+        opens = opens_after(destination.schedule, now, zone) if destination.schedule else now
+        if opens > now and not (destination.name in states and states[destination.name].held):
+            reasons[destination.name] = f"its hours begin {seconds(opens.astimezone(zone))}"
+    return reasons
 
 
 def _more(delivery: Delivery, instance: SpooledInstance) -> dict[str, object]:

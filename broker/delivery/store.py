@@ -60,7 +60,7 @@ def hold_one(tx: Transaction, delivery_id: int, reason: str) -> bool:
 def release_held(tx: Transaction, delivery_id: int, now: datetime) -> bool:
     """Make a held delivery due at once; tell whether it was held."""
     held = (_TABLE.c.id == delivery_id, _TABLE.c.state == DeliveryState.HELD.value)
-    waiting = _next(DeliveryState.HELD, Event.RETRIED)
+    waiting = _next(DeliveryState.HELD, Event.LET_GO)
     values = {"state": waiting, "due": now, "tries": 0, "since": None, "reason": ""}
     return tx.execute(update(_TABLE).where(*held).values(values)).rowcount == 1
 
