@@ -14,11 +14,14 @@ from broker.cli.order_view import one
 from broker.database import Transaction
 from broker.errors import NotFound, Refused
 from broker.orders import store as orders
+from broker.outbox import store as outbox
+from broker.outbox.model import OutboxState
 from broker.procedures import flow, store
 from broker.procedures.flow import Taking
 from broker.procedures.forward import store as forwards
 from broker.procedures.forward.model import Forward
-from broker.procedures.model import PerformedStatus, StoredStep
+from broker.procedures.model import PerformedStatus, StoredStep, Unlinked
+from broker.procedures.unlinked import store as unlinks
 
 _BY_STATUS = {status.value.lower().replace(" ", "-"): status for status in PerformedStatus}
 _UNSCHEDULED, _STALE = "unscheduled", "stale"
@@ -58,8 +61,9 @@ def show(uid: str, env: str, as_json: bool) -> None:
     with opened(env) as here, here.database.write("audit") as tx:
         known = _found(tx, uid)
         passed_on = [_forward(each) for each in forwards.of_step(tx, known.id)]
+        unlinked = [_unlinked(each) for each in unlinks.of_step(tx, known.id)]
         audit.record(tx, act(here, "procedure.read", uid))
-    shown = {**_row(known), **_more(known), "passed_on": passed_on}
+    shown = {**_row(known), **_more(known), "unlinked": unlinked, "passed_on": passed_on}
     detail(shown, as_json, titled(here.profile, "performed step"))
 
 
@@ -69,8 +73,9 @@ def show(uid: str, env: str, as_json: bool) -> None:
 @click.option(
     "--step", "step_id", default="", metavar="S", help="Its Scheduled Procedure Step ID, where it has several."
 )
+@click.option("--why", default="", help="Audited.")
 @env_option
-def link(uid: str, key: str, step_id: str, env: str) -> None:
+def link(uid: str, key: str, step_id: str, why: str, env: str) -> None:
     """Say to which order a performed step belongs: the order's step then stands as the performed one does."""
     with opened(env) as here:
         intake = intake_of(here)
@@ -81,8 +86,43 @@ def link(uid: str, key: str, step_id: str, env: str) -> None:
             for applied in taken.applied:
                 intake.change(tx, applied)
             linked = taken.step.links[-1]
-            audit.record(tx, act(here, "procedure.linked", uid, order=linked.order_id, step=linked.step_id))
-    click.echo(f"{uid}: linked to order {linked.order_id}, step {linked.step_id}")
+            facts = {"order": linked.order_id, "step": linked.step_id, **({"why": why} if why else {})}
+            audit.record(tx, act(here, "procedure.linked", uid, **facts))
+            standing = _standing(tx, linked.order_id, linked.step_id)
+    click.echo(f"{uid}: linked to order {linked.order_id}, step {linked.step_id}, which is {standing}")
+
+
+@group.command("unlink")
+@click.argument("uid")
+@click.option("--order", "key", required=True, metavar="KEY", help="Accession, filler or placer number, Study UID, id.")
+@click.option(
+    "--step", "step_id", default="", metavar="S", help="Its Scheduled Procedure Step ID, where it has several."
+)
+@click.option("--why", required=True, help="Kept with the performed step, shown with the exam, and audited.")
+@env_option
+def unlink(uid: str, key: str, step_id: str, why: str, env: str) -> None:
+    """Say that a performed step does not belong to an order: the order's step stands as if it had not been.
+
+    Nothing links it again but a person: `broker procedure link`. Receivers are told nothing of it by themselves.
+    """
+    with opened(env) as here:
+        intake = intake_of(here)
+        with here.database.write("orders") as tx:
+            known = _found(tx, uid)
+            order = one(orders.order_detail(tx, key), key, here.profile)
+            own = step_id or next((link.step_id for link in known.links if link.order_id == order.id), "")
+            taken = flow.unlink_by_person(tx, known, order.id, step_id, str(here.actor), why, _taking(here, known))
+            for applied in taken.applied:
+                intake.change(tx, applied)
+            audit.record(tx, act(here, "procedure.unlinked", uid, order=order.id, step=own, why=why))
+            standing = _standing(tx, order.id, own)
+            told = [each for each in outbox.of_order(tx, order.id) if each.state is not OutboxState.DISCARDED]
+    click.echo(f"{uid}: unlinked from order {order.id}, step {own}, which is {standing}")
+    if told:
+        receivers = ", ".join(sorted({each.receiver for each in told}))
+        click.echo(f"{receivers} was told of order {order.id} before, and is not told of this: tell whoever runs it")
+    if not taken.step.links:
+        click.echo(f"it belongs to no order now: `broker procedure link {uid} --order KEY`")
 
 
 @group.command("retry")
@@ -136,6 +176,12 @@ def _forwards(tx: Transaction, ids: Iterable[int]) -> list[Forward]:
     return [each for each in found.values() if each is not None]
 
 
+def _standing(tx: Transaction, order_id: int, step_id: str) -> str:
+    """Return how a step of an order stands; a step that its order has no longer is gone."""
+    steps = orders.order(tx, order_id).order.steps
+    return next((each.status.value for each in steps if each.scheduled_procedure_step_id == step_id), "gone")
+
+
 def _taking(here: Opened, known: StoredStep) -> Taking:
     title = known.calling_ae_title
     return Taking(known.association_id, title, title, here.clock.now(), here.profile.receivers)
@@ -179,6 +225,10 @@ def _series(series: dict[str, object]) -> dict[str, object]:
     instances = series.pop("instances")
     assert isinstance(instances, tuple)
     return {**series, "instances": len(instances)}
+
+
+def _unlinked(each: Unlinked) -> dict[str, object]:
+    return {key: getattr(each, key) for key in ("order_id", "step_id", "by", "why", "at")}
 
 
 def _forward(each: Forward) -> dict[str, object]:

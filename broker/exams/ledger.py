@@ -7,7 +7,7 @@ from broker.exams import transfers
 from broker.exams.limits import Limits, lateness, scheduled
 from broker.exams.model import Exam, Line, Mark, Offered, Recorded, Stage, Standing
 from broker.orders.model import PERFORMED, Did, StepStatus
-from broker.procedures.model import FINAL, PerformedStatus, StoredStep
+from broker.procedures.model import FINAL, PerformedStatus, StoredStep, Unlinked
 from broker.worklist.model import WorklistItem
 from broker.worklist.store import OFFERED
 
@@ -84,6 +84,15 @@ def _steps(items: Sequence[WorklistItem]) -> str:
 
 
 def _started(recorded: Recorded, limits: Limits) -> list[Line]:
+    return [*map(_taken_back, recorded.unlinked), *_begun(recorded, limits)]
+
+
+def _taken_back(one: Unlinked) -> Line:
+    text = f"not this exam: performed step {one.sop_instance_uid} was unlinked with its images: {one.why}"
+    return Line(Stage.STARTED, Mark.NOT_ASKED, text, one.at, one.by)
+
+
+def _begun(recorded: Recorded, limits: Limits) -> list[Line]:
     begun = [
         (step.created, _began(step), step.step.performed_station_ae_title or step.calling_ae_title)
         for step in recorded.steps
@@ -178,6 +187,10 @@ STAGES: tuple[Callable[[Recorded, Limits], list[Line]], ...] = (
 )
 
 
+_UNTIMED = frozenset({Mark.NOT_YET, Mark.NOT_ASKED})
+"""Of which a time says nothing of the stage."""
+
+
 def _standing(lines: Sequence[Line]) -> Standing:
     """Return a stage in a word: what needs a person before what goes on, that before what is done."""
     marks = {line.mark for line in lines}
@@ -185,7 +198,7 @@ def _standing(lines: Sequence[Line]) -> Standing:
     known = [line.of for line in lines if line.of is not None]
     return Standing(
         mark=_worst(marks),
-        at=min((line.at for line in lines if line.at is not None and line.mark is not Mark.NOT_YET), default=None),
+        at=min((line.at for line in lines if line.at is not None and line.mark not in _UNTIMED), default=None),
         count=min(counts)
         if lines and lines[0].stage is Stage.DELIVERED and counts
         else sum(counts)
@@ -197,6 +210,7 @@ def _standing(lines: Sequence[Line]) -> Standing:
 
 
 def _worst(marks: set[Mark]) -> Mark:
+    marks = marks - {Mark.NOT_ASKED} or marks
     if Mark.PERSON in marks:
         return Mark.PERSON
     if marks <= {Mark.DONE}:

@@ -10,7 +10,7 @@ from broker.inbox.model import InboxEntry
 from broker.orders.history import HistoryEntry
 from broker.orders.model import StoredOrder
 from broker.outbox.model import OutboxMessage
-from broker.procedures.model import StoredStep
+from broker.procedures.model import StoredStep, Unlinked
 from broker.worklist.model import WorklistItem
 
 
@@ -108,6 +108,7 @@ class Recorded:
     withdrawn: frozenset[int] = frozenset()  # ids of items that are offered no longer, whatever their status
     offered: tuple[Offered, ...] = ()
     steps: tuple[StoredStep, ...] = ()
+    unlinked: tuple[Unlinked, ...] = ()  # performed steps that a person found to be another exam's
     images: tuple[Image, ...] = ()
     sent: tuple[Sent, ...] = ()
     kept: tuple[Kept, ...] = ()

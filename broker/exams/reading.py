@@ -16,7 +16,8 @@ from broker.orders.history import HistoryEntry
 from broker.orders.model import Did, StoredOrder
 from broker.outbox import store as outbox
 from broker.procedures import store as procedures
-from broker.procedures.model import StoredStep
+from broker.procedures.model import StoredStep, Unlinked
+from broker.procedures.unlinked import store as unlinks
 from broker.worklist import store as worklist
 
 
@@ -38,7 +39,8 @@ def recorded(tx: Transaction, stored: StoredOrder, *, has_receivers: bool) -> Re
     items = tuple(worklist.of_order(tx, stored.id))
     steps = tuple(procedures.of_order(tx, stored.id))
     expected = checking.expected(tx, stored, performed=steps)
-    sought = _Sought.of(tx, expected, steps)
+    unlinked = tuple(unlinks.of_order(tx, stored.id))
+    sought = _Sought.of(tx, expected, steps, unlinked)
     images = sought.images(tx)
     return Recorded(
         stored=stored,
@@ -49,6 +51,7 @@ def recorded(tx: Transaction, stored: StoredOrder, *, has_receivers: bool) -> Re
         withdrawn=store.withdrawn(tx, stored.id),
         offered=tuple(store.offered(tx, {item.id for item in items})),
         steps=steps,
+        unlinked=unlinked,
         images=images,
         sent=tuple(store.sent(tx, images)),
         kept=tuple(store.kept(tx, sought.studies - sought.shared, expected.accession_numbers)),
@@ -71,9 +74,12 @@ class _Sought:
     others: frozenset[str]  # accession numbers of other orders of the same studies
     shared: frozenset[str]  # studies that other orders have too
     listed: tuple[str, ...]  # SOP Instance UIDs that its performed steps list
+    not_its_own: frozenset[str]  # those that performed steps list which a person unlinked from it
 
     @classmethod
-    def of(cls, tx: Transaction, expected: Expected, steps: Sequence[StoredStep]) -> "_Sought":
+    def of(
+        cls, tx: Transaction, expected: Expected, steps: Sequence[StoredStep], unlinked: Sequence[Unlinked]
+    ) -> "_Sought":
         studies = expected.study_instance_uids | set(filter(None, checking.linked(steps, expected.order_id)))
         others = [step for step in worklist.steps_of(tx, studies, []) if step.order_id != expected.order_id]
         return cls(
@@ -82,6 +88,7 @@ class _Sought:
             others=frozenset(step.accession_number for step in others) - expected.accession_numbers - {""},
             shared=frozenset(step.study_instance_uid for step in others),
             listed=transfers.listed(steps),
+            not_its_own=_taken_back(tx, unlinked) - set(transfers.listed(steps)),
         )
 
     def images(self, tx: Transaction) -> tuple[Image, ...]:
@@ -89,5 +96,13 @@ class _Sought:
         found = store.images(tx, self.studies, self.accessions, self.listed)
         named = set(self.listed)
         return tuple(
-            image for image in found if image.accession_number not in self.others or image.sop_instance_uid in named
+            image
+            for image in found
+            if image.sop_instance_uid not in self.not_its_own
+            and (image.accession_number not in self.others or image.sop_instance_uid in named)
         )
+
+
+def _taken_back(tx: Transaction, unlinked: Sequence[Unlinked]) -> frozenset[str]:
+    found = (procedures.find(tx, uid) for uid in dict.fromkeys(one.sop_instance_uid for one in unlinked))
+    return frozenset(transfers.listed([known for known in found if known is not None]))

@@ -29,6 +29,7 @@ from broker.procedures.model import (
     StoredStep,
 )
 from broker.procedures.retrieved import data_set
+from broker.procedures.unlinked import store as unlinks
 from broker.worklist import store as worklist
 from broker.worklist.elements import tag_of
 from broker.worklist.model import PlannedStep
@@ -124,6 +125,27 @@ def link_by_person(  # noqa: PLR0917 - a person's act in all its parts
     return Taken(replace(known, links=(*known.links, link)), applied, events)
 
 
+def unlink_by_person(  # noqa: PLR0917 - a person's act in all its parts
+    tx: Transaction, known: StoredStep, order_id: int, step_id: str, by: str, why: str, here: Taking
+) -> Taken:
+    """Take back the link of a performed step to a scheduled one; that stands then as if this had not been of it.
+
+    Without a step ID the only one of the order is meant. No rule links those items again. Raises Refused where it is
+    not linked so, Refusal for an order that is not known.
+    """
+    found = [link for link in known.links if link.order_id == order_id and step_id in ("", link.step_id)]
+    ids = sorted({link.step_id for link in found})
+    if len(ids) != 1:
+        raise Refused(f"which step of the order? It is linked to {', '.join(ids)}" if ids else "it is not linked so")
+    _, before = store.performances(tx, order_id, ids[0])
+    unlinks.unlink(tx, known.id, found, by=by, why=why, now=here.now)
+    if before is not None:
+        unlinks.begin_with(tx, order_id, ids[0], before)
+    applied, events = _apply(tx, [replace(found[0], before=before or found[0].before)], here)
+    left = tuple(link for link in known.links if link not in found)
+    return Taken(replace(known, links=left), applied, events)
+
+
 def note_stale(tx: Transaction, silent_since: datetime, now: datetime) -> tuple[Event, ...]:
     """Return word of each step in progress that nobody heard of since an instant; each is told of once."""
     stale = store.untold_stale(tx, silent_since)
@@ -190,11 +212,12 @@ def _set(tx: Transaction, received: Received, known: StoredStep, here: Taking) -
 
 def _late_links(tx: Transaction, known: StoredStep, here: Taking) -> tuple[Link, ...]:
     """Link what no order was known for at the N-CREATE: the order may have come since."""
-    if not known.unlinked:
+    free = set(known.unlinked) - unlinks.items_left_to_people(tx, known.id) if known.unlinked else set()
+    if not free:
         return ()
     items = known.step.items
     found = linking.links(items, _candidates(tx, items), known.step.patient.patient_id)
-    late = tuple(link for link in found if link.item in known.unlinked)
+    late = tuple(link for link in found if link.item in free)
     store.link(tx, known.id, late, here.now)
     return late
 

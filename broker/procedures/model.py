@@ -184,6 +184,18 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Unlinked:
+    """A link that a person took back, and why."""
+
+    sop_instance_uid: str  # of the performed step
+    order_id: int
+    step_id: str
+    by: str
+    why: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class StoredStep:
     """A performed step with what we know of it. `calling_ae_title` is who said so."""
 

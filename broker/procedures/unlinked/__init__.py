@@ -1,0 +1,1 @@
+"""What a person took back: which performed step does not belong to which order, and why."""
