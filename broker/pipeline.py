@@ -36,7 +36,7 @@ from broker.dimse.service import (
     StoreRequest,
 )
 from broker.environments.model import Destination, Identity, Profile, Receiver, UnknownCallers
-from broker.exams import checking, housekeeping, identity, silence
+from broker.exams import checking, housekeeping, identity, meant, silence
 from broker.identifiers import new_id
 from broker.inbox.model import Arrival
 from broker.intake import Answer, Beside, Intake
@@ -403,6 +403,7 @@ class Flows:
             self._alert,
             zone=self._profile.timezone,
             settle=self.commitment.settle,
+            orders_of=meant.orders_of,
             stow=stow,
         ):
             pass

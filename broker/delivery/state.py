@@ -42,6 +42,7 @@ NEXT: dict[tuple[DeliveryState, Event], DeliveryState] = {
     (DeliveryState.SENDING, Event.DELIVERED): DeliveryState.DELIVERED,
     (DeliveryState.SENDING, Event.AGAIN): DeliveryState.WAITING,
     (DeliveryState.SENDING, Event.PARKED): DeliveryState.PARKED,
+    (DeliveryState.SENDING, Event.HELD): DeliveryState.HELD,
     (DeliveryState.DELIVERED, Event.LACKING): DeliveryState.WAITING,
     (DeliveryState.DELIVERED, Event.DISPROVED): DeliveryState.PARKED,
     (DeliveryState.PARKED, Event.RETRIED): DeliveryState.WAITING,

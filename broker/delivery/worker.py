@@ -15,6 +15,8 @@ from broker import journal
 from broker.clock import Clock
 from broker.database import Database, Transaction
 from broker.delivery import destination_store, escalation, http_answers, state, store
+from broker.delivery.correction import applying
+from broker.delivery.correction.model import Corrections, OrdersOf, no_orders
 from broker.delivery.escalation import ABSENT, FAILURES, OnEvent
 from broker.delivery.http_answers import HttpRefused
 from broker.delivery.model import Delivery, DestinationState
@@ -104,12 +106,13 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
     settle: Settle = _settled,
     zone: tzinfo = UTC,
     stow: StowPeer | None = None,
+    orders_of: OrdersOf = no_orders,
 ) -> int:
     """Send what is due to one destination, up to `limit`; return how many instances were leased.
 
     Zero means that nothing is due, or that the destination is not to be asked yet, or not at this hour of the site's
-    `zone`. A destination that fails is recorded, not raised. Raises Unavailable when the database fails; what was
-    leased then is due when the lease ends.
+    `zone`. `orders_of` finds the orders by which a destination's rule corrects. A destination that fails is recorded,
+    not raised. Raises Unavailable when the database fails; what was leased then is due when the lease ends.
     """
     token = secrets.token_hex(16)
     is_open = partial(_is_open, destination, clock, zone)
@@ -120,7 +123,10 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
     turn = _Round(
         database, spool, destination, clock, jitter, on_event, token, lease_seconds, before, left, settle, is_open
     )
-    outcomes = _send(batch, Way(destination, own_title, requestor, spool, stow))
+    corrections = applying.prepare(database, spool, destination, batch, orders_of, own_title, clock.now())
+    outcomes = _send(
+        _corrected(turn, batch, corrections), Way(destination, own_title, requestor, spool, stow, corrections)
+    )
     try:
         while (item := _next(turn, outcomes)) is not None:
             _take(turn, *item)
@@ -174,6 +180,18 @@ def _lease(  # noqa: PLR0917 - see store.lease
     with database.write("delivery-lease") as tx:
         leased = store.lease(tx, name, now, limit, token=token, lease_seconds=lease_seconds, urgent_only=urgent_only)
         return leased, before
+
+
+def _corrected(turn: _Round, batch: Batch, corrections: Corrections) -> Batch:
+    """Record what the destination's rule alters and holds, before any of it is sent; return what may be sent."""
+    if corrections.recorded or corrections.held:
+        with turn.database.write("delivery-outcome") as tx:
+            applying.record(tx, corrections, turn.token, turn.clock.now())
+            for delivery_id, reason in corrections.held.items():
+                turn.on_event(tx, applying.UNCORRECTED, turn.destination.name, f"delivery {delivery_id}: {reason}")
+    for delivery_id in corrections.held:
+        del turn.left[delivery_id]
+    return [one for one in batch if one[0].id in turn.left]
 
 
 def _send(batch: Batch, way: Way) -> Outcomes:

@@ -1,9 +1,14 @@
 """The values of a correction: what an instance is to say, why, and what became of it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+
+from broker.database import Transaction
+from broker.delivery.content import CannotCorrect
+from broker.orders.model import StoredOrder
+from broker.spool.model import SpooledInstance
 
 
 class Reason(StrEnum):
@@ -45,3 +50,49 @@ class Applied:
     keywords: tuple[str, ...] = ()
     why: str = ""
     fingerprint: str = ""  # of what the order said: `at` stays as long as this does
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What becomes of a batch: corrections, and why one cannot be made, by instance; what is held, by delivery."""
+
+    by_instance: Mapping[str, Correction] = field(default_factory=dict)
+    impossible: Mapping[str, CannotCorrect] = field(default_factory=dict)
+    held: Mapping[int, str] = field(default_factory=dict)  # with the reason
+    recorded: tuple[tuple[int, Applied], ...] = ()  # what is new of it, with its delivery
+
+
+UNCORRECTED = Corrections()
+"""Of a batch for a destination without a rule."""
+
+
+class Doubt(StrEnum):
+    """Why it is not sure enough whose an instance is for altering it."""
+
+    NO_ORDER = "no order is known for it"
+    SEVERAL = "more than one order may be meant"
+    OTHER_PATIENT = "it names another patient than its order"
+    CANCELED = "its order is canceled"
+    WRONG_ENTRY = "its performed step was ended since the wrong worklist entry had been selected"
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """The order that an instance belongs to, and what speaks against altering it by that order.
+
+    `by_study`: the Study Instance UID says so, which only our worklist or a person's link can have brought about.
+    """
+
+    order: StoredOrder | None = None
+    doubt: Doubt | None = Doubt.NO_ORDER
+    by_study: bool = False
+    by_person: bool = False  # who has linked the study of its performed step
+
+
+OrdersOf = Callable[[Transaction, Sequence[SpooledInstance]], Mapping[str, Meant]]
+"""Finds the orders of instances, by their ids; given by who knows exams, since deliveries do not."""
+
+
+def no_orders(_tx: Transaction, _instances: Sequence[SpooledInstance]) -> Mapping[str, Meant]:
+    """Find none: what has a rule is then sent as received, or held."""
+    return {}

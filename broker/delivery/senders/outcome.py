@@ -8,7 +8,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from broker.delivery.content import CannotCorrect, Content, Slice
+from broker.delivery.content import CannotCorrect, Content, Part, Slice
+from broker.delivery.correction.model import UNCORRECTED, Corrections
+from broker.delivery.correction.splice import corrected
 from broker.delivery.model import Delivery
 from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse.service import Requestor
@@ -92,20 +94,27 @@ class Way:
     requestor: Requestor
     spool: FileSpool
     stow: StowPeer | None = None  # where the destination is reached by STOW-RS
+    corrections: Corrections = UNCORRECTED  # of this batch, by the destination's rule
 
     def open(self, instance: SpooledInstance) -> Content:
         """Return what this destination gets of an instance.
 
         Raises CannotCorrect; DamagedInstance and Unavailable where its file is gone or cannot be read.
         """
-        whole = Slice(instance.offset, instance.length)
-        return Content(self.spool.path_of(instance), Slice(0, instance.offset), (whole,))
+        if impossible := self.corrections.impossible.get(instance.id):
+            raise impossible
+        parts: tuple[Part, ...] = (Slice(instance.offset, instance.length),)
+        if correction := self.corrections.by_instance.get(instance.id):
+            with self.spool.open(instance) as stream:
+                syntax = instance.facts.transfer_syntax
+                parts = corrected(stream, instance.offset, instance.length, syntax, correction).parts
+        return Content(self.spool.path_of(instance), Slice(0, instance.offset), parts)
 
 
 Outcomes = Generator[tuple[Delivery, Outcome], None, None]
 
 
-class Enough(GeneratorExit):
+class Enough(Exception):
     """Thrown into a sender instead of closing it: send nothing more, but yield what is known already, then end."""
 
 
