@@ -17,6 +17,7 @@ NOUNS = {
     "rejection": Noun("broker.cli.rejection:group", "Refused associations, with the nearest known title."),
     "delivery": Noun("broker.cli.delivery:group", "Deliveries: what is owed to whom, and why it waits."),
     "route": Noun("broker.cli.route:group", "Routes: where an instance goes, and why; a file may be tried."),
+    "commitment": Noun("broker.cli.commitment:group", "Proof that destinations keep what they got; devices' requests."),
     "outbox": Noun("broker.cli.outbox:group", "Messages that tell other systems how orders stand."),
     "alert": Noun("broker.cli.alert:group", "Alerts: what a person must see."),
 }

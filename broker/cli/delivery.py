@@ -8,6 +8,7 @@ from broker.audit import store as audit
 from broker.audit.model import AuditEntry
 from broker.cli.acting import flows_of
 from broker.cli.acts import seconds
+from broker.cli.commitment import proven
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.delivery_hold import found, hold, release
 from broker.database import Transaction
@@ -65,7 +66,7 @@ def show(env: str, delivery_id: int, as_json: bool) -> None:
     with opened(env) as here, here.database.read() as tx:
         delivery = found(tx, delivery_id)
         instance = spool.find_all(tx, [delivery.instance_id])[delivery.instance_id]
-        row = _row(delivery, instance, _reasons(tx, here))
+        row = _row(delivery, instance, _reasons(tx, here)) | proven(tx, here, delivery)
     detail(row | _more(delivery, instance), as_json, titled(here.profile, "delivery"))
 
 

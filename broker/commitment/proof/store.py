@@ -256,6 +256,14 @@ def of_instances(tx: Transaction, instance_ids: Iterable[str]) -> list[Proof]:
     return found
 
 
+def in_states(tx: Transaction, states: Iterable[ProofState], destination: str = "", limit: int = 1000) -> list[Proof]:
+    """Return proofs that stand so, of one destination or of all, the longest delivered first."""
+    query = select(_TABLE).where(_TABLE.c.state.in_([state.value for state in states]))
+    if destination:
+        query = query.where(_TABLE.c.destination == destination)
+    return [_value(row) for row in tx.execute(query.order_by(_TABLE.c.delivered, _TABLE.c.id).limit(limit))]
+
+
 def askings(tx: Transaction, limit: int = 200) -> list[Asking]:
     """Return our requests, newest first."""
     query = select(_ASKING).order_by(_ASKING.c.created.desc(), _ASKING.c.transaction_uid).limit(limit)
