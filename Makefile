@@ -45,6 +45,7 @@ test: dev peers
 
 torture: dev peers
 	$(BIN)/python -m tests.torture
+	$(BIN)/python -m tests.torture.store_faults
 	BROKER_EXAMPLES=$${BROKER_EXAMPLES:-10000} $(BIN)/python -m pytest -q --timeout=7200 tests/property tests/unit/hl7/test_properties.py
 	BROKER_ALL_KILLS=1 $(BIN)/python -m pytest -q -k "killed or end_at_any_point" tests/scenarios
 

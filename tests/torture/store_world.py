@@ -1,0 +1,228 @@
+"""Storage and forwarding of the product in one process, its clock in our hand, and what must hold whatever happens.
+
+The invariants are those of a store gateway: what was answered 0000 reaches every destination whole and unaltered (I1,
+I2), once where its answer came (I3), never in part (I4); it stays in the spool until then (I5); nothing is parked
+silently (I12).
+"""
+
+import logging
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from broker.alerts import store as alerts
+from broker.clock import SystemClock
+from broker.database import Database
+from broker.delivery import store as deliveries
+from broker.delivery.model import Delivery, DeliveryState
+from broker.dimse.acceptor import Server
+from broker.dimse.limits import Limits
+from broker.dimse.requestor import EngineRequestor
+from broker.environments import profile as profiles
+from broker.environments.model import Destination, Profile
+from broker.journal import configure
+from broker.listeners.dicom import Services
+from broker.migrations import open_database
+from broker.pipeline import Flows
+from broker.registry.cache import RegistryCache
+from broker.spool import store as spool_store
+from broker.spool.files import FileSpool
+from tests.conftest import FakeClock
+from tests.peers.dcmtk import Node
+from tests.peers.raw_sender import DataSet, send
+from tests.torture.pacs import Pacs
+from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
+
+_PROFILE = """\
+name = "torture"
+kind = "test"
+site = "General Hospital"
+timezone = "Europe/Berlin"
+state = "state"
+[hl7]
+host = "127.0.0.1"
+port = 0
+[dicom]
+host = "127.0.0.1"
+port = 0
+ae_title = "BROKER"
+[http]
+host = "127.0.0.1"
+port = 0
+[policy]
+unknown_callers = "accept"
+{destinations}
+[[routes]]
+to = [{names}]
+"""
+_DESTINATION = """\
+[[destinations]]
+name = "{name}"
+protocol = "dimse"
+host = "127.0.0.1"
+port = {port}
+ae_title = "PACS"
+"""
+QUICK = Limits(connect=2.0, associate=2.0, send=2.0, response=1.0, answer=2.0, artim=0.5, pdu=2.0, message=5.0)
+_STEP = 700.0  # seconds: more than the longest wait between two tries
+_FINAL = (DeliveryState.DELIVERED, DeliveryState.PARKED)
+
+
+@dataclass
+class World:
+    """The product, its PACS, and every instance that it has answered 0000."""
+
+    folder: Path
+    pacs: dict[str, Pacs]
+    clock: FakeClock = field(default_factory=FakeClock)
+    taken: dict[str, bytes] = field(default_factory=dict)
+    _number: int = 0
+
+    def __post_init__(self) -> None:
+        file = self.folder / "torture.toml"
+        blocks = "".join(_DESTINATION.format(name=name, port=one.port) for name, one in self.pacs.items())
+        names = ", ".join(f'"{name}"' for name in self.pacs)
+        file.write_text(_PROFILE.format(destinations=blocks, names=names))
+        configure("torture", level=logging.CRITICAL)  # what is refused and parked here is what we want
+        self.profile: Profile = profiles.read(file)
+        self.database: Database = open_database(self.profile)
+        self.spool = FileSpool(self.profile.spool)
+        self.flows = Flows(self.profile, self.database, RegistryCache(self.database), self.spool, self.clock)
+        self._server = Server("127.0.0.1", 0, Services(self.flows), SystemClock())
+        self.port = self._server.start()
+        self._requestor = EngineRequestor(QUICK)
+
+    def close(self) -> None:
+        """End everything."""
+        self._server.stop(1.0)
+        for one in self.pacs.values():
+            one.close()
+        self.database.close()
+
+    def take(self, count: int, *, pixels: int = 64) -> list[str]:
+        """Send so many new instances in; return their SOP Instance UIDs. Each is answered 0000."""
+        uids = []
+        for _ in range(count):
+            uid = self.next_uid()
+            content = data_set(uid, pixels=pixels)
+            item = DataSet(US_IMAGE, uid, EXPLICIT, content)
+            assert send(Node(self.port, "BROKER"), "US1", item) == 0
+            self.taken[uid] = content
+            uids.append(uid)
+        return uids
+
+    def next_uid(self) -> str:
+        """Return a SOP Instance UID that nothing has."""
+        self._number += 1
+        return f"1.2.826.0.1.7.{self._number}"
+
+    def forget(self, uid: str) -> None:
+        """Do not look at what the PACS keep of this any more: it has several contents."""
+        for one in self.pacs.values():
+            one.kept = [each for each in one.kept if each.sop_instance_uid != uid]
+
+    def retry(self, delivery_ids: Sequence[int]) -> None:
+        """Be the person who has these sent again."""
+        with self.database.write("delivery") as tx:
+            deliveries.retry(tx, delivery_ids, self.clock.now())
+
+    def damage(self, uid: str, other: str, how: str) -> None:
+        """Damage what is kept of an instance, behind the product's back."""
+        with self.database.read() as tx:
+            (own,), (others,) = spool_store.find_by_sop(tx, uid), spool_store.find_by_sop(tx, other)
+        path, offset, length = self.spool.path_of(own), own.offset, own.length
+        if how == "gone":
+            path.unlink()
+            return
+        content = bytearray(path.read_bytes())
+        place = {"flipped first": offset, "flipped middle": offset + length // 2, "flipped last": offset + length - 1}
+        if how in place:
+            content[place[how]] ^= 0x10
+        elif how == "another's":
+            content = bytearray(self.spool.path_of(others).read_bytes())
+        else:
+            content = {"cut": content[: offset + length // 2], "emptied": bytearray(), "longer": content + b"0"}[how]
+        path.write_bytes(bytes(content))
+
+    def deliver(self, names: Iterable[str] = ()) -> None:
+        """Let each destination have its turn once."""
+        for name in names or self.pacs:
+            self.flows.deliver(self._destination(name), self._requestor)
+
+    def settle(self, uids: Sequence[str], rounds: int = 60) -> None:
+        """Let time pass until everything owed of these is delivered or parked."""
+        for _ in range(rounds):
+            self.deliver()
+            if all(one.state in _FINAL for one in self.deliveries(uids)):
+                return
+            self.clock.advance(_STEP)
+        states = Counter((one.destination, one.state.value, one.reason) for one in self.deliveries(uids))
+        raise AssertionError(f"not settled after {rounds} rounds: {states}")
+
+    def deliveries(self, uids: Iterable[str]) -> list[Delivery]:
+        """Return every delivery of these instances."""
+        with self.database.read() as tx:
+            found = [spool_store.find_by_sop(tx, uid) for uid in uids]
+            return [one for versions in found for each in versions for one in deliveries.of_instance(tx, each.id)]
+
+    def demand_delivered(self, uids: Sequence[str]) -> None:
+        """Every destination has these."""
+        bad = [(one.destination, one.state.value, one.reason) for one in self.deliveries(uids)]
+        bad = [one for one in bad if one[1] != DeliveryState.DELIVERED.value]
+        assert not bad, f"not delivered: {bad[0]}"
+        for name, one in self.pacs.items():
+            self._demand_whole(name, one, uids)
+
+    def demand_parked(self, uids: Sequence[str], destination: str = "") -> None:
+        """These are parked with a reason, kept in the spool, and a person was told (I5, I12)."""
+        found = [one for one in self.deliveries(uids) if destination in ("", one.destination)]
+        assert found, "nothing was owed"
+        for one in found:
+            assert one.state is DeliveryState.PARKED, f"{one.state.value}, not parked: {one.reason}"
+            assert one.reason, "parked without a reason"
+        self._demand_kept(uids)
+        with self.database.read() as tx:
+            told = {alert.subject for alert in alerts.open_alerts(tx)}
+        silent = {one.destination for one in found} - told
+        assert not silent, f"parked silently: {silent}"
+
+    def demand_invariants(self, uids: Sequence[str]) -> None:
+        """What holds at every moment: nothing half, nothing altered, nothing twice without need, nothing gone."""
+        for one in self.pacs.values():
+            for each in one.kept:
+                assert each.content == self.taken.get(each.sop_instance_uid), "the PACS holds altered or half objects"
+        for name, one in self.pacs.items():
+            for uid in uids:
+                self._demand_needed_once(name, one, uid)
+        unfinished = {one.instance_id for one in self.deliveries(uids) if one.state is not DeliveryState.DELIVERED}
+        with self.database.read() as tx:
+            versions = [each for uid in uids for each in spool_store.find_by_sop(tx, uid)]
+            forgotten = spool_store.known(tx, [each.id for each in versions]).forgotten
+        assert not unfinished & set(forgotten), "forgotten before it was delivered"
+
+    def _demand_kept(self, uids: Sequence[str]) -> None:
+        with self.database.read() as tx:
+            versions = [each for uid in uids for each in spool_store.find_by_sop(tx, uid)]
+        for each in versions:
+            self.spool.verify(each)
+
+    def _demand_whole(self, name: str, pacs: Pacs, uids: Sequence[str]) -> None:
+        kept = {each.sop_instance_uid: each.content for each in pacs.kept if _is_good(each.status)}
+        for uid in uids:
+            assert uid in kept, f"{name} has not got what was called delivered"
+            assert kept[uid] == self.taken[uid], f"{name} got other bytes"
+
+    def _demand_needed_once(self, name: str, pacs: Pacs, uid: str) -> None:
+        arrivals = [each for each in pacs.kept if each.sop_instance_uid == uid]
+        again = [each for each in arrivals[:-1] if each.is_answered and _is_good(each.status)]
+        assert not again, f"{name} got an instance again of which it had said that it has it"
+
+    def _destination(self, name: str) -> Destination:
+        found = self.profile.destination(name)
+        assert found is not None
+        return found
+
+
+def _is_good(status: int) -> bool:
+    return status == 0 or status & 0xF000 == 0xB000 or status in (0x0001, 0x0107, 0x0111, 0x0116)
