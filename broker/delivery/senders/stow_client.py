@@ -194,11 +194,11 @@ def _read(response: httpx.Response, longest: int) -> tuple[bytes, bool]:
 
 
 def _cause(error: BaseException) -> BaseException:
-    """Return what the system said, at the bottom of what the libraries made of it."""
-    seen = error
-    while seen.__cause__ is not None:
-        seen = seen.__cause__
-    return seen
+    """Return what the system said, below what the libraries made of it; the error itself where it said nothing."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, OSError):
+        seen = seen.__cause__ or seen.__context__  # httpcore's pool raises it "from None"
+    return seen or error
 
 
 def _meaning(error: httpx.HTTPError, url: httpx.URL, is_late: bool) -> Unavailable:

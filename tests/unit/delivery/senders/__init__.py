@@ -1,0 +1,1 @@
+"""Senders, each against a peer that answers as told."""
