@@ -16,6 +16,7 @@ from broker.clock import Clock
 from broker.commitment.flow import metrics as commitment_metrics
 from broker.database import Database
 from broker.delivery import store as deliveries
+from broker.delivery.pace import Pacer
 from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse import tls
 from broker.dimse.acceptor import Server
@@ -258,13 +259,13 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     """Be the process of all senders and chores."""
     flows, database, _ = _flows(profile, clocks.from_environment())
     flows.release_leases()
-    kept = {name: KeptAssociations(caller) for name, caller in callers.items()}
+    senders = [each for one in profile.destinations for each in _senders(one, callers[one.name], stop)]
     chores: dict[str, tuple[float, Callable[[], None]]] = {
-        f"deliver:{destination.name}": (
+        f"deliver:{each.destination.name}:{each.number}": (
             _DELIVERY_BEAT,
-            partial(_deliver, flows, destination, kept[destination.name], peers[destination.name]),
+            partial(_deliver, flows, each, peers[each.destination.name], stop),
         )
-        for destination in profile.destinations
+        for each in senders
     }
     for receiver in profile.receivers:
         chores[f"tell:{receiver.name}"] = (_DELIVERY_BEAT, partial(flows.tell, receiver, tellers[receiver.name]))
@@ -287,8 +288,8 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     ready({})
     stop.wait()
     metronome.stop()
-    for associations in kept.values():
-        associations.close()
+    for each in senders:
+        each.associations.close()
     for peer in filter(None, peers.values()):
         peer.close()
     database.close()
@@ -310,11 +311,27 @@ def _commitment_chores(
     return chores
 
 
-def _deliver(flows: Flows, destination: Destination, associations: KeptAssociations, stow: StowPeer | None) -> None:
+@dataclass(frozen=True, slots=True)
+class _Sender:
+    """One of those that send to a destination side by side, each over associations of its own."""
+
+    destination: Destination
+    number: int
+    associations: KeptAssociations
+
+
+def _senders(destination: Destination, caller: EngineRequestor, stop: threading.Event) -> list[_Sender]:
+    """Return as many as the profile says; together they stay below the destination's bandwidth."""
+    paced = caller.paced(Pacer(destination.bandwidth_kbit, stop.wait)) if destination.bandwidth_kbit else caller
+    numbers = range(1, destination.associations + 1)
+    return [_Sender(destination, number, KeptAssociations(paced)) for number in numbers]
+
+
+def _deliver(flows: Flows, sender: _Sender, stow: StowPeer | None, stop: threading.Event) -> None:
     try:
-        flows.deliver(destination, associations, stow)
+        flows.deliver(sender.destination, sender.associations, stow, stop.is_set)
     finally:
-        associations.sweep()
+        sender.associations.sweep()
 
 
 def _readiness(database: Database) -> Mapping[str, object]:

@@ -3,8 +3,10 @@
 Each has one rhythm: capture raw, translate, decide (pure), store, answer.
 """
 
+import hashlib
+import platform
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -73,6 +75,13 @@ _CONFLICT = "an instance came again under the same SOP Instance UID with other c
 _CUT = "more matched its query than the limit of its document: it got the soonest; raise worklist.limit or ask for less"
 
 
+def _node(profile: Profile) -> str:
+    """Return what names this process among several on one database; empty on the embedded one, which is ours alone."""
+    if profile.database_url.startswith("sqlite:"):
+        return ""
+    return hashlib.sha256(f"{platform.node()}:{profile.state}".encode()).hexdigest()[:12]
+
+
 class Flows:
     """The flows of one environment. Every method may be called from many threads at once."""
 
@@ -85,6 +94,7 @@ class Flows:
         self._spool = spool
         self._clock = clock
         self._open = associations.OpenAssociations()
+        self._node = _node(profile)
         self.commitment = Commitment(profile, database, registry, spool, clock, self._alert)
         self._intake = Intake(profile, database, registry, clock)
 
@@ -389,7 +399,13 @@ class Flows:
 
     # --- deliveries -> PACS --------------------------------------------------------------------------------------
 
-    def deliver(self, destination: Destination, requestor: Requestor, stow: StowPeer | None = None) -> None:
+    def deliver(
+        self,
+        destination: Destination,
+        requestor: Requestor,
+        stow: StowPeer | None = None,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         """What is due to one destination -> its sender, until nothing is due or it needs time; outcomes recorded."""
         own_title = self._profile.dicom.ae_title
         while worker.deliver_batch(
@@ -405,6 +421,8 @@ class Flows:
             settle=self.commitment.settle,
             orders_of=meant.orders_of,
             stow=stow,
+            stopping=stopping,
+            node=self._node,
         ):
             pass
 
@@ -415,7 +433,7 @@ class Flows:
         with self._database.write("mpps-lease") as tx:
             forwards.release_all(tx)
         with self._database.write("delivery") as tx:
-            return deliveries.release_all(tx)
+            return deliveries.release_all(tx, self._node)
 
     # --- what the PACS keeps, and what we answer for ---------------------------------------------------------------
 

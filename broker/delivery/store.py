@@ -1,5 +1,6 @@
 """The delivery table. Every change is guarded by the state, or by the token, that it expects."""
 
+import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -170,9 +171,22 @@ def release(tx: Transaction, delivery_ids: Collection[int], token: str, due: dat
     tx.execute(_released().values(later).where(_TABLE.c.id.in_(delivery_ids), *_held_by(token)))
 
 
-def release_all(tx: Transaction) -> int:
-    """Give back every lease, as the only process that delivers does at its start; return how many there were."""
-    return tx.execute(_released().where(_TABLE.c.state == DeliveryState.SENDING.value)).rowcount
+def release_all(tx: Transaction, node: str = "") -> int:
+    """Give back every lease of a node that starts, or of all without `node`; return how many there were.
+
+    Of several nodes on one database each gives back its own: another's end by their time.
+    """
+    sending = (_TABLE.c.state == DeliveryState.SENDING.value, _TABLE.c.lease.startswith(_prefix(node)))
+    return tx.execute(_released().where(*sending)).rowcount
+
+
+def new_lease(node: str = "") -> str:
+    """Return a fencing token that nobody had before."""
+    return f"{_prefix(node)}{secrets.token_hex(16)}"
+
+
+def _prefix(node: str) -> str:
+    return f"{node}." if node else ""
 
 
 def send_once_more(tx: Transaction, delivery_id: int, reason: str, now: datetime) -> bool:

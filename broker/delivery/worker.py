@@ -4,7 +4,6 @@ Nothing is sent inside a transaction. Each outcome is recorded as soon as it is 
 loses at most the answer to one instance, which is then sent once more.
 """
 
-import secrets
 from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from functools import partial
 from broker import journal
 from broker.clock import Clock
 from broker.database import Database, Transaction
-from broker.delivery import destination_store, escalation, http_answers, state, store
+from broker.delivery import destination_store, escalation, http_answers, pace, state, store
 from broker.delivery.correction import applying
 from broker.delivery.correction.model import Corrections, OrdersOf, no_orders
 from broker.delivery.escalation import ABSENT, FAILURES, OnEvent
@@ -79,6 +78,7 @@ class _Round:
     left: dict[int, SpooledInstance]  # leased and not spoken of yet
     settle: Settle
     is_open: IsOpen
+    stopping: Callable[[], bool]
     stopped: bool = False  # by a person, or by the schedule
     is_told: bool = False  # the sender, that it is enough
     answered: bool = False  # about an instance, so that the destination is well
@@ -107,22 +107,31 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
     zone: tzinfo = UTC,
     stow: StowPeer | None = None,
     orders_of: OrdersOf = no_orders,
+    stopping: Callable[[], bool] = lambda: False,
+    node: str = "",
 ) -> int:
     """Send what is due to one destination, up to `limit`; return how many instances were leased.
 
     Zero means that nothing is due, or that the destination is not to be asked yet, or not at this hour of the site's
-    `zone`. `orders_of` finds the orders by which a destination's rule corrects. A destination that fails is recorded,
-    not raised. Raises Unavailable when the database fails; what was leased then is due when the lease ends.
+    `zone`. `orders_of` finds the orders by which a destination's rule corrects. After `stopping` nothing is begun.
+    `node` names the process whose lease it is. A destination that fails is recorded, not raised. Raises Unavailable
+    when the database fails; what was leased then is due when the lease ends.
     """
-    token = secrets.token_hex(16)
+    if stopping():
+        return 0
+    token = store.new_lease(node)
     is_open = partial(_is_open, destination, clock, zone)
     batch, before = _lease(database, destination, clock, limit, token, lease_seconds, is_open)
     if not batch:
         return 0
     left = {delivery.id: instance for delivery, instance in batch}
+    longest = max(instance.length for instance in left.values())
+    lasts = lease_seconds + 2 * pace.seconds_for(longest, destination.bandwidth_kbit)
     turn = _Round(
-        database, spool, destination, clock, jitter, on_event, token, lease_seconds, before, left, settle, is_open
+        database, spool, destination, clock, jitter, on_event, token, lasts, before, left, settle, is_open, stopping
     )
+    if lasts > 2 * lease_seconds:
+        _renew(turn)
     corrections = applying.prepare(database, spool, destination, batch, orders_of, own_title, clock.now())
     outcomes = _send(
         _corrected(turn, batch, corrections), Way(destination, own_title, requestor, spool, stow, corrections)
@@ -182,6 +191,12 @@ def _lease(  # noqa: PLR0917 - see store.lease
         return leased, before
 
 
+def _renew(turn: _Round) -> None:
+    """Lease for as long as the largest instance may take: each outcome renews what is left."""
+    with turn.database.write("delivery-lease") as tx:
+        store.renew(tx, turn.token, turn.clock.now() + timedelta(seconds=turn.lease_seconds))
+
+
 def _corrected(turn: _Round, batch: Batch, corrections: Corrections) -> Batch:
     """Record what the destination's rule alters and holds, before any of it is sent; return what may be sent."""
     if corrections.recorded or corrections.held:
@@ -207,7 +222,7 @@ def _next(turn: _Round, outcomes: Outcomes) -> tuple[Delivery, Outcome] | None:
     Where it had better not go on, it is told so once, and what it knows already is still taken.
     """
     try:
-        if (turn.pause or turn.stopped) and not turn.is_told:
+        if (turn.pause or turn.stopped or turn.stopping()) and not turn.is_told:
             turn.is_told = True
             return outcomes.throw(Enough())
         return next(outcomes, None)

@@ -35,13 +35,27 @@ from broker.errors import Unavailable
 
 Reports = Callable[[NormalizedRequest], NormalizedAnswer]
 
+Pace = Callable[[bytes | memoryview], Iterable[bytes | memoryview]]
+"""Gives what is ready to be sent in pieces, each when the line has room for it. May raise Unavailable."""
+
+
+def _at_once(ready: bytes | memoryview) -> tuple[bytes | memoryview]:
+    return (ready,)
+
 
 class EngineRequestor:
     """Opens associations by our own upper layer."""
 
-    def __init__(self, limits: Limits | None = None, tls: TlsContext | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, tls: TlsContext | None = None, pace: Pace | None = None
+    ) -> None:
         self._limits = limits or Limits()
         self._tls = tls
+        self._pace = pace
+
+    def paced(self, pace: Pace | None) -> "EngineRequestor":
+        """Return one that sends instances no faster than `pace` gives their pieces."""
+        return EngineRequestor(self._limits, self._tls, pace)
 
     @contextmanager
     def associate(
@@ -104,7 +118,7 @@ class EngineRequestor:
             text = f"{peer.called_ae_title} accepted none of our presentation contexts"
             raise AssociationRefused(text, None)
         link.fragment = message.fragment_size(answer.user.maximum_length)
-        return OpenAssociation(link, accepted, refused, self._limits)
+        return OpenAssociation(link, accepted, refused, self._limits, self._pace or _at_once)
 
 
 class OpenAssociation:
@@ -116,8 +130,10 @@ class OpenAssociation:
         accepted: dict[tuple[str, str], int],
         refused: dict[tuple[str, str], int],
         limits: Limits,
+        pace: Pace,
     ) -> None:
         self._link = link
+        self._pace = pace
         self._refused = refused
         self._syntaxes = {number: syntax for (_, syntax), number in accepted.items()}
         self._limits = limits
@@ -231,7 +247,8 @@ class OpenAssociation:
             if len(self._buffer) < cut.room(first):
                 self._buffer = bytearray(cut.room(first))
             for ready in cut.rounds(first, self._buffer):
-                self._link.send_data(ready)
+                for piece in self._pace(ready):
+                    self._link.send_data(piece)
         finally:
             os.close(descriptor)
 
