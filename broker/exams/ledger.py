@@ -117,12 +117,15 @@ def _began(known: StoredStep) -> str:
 
 
 def _told(recorded: Recorded) -> list[tuple[datetime, str, str]]:
-    """Return who else said that something was performed: the RIS, or a person here."""
-    for entry in recorded.history:
-        if entry.did is Did.STATUS and any(status.value in entry.text for status in PERFORMED):
-            by = f"message {entry.entry_id} of the inbox says" if entry.entry_id else "set here:"
-            return [(entry.at, f"{by} {entry.text} (no MPPS)", "")]
-    return []
+    """Return who else said that something was performed: the RIS, or a person here. What was taken back is nothing."""
+    said = [entry for entry in recorded.history if entry.did is Did.STATUS]
+    is_performed = [any(status.value in entry.text for status in PERFORMED) for entry in said]
+    since = max((number for number, performed in enumerate(is_performed, 1) if not performed), default=0)
+    if since == len(said):
+        return []
+    entry = said[since]
+    by = f"message {entry.entry_id} of the inbox says" if entry.entry_id else "set here:"
+    return [(entry.at, f"{by} {entry.text} (no MPPS)", "")]
 
 
 def _seen(recorded: Recorded) -> list[tuple[datetime, str, str]]:

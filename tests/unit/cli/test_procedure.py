@@ -15,6 +15,7 @@ from broker.orders.model import StepStatus
 from broker.procedures import store
 from tests.unit.cli.conftest import Command
 from tests.unit.orders.building import step
+from tests.unit.outbox.examples import RIS
 from tests.unit.procedures.building import UID, UNSCHEDULED, creation, discontinued, item
 from tests.unit.procedures.forward.test_worker import Desk
 from tests.unit.procedures.world import World
@@ -84,6 +85,30 @@ def test_a_step_is_linked_by_hand(world: World, run: Command, as_json: Callable[
         found = store.find(tx, UID)
     assert found is not None
     assert found.links[0].by.startswith("os-user:")
+
+
+def test_a_step_of_the_wrong_order_is_unlinked_with_the_reason(
+    world: World, run: Command, as_json: Callable[..., Any]
+) -> None:
+    world.order()
+    world.receivers = (RIS,)
+    world.create()
+    world.set()
+    words = ("procedure", "unlink", UID, "--order", "A1", "--env", "test")
+    assert "--why" in run(*words, code=2).output
+    output = run(*words, "--why", "another patient lay there").output
+    assert "unlinked from order 1, step S1, which is SCHEDULED" in output
+    assert f"{RIS.name} was told of order 1 before" in output
+    assert f"broker procedure link {UID} --order KEY" in output
+    assert world.statuses() == [StepStatus.SCHEDULED]
+    (unlinked,) = as_json("procedure", "show", UID, "--env", "test")["unlinked"]
+    assert (unlinked["order_id"], unlinked["why"]) == (1, "another patient lay there")
+    with world.database.read() as tx:
+        (entry,) = [entry for entry in audit.entries(tx) if entry.action == "procedure.unlinked"]
+    assert (entry.subject, entry.detail["why"]) == (UID, "another patient lay there")
+    assert "not linked" in run(*words, "--why", "twice", code=1).output
+    linked = run("procedure", "link", UID, "--order", "A1", "--why", "it was right after all", "--env", "test").output
+    assert "which is COMPLETED" in linked
 
 
 def test_what_is_not_there_is_said(world: World, run: Command) -> None:

@@ -16,6 +16,7 @@ from broker.exams.model import Exam, Line, Mark, Stage
 from broker.orders import store as orders
 from broker.orders.model import Action, StepStatus
 from broker.outbox import store as outbox
+from broker.procedures import flow
 from tests.conftest import FakeClock
 from tests.unit.environments.test_profile import WHOLE
 from tests.unit.exams.building import answer, association, deliver, items, order, receive
@@ -241,3 +242,38 @@ def test_exams_of_a_day_come_soonest_first(world: World) -> None:
     world.order(stated(3), steps=(step(date="20260202"),))
     with world.database.read() as tx:
         assert [stored.id for stored in reading.of_day(tx, "20260201", 10)] == [early, late]
+
+
+def test_an_unlinked_step_and_its_images_leave_the_exam_with_a_word_and_count_where_they_belong(
+    world: World, ledger: Ledger
+) -> None:
+    wrong, right = world.order(), world.order(stated(2))
+    world.create()
+    receive(world.database, ledger.clock, 0, 1)
+    world.set(ending_of(series("1.2.3.1", images=2)))
+    receive(world.database, ledger.clock, 7)  # of the study, and not of what was performed by mistake
+    assert ledger.line(Stage.RECEIVED, wrong).text.startswith("2 of 2 images")
+    here = world.here()
+    with world.database.write("orders") as tx:
+        taken = flow.unlink_by_person(tx, world.stored(), wrong, "", "os-user:olga", "another patient lay there", here)
+        flow.link_by_person(tx, taken.step, right, "", "os-user:olga", here)
+    told, begun = ledger.lines(Stage.STARTED, wrong)
+    assert (told.mark, told.about) == (Mark.NOT_ASKED, "os-user:olga")
+    assert told.text.endswith("was unlinked with its images: another patient lay there")
+    assert "no MPPS: taken from the first image" in begun.text
+    assert ledger.line(Stage.RECEIVED, wrong).count == 1
+    assert ledger.exam(wrong).stages[Stage.STARTED].mark is Mark.DONE
+    counted, disagreeing = ledger.lines(Stage.RECEIVED, right)
+    assert (counted.count, counted.of) == (2, 2)
+    assert disagreeing.text == "2 disagree with the order in AccessionNumber: compare them"
+    assert ledger.exam(right).stages[Stage.STARTED].mark is Mark.DONE
+
+
+def test_an_exam_of_which_all_was_unlinked_has_not_begun(world: World, ledger: Ledger) -> None:
+    order_id = world.order()
+    world.create()
+    with world.database.write("orders") as tx:
+        flow.unlink_by_person(tx, world.stored(), order_id, "", "os-user:olga", "wrong room", world.here())
+    stages = ledger.exam(order_id).stages
+    assert (stages[Stage.STARTED].mark, stages[Stage.COMPLETED].mark) == (Mark.NOT_YET, Mark.NOT_YET)
+    assert stages[Stage.STARTED].at is None

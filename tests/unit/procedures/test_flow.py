@@ -11,6 +11,7 @@ from broker.orders.model import Action, StepStatus
 from broker.outbox import store as outbox
 from broker.procedures import flow, store
 from broker.procedures.model import Operation, PerformedStatus, Rule, StepRefused
+from broker.procedures.unlinked import store as unlinks
 from tests.conftest import FakeClock
 from tests.unit.orders.building import HERE, STATED, only, step
 from tests.unit.outbox.examples import RIS
@@ -339,3 +340,79 @@ def test_the_keys_of_an_order_are_found_by_index(database: Database, world: Worl
                 " OR (offered IN (0, 1) AND accession_number IN ('A1'))"
             ).all()
         assert not any("SCAN worklist_item" in str(row) for row in plan)
+
+
+# --- a person takes a link back --------------------------------------------------------------------------------------
+
+
+def unlink(world: World, order_id: int, step_id: str = "", uid: str = UID) -> flow.Taken:
+    with world.database.write("orders") as tx:
+        taken = flow.unlink_by_person(
+            tx, world.stored(uid), order_id, step_id, "os-user:olga", "another patient lay there", world.here()
+        )
+        for applied in taken.applied:
+            world.change(tx, applied)
+    return taken
+
+
+def test_an_exam_of_the_wrong_order_is_unlinked_and_linked_to_the_right_one(world: World) -> None:
+    wrong, right = world.order(), world.order(stated(2))
+    world.create()
+    world.set()
+    assert world.statuses(wrong) == [COMPLETED]
+    unlink(world, wrong)
+    assert (world.statuses(wrong), world.statuses(right)) == ([SCHEDULED], [SCHEDULED])
+    with world.database.read() as tx:
+        assert [known.step.sop_instance_uid for known in store.steps(tx, unlinked=True)] == [UID]
+    link(world, right)
+    assert (world.statuses(wrong), world.statuses(right)) == ([SCHEDULED], [COMPLETED])
+    with world.database.read() as tx:
+        (known,) = unlinks.of_order(tx, wrong)
+        assert unlinks.of_order(tx, right) == []
+        assert unlinks.of_step(tx, world.stored().id) == [known]
+    assert (known.step_id, known.by, known.why) == ("S1", "os-user:olga", "another patient lay there")
+
+
+def test_what_a_person_unlinked_no_rule_links_again(world: World) -> None:
+    wrong = world.order()
+    world.create()
+    unlink(world, wrong)
+    world.order(stated(2, study_instance_uid="1.2.3"), steps=(step("S9"),))
+    world.set()
+    assert world.stored().links == ()
+    assert world.statuses(wrong) == [SCHEDULED]
+    link(world, wrong)
+    assert world.statuses(wrong) == [COMPLETED]
+
+
+def test_what_else_was_performed_of_the_step_counts_on(world: World) -> None:
+    order_id = world.order()
+    world.create()
+    world.set()
+    world.create(uid=f"{UID}.2")
+    unlink(world, order_id)
+    assert world.statuses(order_id) == [STARTED]
+    world.set(discontinued("110514"), uid=f"{UID}.2")
+    assert world.statuses(order_id) == [SCHEDULED]
+
+
+def test_a_canceled_order_is_canceled_again(world: World) -> None:
+    order_id = world.order()
+    with world.database.write("orders") as tx:
+        world.change(tx, orders.perform(tx, order_id, (), StepStatus.CANCELED, world.clock.now()))
+    world.create()
+    assert world.statuses(order_id) == [STARTED]
+    unlink(world, order_id)
+    assert world.statuses(order_id) == [StepStatus.CANCELED]
+
+
+def test_only_what_is_linked_is_unlinked(world: World) -> None:
+    order_id = world.order(steps=(step("S1"), step("S2")))
+    world.create(creation(item(), item(ScheduledProcedureStepID="S2")))
+    with pytest.raises(Refused, match="S1, S2"):
+        unlink(world, order_id)
+    with pytest.raises(Refused, match="not linked"):
+        unlink(world, order_id, "S3")
+    unlink(world, order_id, "S2")
+    assert world.statuses(order_id) == [STARTED, SCHEDULED]
+    assert world.stored().unlinked == (1,)
