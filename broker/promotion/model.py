@@ -87,7 +87,7 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One field that a promotion changes: `field` is dotted, as in the document ("worklist.limit", "binding.station")."""
+    """One field that a promotion changes; `field` is dotted as in the document: worklist.limit, binding.station."""
 
     field: str
     before: str  # "" where there was none
