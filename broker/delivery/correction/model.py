@@ -74,6 +74,7 @@ class Doubt(StrEnum):
     OTHER_PATIENT = "it names another patient than its order"
     CANCELED = "its order is canceled"
     WRONG_ENTRY = "its performed step was ended since the wrong worklist entry had been selected"
+    UNLINKED = "a person has unlinked its performed step from that order"
 
 
 @dataclass(frozen=True, slots=True)
