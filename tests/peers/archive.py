@@ -66,9 +66,7 @@ class Archive:
         """Open an association as provider and report; return the status."""
         entity = AE(self.ae_title)
         entity.add_requested_context(PUSH)
-        association = entity.associate(
-            "127.0.0.1", port, ae_title=called, ext_neg=[build_role(PUSH, scp_role=True)]
-        )
+        association = entity.associate("127.0.0.1", port, ae_title=called, ext_neg=[build_role(PUSH, scp_role=True)])
         assert association.is_established, "the broker does not take the PACS's association"
         event_type, information = self.report(asked)
         status, _ = association.send_n_event_report(information, event_type, PUSH, INSTANCE)
