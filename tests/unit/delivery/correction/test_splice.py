@@ -1,6 +1,7 @@
 """A corrected copy: what differs, what does not, and what is told of it."""
 
 import zlib
+from typing import Literal
 
 import pytest
 from pydicom import Dataset
@@ -27,8 +28,8 @@ from tests.unit.spool.datasets import UNDEFINED, data_set, element
 PATIENT = {"PatientName": "Doe^Jane", "PatientID": "P2", "PatientBirthDate": "19700101", "PatientSex": "F"}
 
 
-def received(syntax: str = EXPLICIT, **changes: bytes | None) -> bytes:
-    plain = data_set(syntax=EXPLICIT if syntax == DEFLATED else syntax, **changes)
+def received(syntax: str = EXPLICIT, /, **changes: bytes | None) -> bytes:
+    plain = data_set("1.2.3.4", syntax=EXPLICIT if syntax == DEFLATED else syntax, pixels=64, **changes)
     if syntax != DEFLATED:
         return plain
     deflate = zlib.compressobj(wbits=-15)
@@ -43,7 +44,7 @@ def item_of(data: bytes, syntax: str = EXPLICIT) -> Dataset:
 
 def with_elements(*further: bytes, **changes: bytes | None) -> bytes:
     """Return a data set with further elements before its pixels."""
-    whole = data_set(**changes)
+    whole = data_set("1.2.3.4", syntax=EXPLICIT, pixels=64, **changes)
     pixels = whole.rindex(bytes.fromhex("e07f1000"))
     return whole[:pixels] + b"".join(further) + whole[pixels:]
 
@@ -141,7 +142,7 @@ def test_an_issuer_that_is_a_sequence_is_written(syntax: str) -> None:
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN])
 def test_retired_group_lengths_are_kept_right(syntax: str) -> None:
     data = received(syntax, PatientID=None, PatientName=None)
-    order = "big" if syntax == BIG_ENDIAN else "little"
+    order: Literal["big", "little"] = "big" if syntax == BIG_ENDIAN else "little"
     place = data.index((0x0020).to_bytes(2, order) + (0x000D).to_bytes(2, order))
     patient = element(0x00100010, "PN", b"A^B", syntax=syntax) + element(0x00100020, "LO", b"P1", syntax=syntax)
     group = element(0x00100000, "UL", len(patient).to_bytes(4, order), syntax=syntax)
