@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from broker.delivery.correction.model import Applied
 from broker.delivery.model import DeliveryState
 from broker.inbox.model import InboxEntry
 from broker.orders.history import HistoryEntry
@@ -112,6 +113,7 @@ class Recorded:
     images: tuple[Image, ...] = ()
     sent: tuple[Sent, ...] = ()
     kept: tuple[Kept, ...] = ()
+    corrections: tuple[Applied, ...] = ()  # of its images, on their way to destinations with a rule
     messages: tuple[OutboxMessage, ...] = ()
     has_receivers: bool = False
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from broker.database import Transaction
+from broker.delivery.correction import store as corrections
 from broker.environments.model import Profile
 from broker.exams import checking, ledger, store, transfers
 from broker.exams.limits import Limits
@@ -55,6 +56,7 @@ def recorded(tx: Transaction, stored: StoredOrder, *, has_receivers: bool) -> Re
         images=images,
         sent=tuple(store.sent(tx, images)),
         kept=tuple(store.kept(tx, sought.studies - sought.shared, expected.accession_numbers)),
+        corrections=tuple(corrections.find(tx, [image.id for image in images])),
         messages=tuple(outbox.of_order(tx, stored.id)),
         has_receivers=has_receivers,
     )

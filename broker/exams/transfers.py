@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from broker.delivery.model import NO_ROUTE, DeliveryState
 from broker.exams import identity
+from broker.exams.altered import altered
 from broker.exams.limits import Limits, lateness, words
 from broker.exams.model import Image, Kept, Line, Mark, Recorded, Sent, Stage
 from broker.outbox.model import OutboxMessage, OutboxState
@@ -107,14 +108,14 @@ def _devices(images: Sequence[Image]) -> str:
 
 
 def delivered(recorded: Recorded, limits: Limits) -> list[Line]:
-    """Return a line a destination, with those whose deliveries were purged counted in."""
+    """Return a line a destination, with those whose deliveries were purged counted in, and what was altered."""
     kept = {one.destination: one for one in recorded.kept}
     names = sorted({*kept, *(one.destination for one in recorded.sent)})
     found = [
         _delivered(name, [one for one in recorded.sent if one.destination == name], kept.get(name), limits)
         for name in names
     ]
-    return found or [Line(Stage.DELIVERED, Mark.NOT_YET, "nothing to deliver yet")]
+    return [*found, *altered(recorded)] or [Line(Stage.DELIVERED, Mark.NOT_YET, "nothing to deliver yet")]
 
 
 def _delivered(name: str, sent: Sequence[Sent], kept: Kept | None, limits: Limits) -> Line:
