@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -86,6 +87,7 @@ class Web:
     """The server. It keeps what it is sent, states so and lists it, unless `answer` gives another reply."""
 
     port: int = 0
+    scheme: str = "http"
     got: list[Got] = field(default_factory=list)
     kept: dict[str, Part10] = field(default_factory=dict)
     answer: Callable[[Got], Reply | None] = lambda _got: None
@@ -94,7 +96,7 @@ class Web:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/dicom-web"
+        return f"{self.scheme}://127.0.0.1:{self.port}/dicom-web"
 
     @property
     def stored(self) -> list[list[str]]:
@@ -156,9 +158,9 @@ def _item(uid: str, tag: str, reason: int | None) -> dict[str, object]:
 
 
 @contextmanager
-def web() -> Iterator[Web]:
-    """Run the server for the block. What goes wrong in it is a failure of the test."""
-    server = Web()
+def web(context: ssl.SSLContext | None = None) -> Iterator[Web]:
+    """Run the server for the block, with TLS where there is a context. What goes wrong in it fails the test."""
+    server = Web(scheme="http" if context is None else "https")
     ending = threading.Event()
     connections: list[socket.socket] = []
     threads: list[threading.Thread] = []
@@ -172,7 +174,7 @@ def web() -> Iterator[Web]:
             except OSError:
                 return
             connections.append(connection)
-            thread = threading.Thread(target=_serve, args=(server, connection, len(connections) - 1, ending))
+            thread = threading.Thread(target=_serve, args=(server, connection, context, connections, ending))
             threads.append(thread)
             thread.start()
 
@@ -187,15 +189,24 @@ def web() -> Iterator[Web]:
         listener.close()
         for connection in connections:
             with suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
         accepting.join(10)
         for thread in threads:
             thread.join(10)
     assert server.failures == []
 
 
-def _serve(server: Web, connection: socket.socket, number: int, ending: threading.Event) -> None:
+def _serve(
+    server: Web,
+    plain: socket.socket,
+    context: ssl.SSLContext | None,
+    connections: list[socket.socket],
+    ending: threading.Event,
+) -> None:
+    number = connections.index(plain)
     try:
+        connection = plain if context is None else context.wrap_socket(plain, server_side=True)
+        connections[number] = connection
         with connection, connection.makefile("rb") as stream:
             while _exchange(server, connection, stream, number):
                 pass

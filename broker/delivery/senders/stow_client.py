@@ -23,6 +23,7 @@ from broker.errors import Unavailable
 
 _CONNECT_SECONDS = 10.0
 _IDLE_SECONDS = 5.0  # a connection that has been idle longer is not used again
+_LOOK_SECONDS = 1.0  # how often is looked whether time has run out
 _AGENT = "modality-broker"
 
 # One line a request with its URL, which names instances: ours say what became of them.
@@ -173,7 +174,7 @@ class _Watch:
         self._ends = time.monotonic() + self._seconds + more
 
     def _run(self) -> None:
-        while not self._over.wait(max(self._ends - time.monotonic(), 0.05)):
+        while not self._over.wait(min(max(self._ends - time.monotonic(), 0.05), _LOOK_SECONDS)):
             if time.monotonic() >= self._ends:
                 self.has_cut = True
                 self._cut()
