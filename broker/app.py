@@ -13,7 +13,7 @@ from typing import Protocol
 from broker import clock as clocks
 from broker import durable, journal, migrations
 from broker.clock import Clock
-from broker.commitment.flow import metrics as commitment_metrics
+from broker.commitment.proof.worker import Callers, web_peer
 from broker.database import Database
 from broker.delivery import store as deliveries
 from broker.delivery.pace import Pacer
@@ -36,13 +36,12 @@ from broker.journal import log
 from broker.listeners import mllp
 from broker.listeners.dicom import Services
 from broker.listeners.health import HealthServer
+from broker.listeners.metrics import metrics
 from broker.orders.sources import Sources
-from broker.outbox import store as outbox
 from broker.outbox.connection import Sender, sender
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
 from broker.schedule import Metronome
-from broker.spool import store as spool_index
 from broker.spool.files import FileSpool
 from broker.supervisor import Ports, Supervisor
 
@@ -170,7 +169,9 @@ def _ports(
     _raise_descriptors(_limits(profile))
     wanted = {**profile.ports, **before}
     http = profile.http
-    health = HealthServer(http.host, wanted["http"], partial(_readiness, database), partial(_metrics, database))
+    health = HealthServer(
+        http.host, wanted["http"], partial(_readiness, database, profile), partial(metrics, database, profile, clock)
+    )
     hl7 = _hl7_servers(profile, wanted, contexts.hl7, flows, clock)
     dicom = _dicom_servers(profile, wanted, contexts.dicom, Services(flows), clock)
     servers: dict[str, Listener] = {**hl7, **dicom}
@@ -274,12 +275,13 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
             _DELIVERY_BEAT,
             partial(flows.pass_on, destination, requestor(destination)),
         )
-    chores |= _commitment_chores(profile, flows, callers, stop)
+    chores |= _commitment_chores(profile, flows, _provers(profile, callers, peers), stop)
     chores["stale-steps"] = (_CHORE_BEAT, flows.note_stale_steps)
     chores["images-available"] = (_IMAGES_BEAT, flows.note_available_images)
     chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)
     chores["escalation"] = (_CHORE_BEAT, flows.escalate)
     chores["ledger"] = (_IMAGES_BEAT, flows.keep_ledger)
+    chores["late-exams"] = (_CHORE_BEAT, flows.count_late_exams)
     chores["silence"] = (_CHORE_BEAT, flows.note_silence)
     chores["house"] = (_HOUSE_BEAT, flows.keep_house)
     metronome = Metronome(chores)
@@ -295,8 +297,23 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     database.close()
 
 
+def _provers(
+    profile: Profile, callers: Mapping[str, EngineRequestor], peers: Mapping[str, StowPeer | None]
+) -> dict[str, Callers]:
+    """Return how each destination is asked for its proof."""
+    return {
+        each.name: Callers(callers[each.name], _web_prover(each, peers[each.name])) for each in profile.destinations
+    }
+
+
+def _web_prover(destination: Destination, own: StowPeer | None) -> StowPeer | None:
+    if destination.proof.by is not ProofBy.QIDO:
+        return None
+    return own if own is not None and not destination.proof.url else web_peer(destination)
+
+
 def _commitment_chores(
-    profile: Profile, flows: Flows, callers: Mapping[str, EngineRequestor], stop: threading.Event
+    profile: Profile, flows: Flows, callers: Mapping[str, Callers], stop: threading.Event
 ) -> dict[str, tuple[float, Callable[[], None]]]:
     """Return what is done by the clock for proofs of destinations and for requests of devices."""
     chores: dict[str, tuple[float, Callable[[], None]]] = {
@@ -334,24 +351,7 @@ def _deliver(flows: Flows, sender: _Sender, stow: StowPeer | None, stop: threadi
         sender.associations.sweep()
 
 
-def _readiness(database: Database) -> Mapping[str, object]:
+def _readiness(database: Database, profile: Profile) -> Mapping[str, object]:
     with database.read() as tx:
-        return {"instances": spool_index.counts(tx).instances}
-
-
-def _metrics(database: Database) -> Mapping[str, float]:
-    with database.read() as tx:
-        spooled = spool_index.counts(tx)
-        states = deliveries.counts(tx)
-        owed = outbox.counts(tx)
-        committed = commitment_metrics(tx)
-    values: dict[str, float] = {
-        **committed,
-        "broker_spool_instances": spooled.instances,
-        "broker_spool_bytes": spooled.octets,
-    }
-    for (destination, state), count in states.items():
-        values[f'broker_deliveries{{destination="{destination}",state="{state.value}"}}'] = count
-    for (receiver, told), count in owed.items():
-        values[f'broker_outbox_messages{{receiver="{receiver}",state="{told.value}"}}'] = count
-    return values
+        deliveries.owed_in_all(tx)  # a look into one index: whoever asks does so every few seconds
+    return {"environment": profile.name, "kind": profile.kind.value}

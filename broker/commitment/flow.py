@@ -17,11 +17,11 @@ from broker.commitment.proof import store as proofs
 from broker.commitment.proof.asking import Caller
 from broker.commitment.proof.keeping import Keeping
 from broker.commitment.proof.outcome import Asked, Desk
+from broker.commitment.proof.worker import Callers
 from broker.database import Database, Transaction
 from broker.delivery.escalation import OnEvent
 from broker.delivery.model import Delivery
 from broker.dimse.contexts import VERIFICATION
-from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import AcceptedAssociation, AssociationRequest, NormalizedAnswer, NormalizedRequest
 from broker.environments.model import Destination, Profile
 from broker.registry.cache import RegistryCache
@@ -58,11 +58,11 @@ class Commitment:
         """Owe the proof of a delivery that has just ended; tell whether the instance may leave the spool at once."""
         return keeping.settle(tx, self._desk.keeping, delivery, instance, self._clock.now())
 
-    def prove(self, destination: Destination, caller: EngineRequestor, is_stopping: Callable[[], bool]) -> None:
+    def prove(self, destination: Destination, callers: Callers, is_stopping: Callable[[], bool]) -> None:
         """What was delivered to one destination -> its word that it keeps it -> it may leave the spool."""
         own = destination.calling if destination.calling in self._titles else self._profile.dicom.ae_title
         asked = Asked(self._desk, destination, own, self._profile.commitment.wait_seconds, is_stopping)
-        while worker.prove(asked, caller) and not is_stopping():
+        while worker.prove(asked, callers) and not is_stopping():
             pass
 
     def is_reporter(self, request: AssociationRequest) -> bool:

@@ -50,6 +50,8 @@ def read_proof(table: TomlTable, offered: tuple[ProofBy, ...], default: ProofBy)
     if by not in offered:
         table.wrong("proof", f"{by.value!r} is not for such a destination: use {quoted(way.value for way in offered)}")
     minutes = table.integer("proof_minutes", 1, _LONGEST_MINUTES, _MINUTES.get(by, ProofSettings().minutes))
+    if by is ProofBy.QIDO and ProofBy.COMMITMENT in offered and not table.has("proof_url"):
+        table.wrong("proof_url", "is needed: where the destination answers QIDO-RS")
     return ProofSettings(by, minutes, _url(table, by) if table.has("proof_url") else "")
 
 

@@ -17,6 +17,7 @@ from broker.commitment.devices import store as requests
 from broker.commitment.devices.model import DeviceRequest
 from broker.commitment.proof import store as proofs
 from broker.commitment.proof.model import Proof
+from broker.commitment.proof.worker import Callers
 from broker.database import METADATA, Database, sqlite_url
 from broker.delivery import store as deliveries
 from broker.delivery.model import Delivery
@@ -138,7 +139,7 @@ class World:
         """Ask every destination for what is due after so many seconds."""
         self.clock.advance(after)
         for each in self.profile.destinations:
-            self.flows.commitment.prove(each, EngineRequestor(QUICK), lambda: False)
+            self.flows.commitment.prove(each, Callers(EngineRequestor(QUICK)), lambda: False)
 
     def send_reports(self) -> None:
         self.flows.report_here(self.server.notify)

@@ -1,36 +1,74 @@
 """What is done by the clock for proofs: asks each destination in its way, and tells who waits for too long."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
 from broker.commitment.proof import asking, finding, keeping, searching, store
 from broker.commitment.proof.outcome import UNPROVEN, Asked, Desk
+from broker.delivery.senders import stow_query
+from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse.requestor import EngineRequestor
 from broker.environments.commitment import ProofBy
+from broker.environments.model import Destination, Protocol
+from broker.spool.model import SpooledInstance
 
 _HELD = 200  # instances looked at in one transaction
 
-_Way = Callable[[Asked, EngineRequestor], int]
+
+@dataclass(frozen=True, slots=True)
+class Callers:
+    """How one destination is reached: by DIMSE, and where it is asked by QIDO-RS, over the web."""
+
+    dimse: EngineRequestor
+    web: StowPeer | None = None
 
 
-def prove(asked: Asked, caller: EngineRequestor) -> int:
+_Way = Callable[[Asked, Callers], int]
+
+
+def web_peer(destination: Destination) -> StowPeer:
+    """Return what asks a destination by QIDO-RS at the URL of its proof, else its own. Raises Misconfigured."""
+    url = destination.proof.url or destination.url
+    certificates = destination.tls if url.startswith("https://") else None
+    return StowPeer(replace(destination, protocol=Protocol.STOW, url=url, tls=certificates))
+
+
+def prove(asked: Asked, callers: Callers) -> int:
     """Ask one destination for what is due; return how many instances that were."""
-    return _WAYS[asked.destination.proof.by](asked, caller)
+    return _WAYS[asked.destination.proof.by](asked, callers)
 
 
-def _find(asked: Asked, caller: EngineRequestor) -> int:
-    return searching.search(asked, partial(finding.found, caller, asked.peer))
+def _commitment(asked: Asked, callers: Callers) -> int:
+    return asking.ask(asked, callers.dimse)
 
 
-def _nothing(asked: Asked, caller: EngineRequestor) -> int:
+def _find(asked: Asked, callers: Callers) -> int:
+    return searching.search(asked, partial(finding.found, callers.dimse, asked.peer))
+
+
+def _qido(asked: Asked, callers: Callers) -> int:
+    return searching.search(asked, partial(_listed, callers.web or web_peer(asked.destination)))
+
+
+def _listed(peer: StowPeer, wanted: Sequence[SpooledInstance]) -> set[str]:
+    return {
+        each.facts.sop_instance_uid
+        for each in wanted
+        if stow_query.lists(peer, each.study_instance_uid, each.facts.sop_instance_uid)
+    }
+
+
+def _nothing(asked: Asked, callers: Callers) -> int:
     return 0
 
 
 _WAYS: dict[ProofBy, _Way] = {
-    ProofBy.AUTO: asking.ask,
-    ProofBy.COMMITMENT: asking.ask,
+    ProofBy.AUTO: _commitment,
+    ProofBy.COMMITMENT: _commitment,
     ProofBy.FIND: _find,
+    ProofBy.QIDO: _qido,
     ProofBy.NONE: _nothing,
 }
 
