@@ -34,6 +34,7 @@ PLACES: frozenset[str] = frozenset(
         "associations.commit",
         "spool-index.commit",
         "registry.commit",
+        "people.commit",
         "audit.commit",
         "alerts.commit",
         "delivery.commit",

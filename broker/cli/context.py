@@ -19,10 +19,14 @@ from broker.database import Database
 from broker.environments import hooks
 from broker.environments import profile as profiles
 from broker.environments.model import Profile
+from broker.errors import Refused
 from broker.migrations import open_database
+from broker.people import store as people
+from broker.people.model import Right, User, roles_with
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
+TOKEN = "BROKER_TOKEN"
 # A pipe has no width: nothing is folded there.
 _UNBOUNDED = 10_000
 
@@ -35,6 +39,7 @@ class Opened:
     database: Database
     clock: Clock
     actor: Actor
+    person: User | None = None  # by the token in $BROKER_TOKEN
 
 
 def env_option(function: _F) -> _F:
@@ -55,19 +60,36 @@ def json_option(function: _F) -> _F:
 
 
 @contextmanager
-def opened(env: str) -> Iterator[Opened]:
-    """Open the environment `env` for the block.
+def opened(env: str, right: Right = Right.READ) -> Iterator[Opened]:
+    """Open the environment `env` for the block, for a command that needs this right of whoever shows a token.
 
     Raises NotFound for an unknown one, Misconfigured with every mistake of its profile, Unavailable when its
-    database cannot be opened.
+    database cannot be opened, Refused for a token that is nobody's or does not give the right.
     """
     profile = profiles.read(profiles.find(env))
     hooks.arm(profile)
     database = open_database(profile)
     try:
-        yield Opened(profile, database, clocks.from_environment(), os_user())
+        user = _token_s_user(profile, database, right)
+        actor = os_user() if user is None else Actor(ActorKind.PERSON, user.name)
+        yield Opened(profile, database, clocks.from_environment(), actor, user)
     finally:
         database.close()
+
+
+def _token_s_user(profile: Profile, database: Database, right: Right) -> User | None:
+    token = os.environ.get(TOKEN, "").strip()
+    if not token:
+        return None
+    with database.read() as tx:
+        user = people.by_token(tx, token)
+    if user is None:
+        raise Refused(f"${TOKEN} is nobody's token in {profile.name}: each environment has tokens of its own")
+    if user.disabled is not None:
+        raise Refused(f"{user.name}'s account in {profile.name} was disabled on {user.disabled:%Y-%m-%d}")
+    if not user.may(right):
+        raise Refused(f"{user.name} is {user.role.value} in {profile.name}; this needs {roles_with(right)}")
+    return user
 
 
 def os_user() -> Actor:

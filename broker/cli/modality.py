@@ -8,11 +8,13 @@ import click
 
 from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
+from broker.cli import persons
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.database import Transaction
 from broker.environments.model import Profile, World
 from broker.errors import Refused
 from broker.identifiers import AETitle
+from broker.people.model import Right
 from broker.registry import document as documents
 from broker.registry import store
 from broker.registry.model import Binding, Document, Modality
@@ -44,8 +46,8 @@ def apply(file: Path, env: str, as_json: bool, break_glass: bool, why: str) -> N
     """Record the document FILE as a revision and make it the active one."""
     content = file.read_bytes()
     document = documents.read(content, str(file))
-    with opened(env) as environment:
-        _allow(environment.profile, break_glass, why)
+    with opened(env, Right.CONFIGURE) as environment:
+        _allow(environment, break_glass, why)
         _refuse_unknown_destinations(document, environment.profile)
         with environment.database.write("registry") as tx:
             store.apply(
@@ -84,8 +86,8 @@ def bind(
     why: str,
 ) -> None:
     """Say where the device NAME is in this environment; a title or station left out stays as it is bound."""
-    with opened(env) as environment:
-        _allow(environment.profile, break_glass, why)
+    with opened(env, Right.CONFIGURE) as environment:
+        _allow(environment, break_glass, why)
         with environment.database.write("registry") as tx:
             before = store.modality(tx, name).binding
             binding = Binding(host, port, _title(ae_title, before.ae_title), _title(station, before.station))
@@ -103,8 +105,8 @@ def bind(
 @break_glass_options
 def retire(name: str, env: str, as_json: bool, break_glass: bool, why: str) -> None:
     """Take the device NAME out of service; its revisions stay."""
-    with opened(env) as environment:
-        _allow(environment.profile, break_glass, why)
+    with opened(env, Right.CONFIGURE) as environment:
+        _allow(environment, break_glass, why)
         with environment.database.write("registry") as tx:
             store.retire(tx, name, environment.actor, environment.clock.now(), why=why)
             _alert(tx, environment, name, "retired")
@@ -152,8 +154,12 @@ def export(name: str, revision: str | None, env: str) -> None:
     click.echo(content, nl=False)
 
 
-def _allow(profile: Profile, break_glass: bool, why: str) -> None:
-    if profile.kind is not World.PRODUCTION or (break_glass and why.strip()):
+def _allow(environment: Opened, break_glass: bool, why: str) -> None:
+    profile = environment.profile
+    if profile.kind is not World.PRODUCTION:
+        return
+    if break_glass and why.strip():
+        persons.person(environment, Right.CONFIGURE)
         return
     if break_glass:
         raise Refused("--break-glass needs --why TEXT: the reason is kept in the audit")

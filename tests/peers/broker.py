@@ -46,6 +46,7 @@ class Environment:
     policy: str = 'unknown_callers = "reject"'
     database_url: str = ""
     ports: dict[str, int] = field(default_factory=dict)
+    token: str = ""  # of whom the commands are; without one they are the operating-system user's
 
     @property
     def profile(self) -> Path:
@@ -77,7 +78,13 @@ class Environment:
 
     def command(self, *arguments: str | Path, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run `broker ARGUMENTS --env <this>`."""
-        return run([*COMMAND, *arguments, "--env", self.profile], seconds)
+        return run([*COMMAND, *arguments, "--env", self.profile], seconds, BROKER_TOKEN=self.token)
+
+    def add_user(self, name: str, role: str) -> str:
+        """Add a user and return the token."""
+        result = self.command("user", "add", name, "--role", role, "--json")
+        assert result.returncode == 0, result.stderr
+        return str(json.loads(result.stdout)["token"])
 
     def ask(self, *arguments: str | Path) -> Any:
         """Run a listing with --json and return what it printed."""
@@ -99,6 +106,8 @@ class Environment:
         file = self.folder / "modality.toml"
         file.write_text(document)
         options = ["--break-glass", "--why", "test of the product"] if self.kind == "production" else []
+        if options and not self.token:
+            self.token = self.add_user("admin", "administrator")
         result = self.command("modality", "apply", file, *options)
         assert result.returncode == 0, result.stderr
 

@@ -44,6 +44,7 @@ def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     monkeypatch.setenv("BROKER_ENVIRONMENTS", str(folder))
     monkeypatch.delenv("BROKER_ENV", raising=False)
+    monkeypatch.delenv("BROKER_TOKEN", raising=False)
     return folder
 
 

@@ -3,15 +3,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from broker.alerts.store import open_alerts
 from broker.audit import store as audit
-from broker.cli.context import os_user
+from broker.audit.model import Actor, ActorKind
 from broker.environments import profile as profiles
 from broker.migrations import open_database
 from broker.registry.cache import RegistryCache
 from tests.unit.cli.conftest import Command
 
 Json = Callable[..., Any]
+ANN = Actor(ActorKind.PERSON, "ann")
 
 
 def test_applied_document_is_active_when_the_command_returns(run: Command, document: Path) -> None:
@@ -105,20 +108,25 @@ def test_route_to_a_destination_that_is_not_there_is_refused(run: Command, docum
     assert stderr == "us-room-2: a route names 'archive', which is no destination of test\n"
 
 
-def test_production_is_changed_only_by_breaking_the_glass_with_a_reason(run: Command, document: Path) -> None:
+def test_production_is_changed_only_by_a_person_who_breaks_the_glass_with_a_reason(
+    run: Command, as_json: Json, document: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     apply = ("modality", "apply", document, "--env", "production")
     assert "add --break-glass --why TEXT" in run(*apply, code=1).stderr
     assert "add --break-glass --why TEXT" in run(*apply, "--why", "fire", code=1).stderr
     assert "needs --why" in run(*apply, "--break-glass", code=1).stderr
     run("modality", "retire", "us-room-2", "--env", "production", code=1)
     run("modality", "bind", "us-room-2", "--host", "h", "--port", 1, "--env", "production", code=1)
+    assert "needs the token of a person" in run(*apply, "--break-glass", "--why", "fire in room 2", code=1).stderr
+    token = as_json("user", "add", "ann", "--role", "administrator", "--env", "production")["token"]
+    monkeypatch.setenv("BROKER_TOKEN", token)
     run(*apply, "--break-glass", "--why", "fire in room 2")
     database = open_database(profiles.read(profiles.find("production")))
     with database.read() as tx:
-        (entry,) = audit.entries(tx)
+        _, entry = audit.entries(tx)
         (alert,) = open_alerts(tx)
     database.close()
-    assert (entry.action, entry.actor, entry.detail["why"]) == ("modality.apply", os_user(), "fire in room 2")
+    assert (entry.action, entry.actor, entry.detail["why"]) == ("modality.apply", ANN, "fire in room 2")
     assert (alert.event, alert.subject) == ("modality.break-glass", "us-room-2")
 
 
