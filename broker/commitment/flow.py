@@ -138,10 +138,10 @@ def _has_ended(tx: Transaction, association_id: str) -> bool:
 
 
 def metrics(tx: Transaction) -> dict[str, float]:
-    """Return how many proofs there are by destination and state, and requests of devices by state."""
+    """Return how many proofs are open by destination and state, and requests of devices by state."""
     values: dict[str, float] = {}
-    for (destination, proven), count in proofs.counts(tx).items():
+    for (destination, proven), count in proofs.open_counts(tx).items():
         values[f'broker_proofs{{destination="{destination}",state="{proven.value}"}}'] = count
-    for asked, count in requests.counts(tx).items():
+    for asked, count in requests.open_counts(tx).items():
         values[f'broker_commitment_requests{{state="{asked.value}"}}'] = count
     return values

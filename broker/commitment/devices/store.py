@@ -202,9 +202,10 @@ def tallies(tx: Transaction, request_ids: Collection[int]) -> dict[int, tuple[in
     return {number: (int(total), int(done) - int(bad), int(bad)) for number, total, done, bad in rows}
 
 
-def counts(tx: Transaction) -> dict[RequestState, int]:
-    """Return how many requests there are by state."""
-    query = select(_TABLE.c.state, func.count()).group_by(_TABLE.c.state)
+def open_counts(tx: Transaction) -> dict[RequestState, int]:
+    """Return how many requests are not reported yet, by state."""
+    open_ = [state.value for state in RequestState if state is not RequestState.REPORTED]
+    query = select(_TABLE.c.state, func.count()).where(_TABLE.c.state.in_(open_)).group_by(_TABLE.c.state)
     return {RequestState(state): int(count) for state, count in tx.execute(query)}
 
 

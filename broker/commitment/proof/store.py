@@ -28,6 +28,7 @@ class ProofRow(SQLModel, table=True):
         UniqueConstraint("delivery_id", name="uq_proof_delivery_id"),
         Index("ix_proof_due", "destination", "state", "due"),
         Index("ix_proof_instance", "destination", "sop_instance_uid"),
+        Index("ix_proof_open", "state", "delivered", "destination"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -276,9 +277,10 @@ def of_asking(tx: Transaction, transaction_uid: str) -> list[Proof]:
     return [_value(row) for row in tx.execute(query)]
 
 
-def counts(tx: Transaction) -> dict[tuple[str, ProofState], int]:
-    """Return how many proofs there are by destination and state."""
-    query = select(_TABLE.c.destination, _TABLE.c.state, func.count()).group_by(_TABLE.c.destination, _TABLE.c.state)
+def open_counts(tx: Transaction) -> dict[tuple[str, ProofState], int]:
+    """Return how many proofs are open, by destination and state; what is done is never counted."""
+    query = select(_TABLE.c.destination, _TABLE.c.state, func.count()).where(_TABLE.c.state.in_(_OPEN))
+    query = query.group_by(_TABLE.c.destination, _TABLE.c.state)
     return {(name, ProofState(state)): int(count) for name, state, count in tx.execute(query)}
 
 

@@ -95,7 +95,7 @@ def forget_held(desk: Desk) -> int:
 def waive_unwanted(desk: Desk) -> None:
     """Ask no more of destinations of which the profile wants no proof any more. Others that it lacks wait."""
     with desk.database.read() as tx:
-        wanted = {name for name, _ in store.counts(tx)}
+        wanted = {name for name, _ in store.open_counts(tx)}
     unwanted = wanted & desk.keeping.known - desk.keeping.proofs.keys()
     if not unwanted:
         return

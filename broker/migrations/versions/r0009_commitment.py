@@ -35,6 +35,7 @@ def upgrade() -> None:
     op.create_index("ix_proof_due", "proof", ["destination", "state", "due"], unique=False)
     op.create_index("ix_proof_instance", "proof", ["destination", "sop_instance_uid"], unique=False)
     op.create_index("ix_proof_instance_id", "proof", ["instance_id"], unique=False)
+    op.create_index("ix_proof_open", "proof", ["state", "delivered", "destination"], unique=False)
     op.create_index("ix_proof_transaction_uid", "proof", ["transaction_uid"], unique=False)
     op.create_table(
         "proof_asking",
