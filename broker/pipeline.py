@@ -471,6 +471,10 @@ class Flows:
             if silent:
                 self._alert(tx, silence.EVENT, silence.SUBJECT, silence.alert_text(silent))
 
+    def count_late_exams(self) -> None:
+        """Exams of which a step is late -> numbers for `/metrics`."""
+        housekeeping.count_late(self._database, self._profile, self._clock)
+
     def keep_house(self) -> None:
         """Items whose day is long over are offered no longer; what is older than agreed goes."""
         housekeeping.expire_items(self._database, self._profile, self._clock)

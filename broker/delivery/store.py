@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Row, func, insert, literal, select, update
 
+from broker import statements
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.delivery import destination_store
 from broker.delivery.model import NO_ROUTE, RANK, Delivery, DeliveryState, DestinationState, Waiting
@@ -274,10 +275,16 @@ def owed_destinations(tx: Transaction) -> set[str]:
     return set(tx.execute(select(_TABLE.c.destination).where(_TABLE.c.state.in_(waiting)).distinct()).scalars())
 
 
-def counts(tx: Transaction) -> dict[tuple[str, DeliveryState], int]:
-    """Return how many deliveries there are by destination and state."""
-    query = select(_TABLE.c.destination, _TABLE.c.state, func.count()).group_by(_TABLE.c.destination, _TABLE.c.state)
-    return {(name, DeliveryState(state)): int(count) for name, state, count in tx.execute(query)}
+def open_counts(tx: Transaction) -> dict[tuple[str, DeliveryState], int]:
+    """Return how many deliveries are not done, by destination and state. What is done is not looked at."""
+    unfinished = [state.value for state in DeliveryState if state is not DeliveryState.DELIVERED]
+    found = statements.counts(tx, _TABLE.c.destination, _TABLE.c.state, unfinished)
+    return {(name, DeliveryState(state)): count for (name, state), count in found.items()}
+
+
+def owed_in_all(tx: Transaction) -> int:
+    """Return how many deliveries were ever owed: their numbers only grow."""
+    return tx.execute(select(func.max(_TABLE.c.id))).scalar() or 0
 
 
 def oldest_waiting(tx: Transaction) -> dict[str, datetime]:

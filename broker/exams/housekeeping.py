@@ -10,7 +10,7 @@ from broker import journal
 from broker.clock import Clock
 from broker.database import Database, Transaction
 from broker.environments.model import Profile
-from broker.exams import purge_store, store
+from broker.exams import late_store, purge_store, store
 
 _BATCH = 500  # rows in one transaction
 _MOST_BATCHES = 1_000  # in one beat: what is left comes with the next
@@ -31,6 +31,14 @@ def fold_queries(database: Database) -> int:
         if not store.has_unfolded_queries(tx):
             return 0
     return _in_batches(database, "associations", lambda tx: store.fold_queries(tx, _BATCH))
+
+
+def count_late(database: Database, profile: Profile, clock: Clock) -> None:
+    """Count the late steps of exams for whoever watches: more than a page of numbers should cost when it is read."""
+    with database.read() as tx:
+        counts = late_store.count(tx, profile, clock.now())
+    with database.write("alerts") as tx:
+        late_store.keep(tx, counts, clock.now())
 
 
 def expire_items(database: Database, profile: Profile, clock: Clock) -> int:

@@ -5,7 +5,8 @@ item to them; `exam_delivered` counts deliveries whose rows were purged.
 """
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -24,6 +25,8 @@ from broker.worklist.store import WorklistItemRow, WorklistQueryRow
 _BATCH = 500  # identifiers in one statement
 FOLDED = "queries"
 """The mark up to which answered queries were folded."""
+QUERIES = ("answered", "empty", "truncated", "failed")
+"""What is counted of queries when they are folded: the marks `queries-<what>`."""
 
 
 class OfferedRow(SQLModel, table=True):
@@ -94,7 +97,29 @@ def fold_queries(tx: Transaction, limit: int = 500) -> int:
         tx.execute(_upsert_offered(tx), [_offered_columns(one) for one in found])
     if rows:
         set_mark(tx, FOLDED, rows[-1].id)
+        _count(tx, rows)
     return len(rows)
+
+
+def queries(tx: Transaction) -> dict[str, int]:
+    """Return how many queries were answered, with nothing, with less than matched, and with a failure, ever."""
+    return {what: mark(tx, f"queries-{what}") for what in QUERIES}
+
+
+def _count(tx: Transaction, rows: Sequence[Any]) -> None:
+    found = Counter(what for row in rows for what in _kinds(row))
+    for what, count in found.items():
+        set_mark(tx, f"queries-{what}", mark(tx, f"queries-{what}") + count)
+
+
+def _kinds(row: Any) -> Iterator[str]:
+    yield "answered"
+    if row.status:
+        yield "failed"
+    elif not json.loads(row[2]):
+        yield "empty"
+    if json.loads(row.facts).get("truncated"):
+        yield "truncated"
 
 
 def has_unfolded_queries(tx: Transaction) -> bool:
@@ -116,6 +141,7 @@ def offered(tx: Transaction, item_ids: Collection[int]) -> list[Offered]:
 
 def _queries_after(last: int) -> Select[Any]:
     asked = select(QUERY.c.id, QUERY.c.at, QUERY.c["items"], _ASSOCIATION.c.device, _ASSOCIATION.c.calling_ae_title)
+    asked = asked.add_columns(QUERY.c.status, QUERY.c.facts)
     asked = asked.join(_ASSOCIATION, _ASSOCIATION.c.id == QUERY.c.association_id)
     return asked.where(QUERY.c.id > last).order_by(QUERY.c.id)
 

@@ -35,6 +35,19 @@ class HealthServer:
         self._thread.join()
 
 
+def exposition(values: Mapping[str, float]) -> str:
+    """Return metrics in Prometheus' text format 0.0.4: what has one name stands together, below its type."""
+    families: dict[str, list[str]] = {}
+    for name, value in values.items():
+        families.setdefault(name.partition("{")[0], []).append(f"{name} {value}")
+    lines = [
+        line
+        for family, samples in families.items()
+        for line in (f"# TYPE {family} {'counter' if family.endswith('_total') else 'gauge'}", *samples)
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def _handler(readiness: Readiness, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = _SECONDS_PER_REQUEST
@@ -62,11 +75,11 @@ def _handler(readiness: Readiness, metrics: Metrics) -> type[BaseHTTPRequestHand
 
         def _metrics(self) -> None:
             try:
-                lines = [f"{name} {value}" for name, value in metrics().items()]
+                text = exposition(metrics())
             except BrokerError as error:
                 self._answer(503, "text/plain; charset=utf-8", f"{error}\n")
                 return
-            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", "\n".join(lines) + "\n")
+            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
 
         def _answer(self, status: int, content_type: str, text: str) -> None:
             body = text.encode()

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Index, Row, Text, func, select, update
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
+from broker import statements
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.environments.model import OrderEvent, Receiver
 from broker.identifiers import new_id
@@ -274,10 +275,16 @@ def discard(tx: Transaction, message_id: int, reason: str, now: datetime) -> boo
     return _by_person(tx, message_id, Event.DISCARDED, {"reason": reason, "finished": now})
 
 
-def counts(tx: Transaction) -> dict[tuple[str, OutboxState], int]:
-    """Return how many messages there are by receiver and state."""
-    query = select(_TABLE.c.receiver, _TABLE.c.state, func.count()).group_by(_TABLE.c.receiver, _TABLE.c.state)
-    return {(name, OutboxState(state)): int(count) for name, state, count in tx.execute(query)}
+def open_counts(tx: Transaction) -> dict[tuple[str, OutboxState], int]:
+    """Return how many messages are not done, by receiver and state. What is done is not looked at."""
+    unfinished = [state.value for state in (*OPEN, OutboxState.PARKED)]
+    found = statements.counts(tx, _TABLE.c.receiver, _TABLE.c.state, unfinished)
+    return {(name, OutboxState(state)): count for (name, state), count in found.items()}
+
+
+def owed_in_all(tx: Transaction) -> int:
+    """Return how many messages were ever owed: their numbers only grow."""
+    return tx.execute(select(func.max(_TABLE.c.id))).scalar() or 0
 
 
 def oldest_waiting(tx: Transaction) -> dict[str, datetime]:

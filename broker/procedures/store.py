@@ -277,6 +277,25 @@ def starters(tx: Transaction, order_ids: Sequence[int]) -> dict[tuple[int, str],
     return found
 
 
+def counts(tx: Transaction, silent_since: datetime) -> dict[str, int]:
+    """Return how many steps are in progress, how many of them unheard of since an instant, and how many unscheduled."""
+    in_progress = _STEP.c.status == PerformedStatus.IN_PROGRESS.value
+    wanted = {
+        "in-progress": (in_progress,),
+        "stale": (in_progress, _STEP.c.updated <= silent_since),
+        "unscheduled": (_STEP.c.unlinked > 0,),
+    }
+    return {
+        name: int(tx.execute(select(func.count(_STEP.c.id)).where(*where)).scalar_one())
+        for name, where in wanted.items()
+    }
+
+
+def begun_in_all(tx: Transaction) -> int:
+    """Return how many steps were ever begun: their numbers only grow."""
+    return tx.execute(select(func.max(_STEP.c.id))).scalar() or 0
+
+
 def untold_stale(tx: Transaction, silent_since: datetime, limit: int = 200) -> list[StoredStep]:
     """Return steps IN PROGRESS that nobody heard of since an instant and of which no person was told, oldest first."""
     stale = (_STEP.c.status == PerformedStatus.IN_PROGRESS.value, _STEP.c.updated <= silent_since)

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, Row, Select, Text, UniqueConstraint, func, insert, select, update
+from sqlalchemy import Index, Row, Select, Text, UniqueConstraint, insert, select, update
 from sqlmodel import Field, SQLModel
 
+from broker import statements
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.procedures import store as steps
 from broker.procedures.forward.model import OPEN, Forward, ForwardState
@@ -155,10 +156,18 @@ def discard(tx: Transaction, forward_id: int, reason: str, now: datetime) -> boo
     return _by_person(tx, forward_id, Event.DISCARDED, {"reason": reason, "finished": now})
 
 
-def counts(tx: Transaction) -> dict[tuple[str, ForwardState], int]:
-    """Return how many requests there are by destination and state."""
-    query = select(_TABLE.c.destination, _TABLE.c.state, func.count()).group_by(_TABLE.c.destination, _TABLE.c.state)
-    return {(name, ForwardState(state)): int(count) for name, state, count in tx.execute(query)}
+def open_counts(tx: Transaction) -> dict[tuple[str, ForwardState], int]:
+    """Return how many requests are not done, by destination and state. What is done is not looked at."""
+    unfinished = [state.value for state in (*OPEN, ForwardState.PARKED)]
+    found = statements.counts(tx, _TABLE.c.destination, _TABLE.c.state, unfinished)
+    return {(name, ForwardState(state)): count for (name, state), count in found.items()}
+
+
+def first_owed(tx: Transaction, destination: str) -> tuple[datetime, int] | None:
+    """Return since when the oldest request that the machine owes a destination waits, and how often it was tried."""
+    owed = (_TABLE.c.destination == destination, _TABLE.c.state.in_([state.value for state in OPEN]))
+    row = tx.execute(select(_TABLE.c.created, _TABLE.c.tries).where(*owed).order_by(_TABLE.c.id).limit(1)).first()
+    return None if row is None else (row.created, row.tries)
 
 
 def absent_destinations(tx: Transaction, names: Collection[str]) -> set[str]:
