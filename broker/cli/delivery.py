@@ -13,6 +13,7 @@ from broker.cli.context import Opened, detail, env_option, json_option, listing,
 from broker.cli.delivery_hold import found, hold, release
 from broker.database import Transaction
 from broker.delivery import destination_store, routing, store
+from broker.delivery.correction import store as corrections
 from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState
 from broker.environments.schedules import opens_after
 from broker.errors import Refused
@@ -67,6 +68,7 @@ def show(env: str, delivery_id: int, as_json: bool) -> None:
         delivery = found(tx, delivery_id)
         instance = spool.find_all(tx, [delivery.instance_id])[delivery.instance_id]
         row = _row(delivery, instance, _reasons(tx, here)) | proven(tx, here, delivery)
+        row |= _corrected(tx, delivery)
     detail(row | _more(delivery, instance), as_json, titled(here.profile, "delivery"))
 
 
@@ -83,6 +85,16 @@ def retry(env: str, delivery_ids: tuple[int, ...]) -> None:
 
 group.add_command(hold)
 group.add_command(release)
+
+
+def _corrected(tx: Transaction, delivery: Delivery) -> dict[str, object]:
+    """Return what the destination's rule made of it, where it has one and that made something of it."""
+    found = corrections.find(tx, [delivery.instance_id], delivery.destination)
+    if not found:
+        return {}
+    one = found[0]
+    by = f" by order {one.order_id}" if one.keywords else ""
+    return {"correction": f"{one.became.value}{by}: {', '.join(one.keywords) or one.why}", "correction_at": one.at}
 
 
 def _retry(tx: Transaction, here: Opened, delivery: Delivery) -> None:

@@ -10,7 +10,9 @@ from sqlalchemy import make_url
 from broker.cli.context import detail, json_option, listing, titled
 from broker.cli.env_check import offline, online
 from broker.environments import profile as profiles
+from broker.environments.corrections import CorrectionSettings
 from broker.environments.model import CallTls, Destination, DicomLimits, DicomSettings, ListenerTls, Profile
+from broker.environments.stow import Login, Proxy, StowSettings
 from broker.errors import Misconfigured
 
 NOT_READY = 3
@@ -48,8 +50,7 @@ def check(env: str, is_online: bool, as_json: bool) -> None:
     profile = profiles.read(profiles.find(env))
     findings = [*offline(profile), *(online(profile) if is_online else ())]
     rows: list[dict[str, object]] = [
-        {"check": finding.check, "result": "ok" if finding.good else "not ready", "finding": finding.text}
-        for finding in findings
+        {"check": finding.check, "result": finding.result, "finding": finding.text} for finding in findings
     ]
     listing(rows, [(key, key) for key in ("check", "result", "finding")], as_json, titled(profile, "checks"))
     wrong = [finding for finding in findings if not finding.good]
@@ -112,8 +113,23 @@ def _dicom(dicom: DicomSettings) -> dict[str, object]:
     }
 
 
-def _present(settings: ListenerTls | CallTls | DicomLimits | None) -> dict[str, object] | None:
+def _present(settings: ListenerTls | CallTls | DicomLimits | CorrectionSettings | None) -> dict[str, object] | None:
     return None if settings is None else {key: value for key, value in asdict(settings).items() if value is not None}
+
+
+def _stow(stow: StowSettings | None) -> dict[str, object]:
+    """Return the settings with the places of their secrets; the secrets themselves are not read."""
+    if stow is None:
+        return {}
+    login = {**_named(stow.login), "secret": stow.login.secret.place} if stow.login else None
+    proxy = _named(stow.proxy) if stow.proxy else None
+    if stow.proxy and proxy and stow.proxy.password:
+        proxy["password"] = stow.proxy.password.place
+    return {**_named(stow), "login": login, "proxy": proxy}
+
+
+def _named(settings: StowSettings | Login | Proxy) -> dict[str, object]:
+    return {key: value for key, value in asdict(settings).items() if value not in (None, "")}
 
 
 def _destination(destination: Destination) -> dict[str, object]:
@@ -124,8 +140,11 @@ def _destination(destination: Destination) -> dict[str, object]:
         "host": destination.host,
         "port": destination.port,
         "ae_title": destination.ae_title,
+        "url": destination.url,
         "path": destination.path,
         "tls": _present(destination.tls),
+        **_stow(destination.stow),
+        "correction": _present(destination.correction),
     }
     calling = {"calling": destination.calling} if destination.ae_title else {}
     return {key: value for key, value in {**shown, **calling}.items() if value}

@@ -18,22 +18,36 @@ from broker.dimse.service import (
     Requestor,
 )
 from broker.environments import profile as profiles
+from broker.environments.corrections import Unsure
 from broker.environments.model import Destination, Profile, Protocol
+from broker.environments.secret import Secret
 from broker.errors import BrokerError, Misconfigured, Unavailable
 from broker.registry import store as registry
 
 _VERIFICATION = "1.2.840.10008.1.1"
 _IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _CONNECT_SECONDS = 5.0
+_UNSURE = {
+    Unsure.SEND: "is sent as received",
+    Unsure.HOLD: "is held",
+    Unsure.CORRECT: "is altered too",
+}
+_WITHOUT_ORDER, _OTHER = "what is not surely of one order", "what names another patient"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found; where it is not good, `text` says the likely cause."""
+    """What one check found; where it is not good, `text` says the likely cause. `warns`: as wanted, yet to be known."""
 
     check: str
     good: bool
     text: str
+    warns: bool = False
+
+    @property
+    def result(self) -> str:
+        """The finding in a word."""
+        return "not ready" if not self.good else "warning" if self.warns else "ok"
 
 
 def offline(profile: Profile) -> Iterator[Finding]:
@@ -42,19 +56,23 @@ def offline(profile: Profile) -> Iterator[Finding]:
     yield _writable("state", profile.state)
     yield from _database(profile)
     yield from _folders(profile)
+    yield from _corrections(profile)
     yield from _certificates(profile)
+    yield from _logins(profile)
     yield from _sources(profile)
     yield from _neighbours(profile)
 
 
 def online(profile: Profile) -> Iterator[Finding]:
-    """Call every destination that is called: connect, then C-ECHO, over TLS where it has TLS."""
+    """Call every destination that is called: C-ECHO, or a query by QIDO-RS, over TLS where it has TLS."""
     from broker.app import requestor  # noqa: PLC0415 - a broken engine must not stop the offline checks
 
     for destination in profile.destinations:
-        if destination.protocol is Protocol.DIMSE:
-            with suppress(Misconfigured):  # the offline checks have said it
+        with suppress(Misconfigured):  # the offline checks have said it
+            if destination.protocol is Protocol.DIMSE:
                 yield _answers(destination, profile, requestor(destination))
+            elif destination.protocol is Protocol.STOW:
+                yield _answers_queries(destination)
 
 
 # --- offline -----------------------------------------------------------------------------------------------------
@@ -100,6 +118,15 @@ def _folders(profile: Profile) -> Iterator[Finding]:
             yield _writable(f"destination {destination.name}", destination.path)
 
 
+def _corrections(profile: Profile) -> Iterator[Finding]:
+    """Whoever runs this must know which destinations get something else than what was received."""
+    for destination in profile.destinations:
+        if (correction := destination.correction) is not None:
+            told = f"gets altered copies: {', '.join(correction.attributes)} set from the order"
+            unsure = f"{_WITHOUT_ORDER} {_UNSURE[correction.unmatched]}, {_OTHER} {_UNSURE[correction.other_patient]}"
+            yield Finding(f"destination {destination.name}", True, f"{told}; {unsure}", warns=True)
+
+
 def _certificates(profile: Profile) -> Iterator[Finding]:
     listeners = {"hl7": profile.hl7.tls, "dicom": profile.dicom.tls}
     called = [each.tls for each in profile.destinations] + [each.tls for each in profile.receivers]
@@ -117,6 +144,29 @@ def _certificates(profile: Profile) -> Iterator[Finding]:
     for receiver in profile.receivers:
         if receiver.tls is not None:
             yield _usable(f"tls of receiver {receiver.name}", partial(sender, receiver), receiver.tls.key)
+
+
+def _logins(profile: Profile) -> Iterator[Finding]:
+    """Every secret that a destination needs is there, and not for everybody to read."""
+    for destination in profile.destinations:
+        check, stow = f"login of destination {destination.name}", destination.stow
+        for secret in stow.secrets if stow else ():
+            yield _readable(check, secret)
+        if stow and stow.login and stow.login.trusted:
+            from broker.app import stow_peer  # noqa: PLC0415 - as above
+
+            yield _usable(check, partial(stow_peer, destination), None)
+
+
+def _readable(check: str, secret: Secret) -> Finding:
+    try:
+        secret.read()
+    except Misconfigured as error:
+        hint = "" if secret.file else ": it must be set for `broker serve`, if not here"
+        return Finding(check, False, f"{error}{hint}")
+    if secret.is_open():
+        return Finding(check, False, f"{secret.place} can be read by everybody on this machine: chmod o-r")
+    return Finding(check, True, f"{secret.place} can be read")
 
 
 def _sources(profile: Profile) -> Iterator[Finding]:
@@ -171,6 +221,21 @@ def _answers(destination: Destination, profile: Profile, requestor: Requestor) -
     if cause:
         return Finding(check, False, f"{where}: {cause}")
     return _echo(check, destination, profile, requestor)
+
+
+def _answers_queries(destination: Destination) -> Finding:
+    from broker.app import stow_peer  # noqa: PLC0415 - as above
+    from broker.delivery.senders.stow_query import probe  # noqa: PLC0415
+
+    check, peer = f"destination {destination.name}", stow_peer(destination)
+    if peer is None:
+        return Finding(check, False, "is not reached by STOW-RS")
+    try:
+        return Finding(check, True, f"{destination.url} {probe(peer)}")
+    except Unavailable as error:
+        return Finding(check, False, f"{destination.url}: {error}")
+    finally:
+        peer.close()
 
 
 def _why_unreachable(destination: Destination) -> str:

@@ -19,11 +19,13 @@ _NEVER = {
     "SeriesInstanceUID": _REFERRED_TO,
     "SOPInstanceUID": _REFERRED_TO,
     "SOPClassUID": "it says what the instance is",
-    "IssuerOfPatientID": "it goes with PatientID: name that",
-    "IssuerOfPatientIDQualifiersSequence": "it goes with PatientID: name that",
-    "IssuerOfAccessionNumberSequence": "it goes with AccessionNumber: name that",
-    "IssuerOfAdmissionIDSequence": "it goes with AdmissionID: name that",
-    "StudyDescription": "it says what was done, the order what was asked for",
+    "StudyDescription": "it says what was done, the order only what was asked for",
+}
+_WITH = {
+    "IssuerOfPatientID": "PatientID",
+    "IssuerOfPatientIDQualifiersSequence": "PatientID",
+    "IssuerOfAccessionNumberSequence": "AccessionNumber",
+    "IssuerOfAdmissionIDSequence": "AdmissionID",
 }
 
 
@@ -66,7 +68,9 @@ def read_correction(destination: TomlTable) -> CorrectionSettings | None:
 
 def _check(table: TomlTable, keyword: str) -> None:
     if keyword in _NEVER:
-        table.wrong("attributes", f"{keyword} is never altered by itself: {_NEVER[keyword]}")
+        table.wrong("attributes", f"{keyword} is never altered: {_NEVER[keyword]}")
+    elif keyword in _WITH:
+        table.wrong("attributes", f"{keyword} goes with {_WITH[keyword]}: name that instead")
     elif keyword not in CORRECTABLE:
         table.wrong("attributes", f"{keyword!r} is none of {quoted(CORRECTABLE)}{did_you_mean(keyword, CORRECTABLE)}")
 

@@ -40,9 +40,9 @@ def test_another_patients_images_are_corrected_only_where_that_is_said_and_whole
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('attributes = ["StudyInstanceUID"]', "StudyInstanceUID is never altered by itself: other instances"),
+        ('attributes = ["StudyInstanceUID"]', "StudyInstanceUID is never altered: other instances"),
         ('attributes = ["SOPInstanceUID"]', "would lose it"),
-        ('attributes = ["IssuerOfPatientID"]', "it goes with PatientID"),
+        ('attributes = ["IssuerOfPatientID"]', "goes with PatientID: name that"),
         ('attributes = ["PatientsName"]', "did you mean 'PatientName'"),
         ("attributes = []", "names no attribute"),
         ("", "correction.attributes: is missing"),
