@@ -20,6 +20,7 @@ PACKAGES = {
     "/usr/lib/postgresql/*/bin/initdb": "postgresql",
     "node": "nodejs",
     "npm": "npm",
+    "/usr/sbin/haproxy": "haproxy",
     "chromium": "chromium",
     "pdftotext": "poppler-utils",
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",

@@ -1,5 +1,6 @@
 """Orthanc as a PACS, with its DICOMweb plugin where Debian's package is there."""
 
+import base64
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -20,31 +21,45 @@ class Orthanc:
     port: int
     http_port: int
     ae_title: str
+    login: str = ""  # user:password of its REST API
+
+    @property
+    def dicomweb(self) -> str:
+        """The base of its DICOMweb services."""
+        return f"http://127.0.0.1:{self.http_port}/dicom-web"
 
     def get(self, path: str) -> Any:
         """Ask its REST API."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.http_port}{path}", timeout=20) as answer:
-            return json.load(answer)
+        return json.loads(self._asked(path))
+
+    def wado(self, study: str, series: str, instance: str) -> bytes:
+        """Retrieve an instance by WADO-RS as it was stored: the Part 10 file."""
+        path = f"/dicom-web/studies/{study}/series/{series}/instances/{instance}"
+        answer = self._asked(path, Accept='multipart/related; type="application/dicom"; transfer-syntax=*')
+        boundary = answer.partition(b"\r\n")[0]
+        return answer.partition(b"\r\n\r\n")[2].removesuffix(boundary + b"--\r\n").removesuffix(b"\r\n")
 
     def file(self, instance: str) -> bytes:
         """Return the Part 10 file that it keeps of an instance."""
-        with urllib.request.urlopen(
-            f"http://127.0.0.1:{self.http_port}/instances/{instance}/file", timeout=20
-        ) as answer:
-            content: bytes = answer.read()
-        return content
+        return self._asked(f"/instances/{instance}/file")
 
     def call(self, method: str, path: str, document: Any) -> Any:
         """Send a JSON document to its REST API; return the answer, None where it is empty."""
         body = json.dumps(document).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.http_port}{path}", body, method=method)
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            content = answer.read()
+        content = self._asked(path, method, body)
         return json.loads(content) if content else None
 
     def know(self, name: str, ae_title: str, port: int) -> None:
         """Register a modality on loopback under `name`."""
         self.call("PUT", f"/modalities/{name}", {"AET": ae_title, "Host": "127.0.0.1", "Port": port})
+
+    def _asked(self, path: str, method: str = "GET", body: bytes | None = None, **headers: str) -> bytes:
+        if self.login:
+            headers["Authorization"] = f"Basic {base64.b64encode(self.login.encode()).decode()}"
+        url = f"http://127.0.0.1:{self.http_port}{path}"
+        with urllib.request.urlopen(urllib.request.Request(url, body, headers, method=method), timeout=60) as answer:
+            content: bytes = answer.read()
+        return content
 
     def statistics(self) -> dict[str, Any]:
         """Return its counts."""
@@ -53,11 +68,13 @@ class Orthanc:
 
 
 @contextmanager
-def orthanc(folder: Path, port: int = 0, ae_title: str = "ORTHANC", **more: Any) -> Iterator[Orthanc]:
+def orthanc(
+    folder: Path, port: int = 0, ae_title: str = "ORTHANC", *, login: str = "", **more: Any
+) -> Iterator[Orthanc]:
     """Run Orthanc on free loopback ports with its storage in `folder`; `more` are settings of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     assert PLUGIN.exists(), "the DICOMweb plugin is missing: apt-get install orthanc-dicomweb"
-    server = Orthanc(port or free_port(), free_port(), ae_title)
+    server = Orthanc(port or free_port(), free_port(), ae_title, login)
     settings = {
         "Name": "test",
         "DefaultEncoding": "Utf8",
@@ -67,7 +84,8 @@ def orthanc(folder: Path, port: int = 0, ae_title: str = "ORTHANC", **more: Any)
         "HttpPort": server.http_port,
         "HttpServerEnabled": True,
         "RemoteAccessAllowed": False,
-        "AuthenticationEnabled": False,
+        "AuthenticationEnabled": bool(login),  # user:password
+        "RegisteredUsers": dict([login.split(":", 1)]) if login else {},
         "StorageDirectory": str(folder / "storage"),
         "IndexDirectory": str(folder / "index"),
         "Plugins": [str(PLUGIN)],
