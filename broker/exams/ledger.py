@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from broker.exams import transfers
+from broker.exams import proving, transfers
 from broker.exams.limits import Limits, lateness, scheduled
 from broker.exams.model import Exam, Line, Mark, Offered, Recorded, Stage, Standing
 from broker.orders.model import PERFORMED, Did, StepStatus
@@ -169,13 +169,6 @@ def _ended(known: StoredStep) -> Line:
     return Line(Stage.COMPLETED, Mark.DONE, f"discontinued{why}, {numbers} listed", known.updated, about, step.images)
 
 
-# --- proven ------------------------------------------------------------------------------------------------------
-
-
-def _proven(recorded: Recorded, limits: Limits) -> list[Line]:
-    return [Line(Stage.PROVEN, Mark.NOT_ASKED, "not asked: no destination was asked to confirm that it keeps them")]
-
-
 # --- together ----------------------------------------------------------------------------------------------------
 
 STAGES: tuple[Callable[[Recorded, Limits], list[Line]], ...] = (
@@ -185,10 +178,13 @@ STAGES: tuple[Callable[[Recorded, Limits], list[Line]], ...] = (
     _completed,
     transfers.received,
     transfers.delivered,
-    _proven,
+    proving.proven,
     transfers.reported,
 )
 
+
+_BY_DESTINATION = frozenset({Stage.DELIVERED, Stage.PROVEN})
+"""Of which the destination that lags behind says how far the stage is."""
 
 _UNTIMED = frozenset({Mark.NOT_YET, Mark.NOT_ASKED})
 """Of which a time says nothing of the stage."""
@@ -203,7 +199,7 @@ def _standing(lines: Sequence[Line]) -> Standing:
         mark=_worst(marks),
         at=min((line.at for line in lines if line.at is not None and line.mark not in _UNTIMED), default=None),
         count=min(counts)
-        if lines and lines[0].stage is Stage.DELIVERED and counts
+        if lines and lines[0].stage in _BY_DESTINATION and counts
         else sum(counts)
         if counts
         else None,

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from broker.commitment.proof.model import Proof
 from broker.delivery.correction.model import Applied
 from broker.delivery.model import DeliveryState
 from broker.inbox.model import InboxEntry
@@ -114,6 +115,8 @@ class Recorded:
     sent: tuple[Sent, ...] = ()
     kept: tuple[Kept, ...] = ()
     corrections: tuple[Applied, ...] = ()  # of its images, on their way to destinations with a rule
+    proofs: tuple[Proof, ...] = ()
+    provers: frozenset[str] = frozenset()  # the destinations that are asked to prove
     messages: tuple[OutboxMessage, ...] = ()
     has_receivers: bool = False
 

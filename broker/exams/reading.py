@@ -4,8 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from broker.commitment.proof import store as proofs
 from broker.database import Transaction
 from broker.delivery.correction import store as corrections
+from broker.environments.commitment import ProofBy
 from broker.environments.model import Profile
 from broker.exams import checking, ledger, store, transfers
 from broker.exams.limits import Limits
@@ -25,7 +27,8 @@ from broker.worklist import store as worklist
 def exam(tx: Transaction, stored: StoredOrder, profile: Profile, now: datetime) -> Exam:
     """Return the exam of an order as it stands now."""
     limits = Limits(profile.exams, profile.timezone, now)
-    return ledger.exam(recorded(tx, stored, has_receivers=bool(profile.receivers)), limits)
+    provers = frozenset(each.name for each in profile.destinations if each.proof.by is not ProofBy.NONE)
+    return ledger.exam(recorded(tx, stored, has_receivers=bool(profile.receivers), provers=provers), limits)
 
 
 def of_day(tx: Transaction, day: str, limit: int) -> list[StoredOrder]:
@@ -34,7 +37,9 @@ def of_day(tx: Transaction, day: str, limit: int) -> list[StoredOrder]:
     return [order_store.with_patient(tx, kept) for kept in found if kept is not None]
 
 
-def recorded(tx: Transaction, stored: StoredOrder, *, has_receivers: bool) -> Recorded:
+def recorded(
+    tx: Transaction, stored: StoredOrder, *, has_receivers: bool, provers: frozenset[str] = frozenset()
+) -> Recorded:
     """Return all that was recorded of an order."""
     lines = tuple(history.history(tx, stored.id))
     items = tuple(worklist.of_order(tx, stored.id))
@@ -57,6 +62,8 @@ def recorded(tx: Transaction, stored: StoredOrder, *, has_receivers: bool) -> Re
         sent=tuple(store.sent(tx, images)),
         kept=tuple(store.kept(tx, sought.studies - sought.shared, expected.accession_numbers)),
         corrections=tuple(corrections.find(tx, [image.id for image in images])),
+        proofs=tuple(proofs.of_instances(tx, [image.id for image in images])),
+        provers=provers,
         messages=tuple(outbox.of_order(tx, stored.id)),
         has_receivers=has_receivers,
     )
