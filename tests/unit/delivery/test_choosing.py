@@ -1,0 +1,212 @@
+"""What of many deliveries goes next, and what stops a batch: priority, probes, holds, hours, a stop."""
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from broker.database import Database
+from broker.delivery import destination_store, store, worker
+from broker.delivery.model import DeliveryState
+from broker.dimse.service import Answer
+from broker.environments.model import Priority
+from broker.environments.schedules import parse_hours
+from broker.errors import Unavailable
+from broker.spool.files import FileSpool
+from tests.conftest import FakeClock
+from tests.unit.delivery.test_worker import OWN, PACS, Desk
+
+STAT, HIGH, ROUTINE, LOW = Priority.STAT, Priority.HIGH, Priority.ROUTINE, Priority.LOW
+
+
+@pytest.fixture
+def desk(database: Database, tmp_path: Path, clock: FakeClock) -> Desk:
+    return Desk(database, FileSpool(tmp_path / "spool"), clock)
+
+
+def receive(desk: Desk, *uids: str, priority: Priority = ROUTINE) -> None:
+    for uid in uids:
+        instance = desk.receive(uid)
+        with desk.database.write("delivery") as tx:
+            (own,) = store.of_instance(tx, instance.id)
+            tx.exec_driver_sql(f"UPDATE delivery SET priority = {list(Priority).index(priority)} WHERE id = {own.id}")
+
+
+def sent(desk: Desk) -> list[str]:
+    return [uid for uid, _ in desk.pacs.stored]
+
+
+def states(desk: Desk) -> dict[str, str]:
+    return {uid: one.state.value for uid, one in desk.by_uid().items()}
+
+
+def test_the_most_urgent_goes_first_and_then_the_oldest(desk: Desk) -> None:
+    for uid, priority in (("1.1", LOW), ("1.2", ROUTINE), ("1.3", STAT), ("1.4", HIGH), ("1.5", STAT)):
+        receive(desk, uid, priority=priority)
+    desk.deliver()
+    assert sent(desk) == ["1.3", "1.5", "1.4", "1.2", "1.1"]
+
+
+def test_an_urgent_instance_that_breaks_each_association_blocks_no_other(desk: Desk) -> None:
+    receive(desk, "1.1", priority=STAT)
+    receive(desk, "1.2", "1.3")
+    desk.pacs.replies = {"1.1": Unavailable("aborted")}
+    desk.deliver()
+    assert sent(desk) == []
+    for _ in range(6):
+        desk.clock.advance(5)
+        desk.deliver()
+    assert sent(desk) == ["1.2", "1.3"]
+    assert states(desk)["1.1"] == "waiting"
+
+
+def test_a_destination_that_fails_gets_one_at_a_time_until_it_answers(desk: Desk) -> None:
+    receive(desk, *(f"1.{n}" for n in range(1, 6)))
+    desk.pacs.refusals = {"": Unavailable("off")}
+    assert desk.deliver() == 5
+    desk.clock.advance(3600)
+    assert desk.deliver() == 1
+    desk.pacs.refusals = {}
+    desk.clock.advance(3600)
+    assert [desk.deliver(), desk.deliver(), desk.deliver()] == [1, 4, 0]
+
+
+def test_beside_a_probe_nothing_is_sent(desk: Desk) -> None:
+    receive(desk, "1.1", "1.2")
+    desk.pacs.refusals = {"": Unavailable("off")}
+    desk.deliver()
+    desk.clock.advance(3600)
+    now = desk.clock.now()
+    with desk.database.write("delivery-lease") as tx:
+        assert len(store.lease(tx, "pacs", now, 10, token="t", lease_seconds=60)) == 1
+        assert store.lease(tx, "pacs", now, 10, token="u", lease_seconds=60) == []
+
+
+def test_what_is_held_is_not_sent_and_stays_so_after_a_retry_of_others(desk: Desk) -> None:
+    receive(desk, "1.1", "1.2")
+    held = desk.by_uid()["1.1"].id
+    with desk.database.write("delivery") as tx:
+        assert store.hold_one(tx, held, "held by x: y")
+        assert store.retry(tx, [held], desk.clock.now()) == []
+    desk.deliver()
+    assert states(desk) == {"1.1": "held", "1.2": "delivered"}
+    assert len(desk.files()) == 1
+    with desk.database.write("delivery") as tx:
+        assert store.release_held(tx, held, desk.clock.now())
+    desk.deliver()
+    assert desk.files() == []
+
+
+def test_a_destination_held_in_the_middle_of_a_batch_gets_no_further_instance(desk: Desk) -> None:
+    receive(desk, "1.1", "1.2", "1.3")
+
+    class Holding(dict[str, Answer]):
+        def get(self, uid: str, default: Answer) -> Answer:  # type: ignore[override]
+            if uid == "1.2":
+                with desk.database.write("delivery") as tx:
+                    destination_store.hold_destination(tx, "pacs", "held by x: y", desk.clock.now())
+            return default
+
+    desk.pacs.replies = Holding()  # type: ignore[assignment]
+    desk.deliver()
+    assert sent(desk) == ["1.1", "1.2"], "what was on its way ended"
+    assert states(desk)["1.3"] == "waiting"
+    assert desk.failures() == 0
+    assert desk.deliver() == 0
+    with desk.database.write("delivery") as tx:
+        destination_store.hold_destination(tx, "pacs", "", desk.clock.now())
+    assert desk.deliver() == 1
+
+
+NIGHT = replace(PACS, schedule=(parse_hours("18:00-07:00"),))
+
+
+def test_outside_its_hours_a_destination_is_sent_nothing(desk: Desk) -> None:
+    receive(desk, "1.1")
+    receive(desk, "1.2", priority=STAT)
+    assert desk.deliver(NIGHT) == 0  # it is 08:00
+    assert desk.failures() == 0
+    desk.clock.advance(10 * 3600)
+    assert desk.deliver(NIGHT) == 2
+
+
+def test_what_is_stat_may_be_sent_outside_the_hours(desk: Desk) -> None:
+    receive(desk, "1.1")
+    receive(desk, "1.2", priority=STAT)
+    any_time = replace(NIGHT, stat_any_time=True)
+    assert [desk.deliver(any_time), desk.deliver(any_time)] == [1, 0]
+    assert sent(desk) == ["1.2"]
+
+
+def test_when_its_hours_end_a_batch_ends(desk: Desk) -> None:
+    receive(desk, "1.1", "1.2")
+    receive(desk, "1.3", priority=STAT)
+    desk.clock.instant = desk.clock.instant.replace(hour=6, minute=59)
+    with desk.database.write("delivery") as tx:
+        tx.exec_driver_sql("UPDATE delivery SET due = '2026-02-01 00:00:00'")
+
+    class Slow(dict[str, Answer]):
+        def get(self, _uid: str, default: Answer) -> Answer:  # type: ignore[override]
+            desk.clock.advance(45)
+            return default
+
+    desk.pacs.replies = Slow()  # type: ignore[assignment]
+    desk.deliver(NIGHT)
+    assert sent(desk) == ["1.3", "1.1"], "the second ended after seven"
+    assert states(desk)["1.2"] == "waiting"
+
+
+def test_hours_are_the_sites(desk: Desk) -> None:
+    receive(desk, "1.1")
+    desk.clock.instant = desk.clock.instant.replace(hour=17, minute=30) + timedelta(days=1)
+    from zoneinfo import ZoneInfo
+
+    def deliver(zone: str) -> int:
+        return worker.deliver_batch(
+            desk.database,
+            desk.spool,
+            NIGHT,
+            OWN,
+            desk.pacs,
+            desk.clock,
+            lambda: 0.0,
+            lambda *_: None,
+            zone=ZoneInfo(zone),
+        )
+
+    assert deliver("UTC") == 0
+    assert deliver("Europe/Berlin") == 1
+
+
+def test_after_a_stop_nothing_further_is_begun(desk: Desk) -> None:
+    receive(desk, "1.1", "1.2", "1.3")
+
+    def deliver() -> int:
+        return worker.deliver_batch(
+            desk.database,
+            desk.spool,
+            PACS,
+            OWN,
+            desk.pacs,
+            desk.clock,
+            lambda: 0.0,
+            lambda *_: None,
+            stopping=lambda: len(desk.pacs.stored) > 0,
+        )
+
+    assert deliver() == 3
+    assert sent(desk) == ["1.1"]
+    assert sorted(states(desk).values()) == ["delivered", "waiting", "waiting"]
+    assert deliver() == 0
+
+
+def test_a_node_gives_back_its_own_leases_alone(desk: Desk) -> None:
+    receive(desk, "1.1", "1.2")
+    now = desk.clock.now()
+    with desk.database.write("delivery-lease") as tx:
+        for node in ("n1", "n2"):
+            store.lease(tx, "pacs", now, 1, token=store.new_lease(node), lease_seconds=60)
+        assert store.release_all(tx, "n1") == 1
+        assert store.release_all(tx) == 1
+    assert {one.state for one in desk.by_uid().values()} == {DeliveryState.WAITING}
