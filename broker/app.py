@@ -12,6 +12,8 @@ from typing import Protocol
 
 from broker import clock as clocks
 from broker import durable, journal, migrations
+from broker.alerts.model import Severity
+from broker.alerts.store import raise_alert
 from broker.clock import Clock
 from broker.commitment.proof.worker import Callers, web_peer
 from broker.database import Database
@@ -40,6 +42,7 @@ from broker.listeners.metrics import metrics
 from broker.orders.sources import Sources
 from broker.outbox.connection import Sender, sender
 from broker.pipeline import Flows
+from broker.promotion.approved import serving
 from broker.registry.cache import RegistryCache
 from broker.schedule import Metronome
 from broker.spool.files import FileSpool
@@ -98,6 +101,7 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     """
     journal.configure(profile.name, profile.colour)
     hooks.arm(profile)
+    profile = _settled(profile)
     # Read before a process is started: a file that is missing is one clear line, and a later start of a process
     # needs none of them.
     contexts = listener_contexts(profile)
@@ -105,9 +109,11 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     peers = {destination.name: stow_peer(destination) for destination in profile.destinations}
     tellers = {receiver.name: sender(receiver) for receiver in profile.receivers}
     Sources(profile.hl7, profile.name)
-    migrations.open_database(profile).close()
     held = _take_state(profile)
     log.info("serve.starting", kind=profile.kind.value, lock=held)
+    for each in profile.destinations:
+        if each.correction is not None:
+            log.warning("destination.corrects", destination=each.name, attributes=list(each.correction.attributes))
 
     def ready(ports: Ports) -> None:
         bound.tell(profile, ports)
@@ -121,6 +127,25 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     bound.forget(profile)
     log.info("serve.stopped", code=code)
     return code
+
+
+def _settled(profile: Profile) -> Profile:
+    """Return what is served: Production as it was approved last. Of files that say something else, a person is told."""
+    database, clock = migrations.open_database(profile), clocks.from_environment()
+    try:
+        served = serving.begun(profile, database, clock)
+        if lines := serving.pending(profile, database):
+            _tell_of_pending(profile, database, clock, len(lines))
+    finally:
+        database.close()
+    return served
+
+
+def _tell_of_pending(profile: Profile, database: Database, clock: Clock, lines: int) -> None:
+    text = f"its files differ from what was approved, which is served: see broker env pending {profile.name}"
+    with database.write("alerts") as tx:
+        raise_alert(tx, serving.PENDING, profile.name, Severity.WARNING, text, clock.now())
+    log.warning("environment.pending", lines=lines)
 
 
 def _take_state(profile: Profile) -> int:

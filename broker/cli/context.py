@@ -23,6 +23,7 @@ from broker.errors import Refused
 from broker.migrations import open_database
 from broker.people import store as people
 from broker.people.model import Right, User, roles_with
+from broker.promotion.approved import serving
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
@@ -72,9 +73,16 @@ def opened(env: str, right: Right = Right.READ) -> Iterator[Opened]:
     try:
         user = _token_s_user(profile, database, right)
         actor = os_user() if user is None else Actor(ActorKind.PERSON, user.name)
-        yield Opened(profile, database, clocks.from_environment(), actor, user)
+        yield Opened(serving.served(profile, database), database, clocks.from_environment(), actor, user)
     finally:
         database.close()
+
+
+@contextmanager
+def opened_file(env: str, right: Right = Right.READ) -> Iterator[tuple[Opened, Profile]]:
+    """Open `env` as `opened` does; give what its file says beside it, where Production may serve something else."""
+    with opened(env, right) as here:
+        yield here, profiles.read(profiles.find(env))
 
 
 def _token_s_user(profile: Profile, database: Database, right: Right) -> User | None:

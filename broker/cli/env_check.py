@@ -22,6 +22,8 @@ from broker.environments.corrections import Unsure
 from broker.environments.model import Destination, Profile, Protocol
 from broker.environments.secret import Secret
 from broker.errors import BrokerError, Misconfigured, Unavailable
+from broker.promotion.approved import serving
+from broker.promotion.approved import store as approvals
 from broker.registry import store as registry
 
 _VERIFICATION = "1.2.840.10008.1.1"
@@ -97,6 +99,8 @@ def _database(profile: Profile) -> Iterator[Finding]:
         try:
             with database.read() as tx:
                 devices = registry.load(tx).modalities if registry.exists(tx) else ()
+                has_settings = approvals.exists(tx)
+            differing = len(serving.pending(profile, database)) if has_settings else 0
         except Unavailable as error:
             yield Finding("database", False, str(error).partition("\n")[0])
             return
@@ -104,6 +108,9 @@ def _database(profile: Profile) -> Iterator[Finding]:
             yield Finding("modalities", False, str(error).replace("\n", "; "))
             return
     yield Finding("database", True, "answers")
+    if differing:
+        text = f"these files wait for approval, other settings are served: see broker env pending {profile.name}"
+        yield Finding("settings", True, text, warns=True)
     yield Finding(
         "modalities", True, f"{len(devices)} active: {', '.join(device.name for device in devices) or 'none'}"
     )

@@ -1,5 +1,7 @@
 """The HL7 table of a profile: listeners, and the habits of each sending system. Names files and opens none."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
@@ -24,10 +26,24 @@ _KNOWN_PROCESSING_IDS = ("P", "T", "D")
 _LONGEST_AUTHORITY = 64  # of IssuerOfPatientID, an LO
 
 
-def read_hl7(table: TomlTable, kind: World | None, zone: ZoneInfo, file: Path) -> Hl7Settings:
+NOWHERE_ELSE: Mapping[Path, Path] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The profile, to which paths are relative, and where a file that it names is instead."""
+
+    profile: Path
+    places: Mapping[Path, Path]
+
+
+def read_hl7(
+    table: TomlTable, kind: World | None, zone: ZoneInfo, file: Path, places: Mapping[Path, Path] = NOWHERE_ELSE
+) -> Hl7Settings:
     """Return `[hl7]` with `[hl7.tls]` and `[[hl7.sources]]`; note each mistake."""
+    files = _Files(file, places)
     ids = _processing_ids(table, _PROCESSING_IDS[kind or World.PRODUCTION], with_empty=False)
-    default = _habits(table, Source("default", processing_ids=ids, timezone=zone), file)
+    default = _habits(table, Source("default", processing_ids=ids, timezone=zone), files)
     settings = Hl7Settings(
         host=table.text("host"),
         port=table.integer("port", 0, _HIGHEST_PORT),
@@ -38,7 +54,7 @@ def read_hl7(table: TomlTable, kind: World | None, zone: ZoneInfo, file: Path) -
         connections=table.integer("connections", 1, 10_000, 512),
         default=default,
         unknown_sources=table.choice("unknown_sources", UnknownCallers, UnknownCallers.ACCEPT) or UnknownCallers.ACCEPT,
-        sources=tuple(_source(source, default, file) for source in table.tables("sources")),
+        sources=tuple(_source(source, default, files) for source in table.tables("sources")),
         silence=read_silence(table),
     )
     _refuse_contradictions(table, settings)
@@ -46,7 +62,7 @@ def read_hl7(table: TomlTable, kind: World | None, zone: ZoneInfo, file: Path) -
     return settings
 
 
-def _source(table: TomlTable, default: Source, file: Path) -> Source:
+def _source(table: TomlTable, default: Source, files: "_Files") -> Source:
     own = Source(
         name=table.text("name"),
         sending_application=table.text("sending_application", ""),
@@ -65,14 +81,14 @@ def _source(table: TomlTable, default: Source, file: Path) -> Source:
         late=default.late,
         retries_on_reject=default.retries_on_reject,
     )
-    source = _habits(table, own, file)
+    source = _habits(table, own, files)
     if not (source.sending_application or source.sending_facility):
         table.wrong("sending_application", "is missing: by what is this sender known? Or give sending_facility")
     table.finish()
     return source
 
 
-def _habits(table: TomlTable, default: Source, file: Path) -> Source:
+def _habits(table: TomlTable, default: Source, files: "_Files") -> Source:
     """Return what may be said of all senders, and of one."""
     authority = table.text("patient_authority", default.patient_authority)
     if len(authority) > _LONGEST_AUTHORITY:
@@ -88,8 +104,8 @@ def _habits(table: TomlTable, default: Source, file: Path) -> Source:
         timezone=default.timezone,
         patient_authority=authority,
         character_sets=table.texts("character_sets", default.character_sets),
-        mapping=_file_or_name(table, "mapping", default.mapping, file),
-        order_control=_file_or_name(table, "order_control", default.order_control, file),
+        mapping=_file_or_name(table, "mapping", default.mapping, files),
+        order_control=_file_or_name(table, "order_control", default.order_control, files),
         acknowledged_by=table.choice("acknowledged_by", AcknowledgedBy, default.acknowledged_by)
         or default.acknowledged_by,
         appointments=table.choice("appointments", Appointments, default.appointments) or default.appointments,
@@ -127,12 +143,13 @@ def _zone(table: TomlTable, default: ZoneInfo) -> ZoneInfo:
         return default
 
 
-def _file_or_name(table: TomlTable, key: str, default: str, file: Path) -> str:
+def _file_or_name(table: TomlTable, key: str, default: str, files: "_Files") -> str:
     """Return a file's absolute path, or a preset's name as it stands."""
     given = table.text(key, default)
     if not given.endswith(".toml"):
         return given
-    path = (file.parent / given).resolve()
+    path = (files.profile.parent / given).resolve()
+    path = files.places.get(path, path)
     if not path.is_file():
         table.wrong(key, f"there is no file {path}")
     return str(path)

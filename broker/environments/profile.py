@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, available_timezones
@@ -9,7 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from broker.environments.commitment import ProofBy, read_commitment, read_proof
 from broker.environments.corrections import read_correction
 from broker.environments.dicom import read_call_tls, read_dicom
-from broker.environments.hl7 import read_hl7
+from broker.environments.hl7 import NOWHERE_ELSE, read_hl7
 from broker.environments.limits import read_exams, read_expiry, read_retention
 from broker.environments.model import (
     Destination,
@@ -73,8 +74,16 @@ def read(file: Path) -> Profile:
 
     Raises Misconfigured whose text names every mistake, a line each: `file: key: reason`.
     """
-    root = parse(_content(file), str(file))
-    profile = _profile(root, file.absolute())
+    return read_content(_content(file), file)
+
+
+def read_content(content: bytes, file: Path, places: Mapping[Path, Path] = NOWHERE_ELSE) -> Profile:
+    """Return the environment that `content` describes as if it stood in `file`. Raises Misconfigured as `read` does.
+
+    `places` says where a file that it names is instead.
+    """
+    root = parse(content, str(file))
+    profile = _profile(root, file.absolute(), places)
     root.finish()
     root.mistakes.stop()
     return profile
@@ -91,12 +100,12 @@ def _content(file: Path) -> bytes:
     return content
 
 
-def _profile(root: TomlTable, file: Path) -> Profile:
+def _profile(root: TomlTable, file: Path, places: Mapping[Path, Path]) -> Profile:
     # Absent where it is wrong: then nothing is measured against it.
     kind = root.choice("kind", World)
     state = _path(root, "state", file)
     zone = _timezone(root)
-    hl7 = read_hl7(root.table("hl7"), kind, zone, file)
+    hl7 = read_hl7(root.table("hl7"), kind, zone, file, places)
     dicom, http = read_dicom(root.table("dicom"), file), _http(root.table("http"))
     destinations = _destinations(root, kind, file)
     retention_days, spool_hours = read_retention(root)

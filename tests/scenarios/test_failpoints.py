@@ -70,8 +70,22 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             environment.ask("order", "list")  # reading of patient data: an audit row
             (alert,) = environment.ask("alert", "list")
             assert environment.command("alert", "ack", str(alert["id"])).returncode == 0
+    _serve_what_was_approved(tmp_path)
     passed = set(trace.read_text().split())
     assert {f"{place}.{side}" for place in PLACES for side in ("before", "after")} - passed == set()
+
+
+def _serve_what_was_approved(folder: Path) -> None:
+    """Start Production, edit a file that it names, and start it again: it serves the file as it was."""
+    mapping = folder / "site.toml"
+    mapping.write_text('base = "ihe-swf"\n')
+    production = Environment(folder, "production", "production", "BROKER", hl7_keys='mapping = "site.toml"').write()
+    production.add_user("ann", "administrator")
+    for edited in (False, True):
+        if edited:
+            mapping.write_text('base = "ipc"\n')
+        with production.serving():
+            pass
 
 
 def _refused(folder: Path) -> Path:

@@ -1,0 +1,1 @@
+"""The settings that Production serves: asked for by one person, approved by another."""
