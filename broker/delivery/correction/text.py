@@ -1,5 +1,6 @@
 """Text of a data set in its Specific Character Set (0008,0005): what differs, what fits, what is text at all. Pure."""
 
+import json
 from collections.abc import Callable, Mapping
 
 from broker.delivery.content import CannotCorrect
@@ -39,10 +40,11 @@ def fitting(new: Mapping[str, str], terms: str, others_are_ascii: Callable[[], b
     A wider one is taken only where all other text is ASCII, so that no byte of it changes its meaning. Raises
     CannotCorrect where it is not.
     """
-    together = "".join(new.values())
+    texts = {keyword: _text(keyword, value) for keyword, value in new.items()}
+    together = "".join(texts.values())
     if characters.expresses(terms, together):
         return terms
-    keywords = ", ".join(keyword for keyword, value in new.items() if not characters.expresses(terms, value))
+    keywords = ", ".join(keyword for keyword, value in texts.items() if not characters.expresses(terms, value))
     if terms.split("\\", maxsplit=1)[0] in _ROMAN_JAPANESE or not others_are_ascii():
         raise CannotCorrect(
             f"its Specific Character Set {terms or '(none)'} has not all characters of the order's {keywords}, and it"
@@ -50,6 +52,13 @@ def fitting(new: Mapping[str, str], terms: str, others_are_ascii: Callable[[], b
             " them out of the destination's correction; then retry"
         )
     return next(wider for wider in _WIDER if characters.expresses(wider, together))
+
+
+def _text(keyword: str, value: str) -> str:
+    """Return the characters that a value brings; of a sequence, a JSON list of items, those of its items."""
+    if not keyword.endswith("Sequence") or not value:
+        return value
+    return "".join(text for item in json.loads(value) for text in item.values())
 
 
 def is_text(vr: bytes, without_set: bool) -> bool:

@@ -1,5 +1,6 @@
 """A corrected copy: what differs, what does not, and what is told of it."""
 
+import json
 import zlib
 from typing import Literal
 
@@ -137,6 +138,15 @@ def test_an_issuer_that_is_a_sequence_is_written(syntax: str) -> None:
     made, _ = corrected_bytes(received(syntax), syntax, wanted)
     (found,) = dataset(made, syntax).IssuerOfAccessionNumberSequence
     assert (found.UniversalEntityID, found.UniversalEntityIDType) == ("1.2.3", "ISO")
+
+
+def test_an_issuer_that_the_character_set_lacks_widens_it_too() -> None:
+    issuer = json.dumps([{"LocalNamespaceEntityID": "Łódź"}])
+    wanted = correction(AccessionNumber="A2", IssuerOfAccessionNumberSequence=issuer)
+    made, _ = corrected_bytes(received(), EXPLICIT, wanted)
+    found = dataset(made, EXPLICIT)
+    found.decode()
+    assert found.IssuerOfAccessionNumberSequence[0].LocalNamespaceEntityID == "Łódź"
 
 
 @pytest.mark.parametrize("syntax", [IMPLICIT, EXPLICIT, BIG_ENDIAN])
