@@ -27,7 +27,7 @@ CANCELLED = 0xFE00
 OUT_OF_RESOURCES = 0xA700
 
 FIRST_PAGE = 100  # candidates, so that the first answers leave soon
-LOOKING_SECONDS = 10.0  # until something is found; what has been found is answered however long that takes
+LOOKING_SECONDS = 20.0  # until something is found; what has been found is answered however long that takes
 
 _UNAVAILABLE = "the worklist is not available now, try again"
 _TOO_LONG = "the query takes too long, add a key such as the date"

@@ -5,12 +5,13 @@ Each read goes by one index and is bounded: no sort of what is not answered. Whi
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from broker.database import Transaction
-from broker.worklist import search_store
+from broker.worklist import rows, search_store
 from broker.worklist.model import Viewer, WorklistItem
 from broker.worklist.narrowing import Narrowing, narrow
-from broker.worklist.query import Query
+from broker.worklist.query import Query, has_key, has_start
 from broker.worklist.search_store import Place
 from broker.worklist.stations import Stations, resolved
 
@@ -34,6 +35,9 @@ class Listing:
     def __init__(self, query: Query, viewer: Viewer, registry_stations: Stations) -> None:
         self._viewer = viewer
         self._stations = registry_stations
+        self._query = query
+        self._of_place = rows.columns_asked(query, Place._fields)
+        self._of_row = rows.columns_asked(query, rows.NUMBERS)
         self._narrowing = narrow(query, viewer, registry_stations)
         self._walk = _Walk(self._narrowing)
         self._listed: list[Place] | None = None  # latest first; None: they are walked through
@@ -45,14 +49,14 @@ class Listing:
         if not self._begun:
             self._begun, self._listed = True, self._list(tx)
         places = self._next_places(tx, at_most)
-        found = search_store.items(tx, [place.item_id for place in places])
+        found = search_store.items(tx, [place.item_id for place in places], self._may_match) if places else []
         return [resolved(item, self._viewer, self._stations) for item in found]
 
     def _next_places(self, tx: Transaction, at_most: int) -> Sequence[Place]:
         if self._listed is None:
             page = self._walk.next(tx, at_most)
             self.is_done = page.is_last
-            return [place for place in page.places if _has_modality(place, self._narrowing)]
+            return [place for place in page.places if self._is_wanted(place)]
         places = self._listed[: -at_most - 1 : -1]
         del self._listed[-at_most:]
         self.is_done = not self._listed
@@ -67,10 +71,16 @@ class Listing:
             found = lead.places(tx)
         if found is None:
             return None
-        kept = {
-            place for place in found if _is_in_days(place, self._narrowing) and _has_modality(place, self._narrowing)
-        }
-        return sorted(kept, reverse=True)
+        return sorted({place for place in found if self._is_wanted(place)}, reverse=True)
+
+    def _may_match(self, row: Any) -> bool:
+        return all(has_key(key, getattr(row, column)) for column, key in self._of_row)
+
+    def _is_wanted(self, place: Place) -> bool:
+        """Tell whether a place has the keys that can be told by it alone."""
+        return has_start(self._query, place.start_date, place.start_time) and all(
+            has_key(key, getattr(place, column)) for column, key in self._of_place
+        )
 
     def _few_of_days(self, tx: Transaction) -> Sequence[Place] | None:
         if not (self._narrowing.first_day and self._narrowing.last_day):
@@ -145,13 +155,3 @@ def _leads(narrowing: Narrowing) -> Iterator[_Lead]:
 
 def _lead(by: search_store.Range, ranges: Iterable[tuple[str, str]], stations: Sequence[str] = ("",)) -> _Lead:
     return _Lead(by, tuple((low, high, station) for low, high in ranges for station in stations))
-
-
-def _is_in_days(place: Place, narrowing: Narrowing) -> bool:
-    return place.start_date >= narrowing.first_day and (
-        not narrowing.last_day or place.start_date <= narrowing.last_day
-    )
-
-
-def _has_modality(place: Place, narrowing: Narrowing) -> bool:
-    return "Modality" not in narrowing.values or place.modality in narrowing.values["Modality"]

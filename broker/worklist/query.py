@@ -112,11 +112,28 @@ def matches(query: Query, item: WorklistItem, viewer: Viewer) -> bool:
 
 def has_keys(query: Query, item: WorklistItem) -> bool:
     """Tell whether a resolved item has every key, whoever asks."""
-    return _has_start(query.keys, item) and all(
+    return has_start(query, item.scheduled_procedure_step_start_date, item.scheduled_procedure_step_start_time) and all(
         _has(key, MATCHED[keyword](item), query.folds_titles)
         for keyword, key in query.keys.items()
         if keyword not in (START_DATE, START_TIME)
     )
+
+
+def has_start(query: Query, date: str, time: str) -> bool:
+    """Tell whether a start has the keys of date and time."""
+    dates, times = _spans(query.keys, START_DATE), _spans(query.keys, START_TIME)
+    if not times:
+        return not dates or any(span.holds(date) for span in dates)
+    if len(dates) == 1 and len(times) == 1 and dates[0].ranged and times[0].ranged:
+        # Two ranges are one interval in a worklist, without negotiation (PS3.4 K.6.1.2.2).
+        return in_interval(dates[0], times[0], date, _time(time))
+    in_dates = not dates or any(span.holds(date) for span in dates)
+    return in_dates and any(span.holds(_time(time)) for span in times)
+
+
+def has_key(key: Key, *values: str) -> bool:
+    """Tell whether an attribute with these values has a key; what is empty has none that is not universal."""
+    return _has(key, values, folds_titles=False)
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -220,16 +237,6 @@ def keyword_of(tag: int) -> str:
 
 
 # --- matching ----------------------------------------------------------------------------------------------------
-
-
-def _has_start(keys: Mapping[str, Key], item: WorklistItem) -> bool:
-    dates, times = _spans(keys, START_DATE), _spans(keys, START_TIME)
-    date, time = item.scheduled_procedure_step_start_date, _time(item.scheduled_procedure_step_start_time)
-    if len(dates) == 1 and len(times) == 1 and dates[0].ranged and times[0].ranged:
-        # Two ranges are one interval in a worklist, without negotiation (PS3.4 K.6.1.2.2).
-        return in_interval(dates[0], times[0], date, time)
-    in_dates = not dates or any(span.holds(date) for span in dates)
-    return in_dates and (not times or any(span.holds(time) for span in times))
 
 
 def _spans(keys: Mapping[str, Key], keyword: str) -> tuple[Span, ...]:

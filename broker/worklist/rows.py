@@ -1,11 +1,13 @@
 """An item as a row's columns and back. Knows no statement."""
 
 import json
+from collections.abc import Container
 from dataclasses import fields
 from typing import Any
 
 from broker.orders.model import Code, StepStatus
 from broker.worklist.model import WorklistItem
+from broker.worklist.query import Key, Query
 
 # Column by field where they are matched or sorted by; every other field is in `rest`.
 _COLUMNS = {
@@ -20,6 +22,7 @@ _COLUMNS = {
     "scheduled_procedure_step_id": "scheduled_procedure_step_id",
 }
 COLUMN_OF_KEYWORD = {
+    "PatientName": "patient_name",
     "AccessionNumber": "accession_number",
     "Modality": "modality",
     "PatientID": "patient_id",
@@ -27,6 +30,7 @@ COLUMN_OF_KEYWORD = {
     "ScheduledProcedureStepID": "scheduled_procedure_step_id",
     "StudyInstanceUID": "study_instance_uid",
 }
+NUMBERS = frozenset(COLUMN_OF_KEYWORD.values()) - {"patient_name", "modality"}
 # Columns that the store itself writes.
 _OWN = frozenset({"id", "order_id", "status", "provenance", "encoded"})
 
@@ -44,6 +48,12 @@ def columns_of(item: WorklistItem) -> dict[str, object]:
     rest = {name: getattr(item, name) for name in _REST}
     columns = {column: getattr(item, name) for name, column in _COLUMNS.items()}
     return {**columns, "rest": _encode(rest)}
+
+
+def columns_asked(query: Query, columns: Container[str]) -> tuple[tuple[str, Key], ...]:
+    """Return the keys of a query that are compared with one of these columns, each with its column."""
+    asked = ((COLUMN_OF_KEYWORD.get(keyword, ""), key) for keyword, key in query.keys.items())
+    return tuple((column, key) for column, key in asked if column in columns)
 
 
 def item_of(row: Any) -> WorklistItem:

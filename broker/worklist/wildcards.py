@@ -12,6 +12,8 @@ _SEPARATORS = re.compile(r"[,\s]+")
 
 def fold(text: str) -> str:
     """Return `text` without case and accents: how names are compared (a policy that PS3.4 C.2.2.2.1 allows)."""
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     bare = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
     return unicodedata.normalize("NFC", bare).translate(_LETTERS)
@@ -30,9 +32,29 @@ def literal_prefix(pattern: str) -> str:
 def matches(pattern: str, value: str) -> bool:
     """Match `*` (any run, also empty) and `?` (one character) against the whole value.
 
-    Two positions and one point of return: the time is at most the product of both lengths, where a regular
-    expression with eight `.*` could run for hours.
+    The time is at most the product of both lengths, where a regular expression with eight `.*` could run for hours.
     """
+    return _matches_runs(pattern, value) if "?" in pattern else _matches_parts(pattern.split("*"), value)
+
+
+def _matches_parts(parts: list[str], value: str) -> bool:
+    """Match what stands between asterisks, each as far to the left as it goes: the many queries without `?`."""
+    if len(parts) == 1:
+        return parts[0] == value
+    first, *inner, last = parts
+    if len(value) < len(first) + len(last) or not value.startswith(first) or not value.endswith(last):
+        return False
+    at, end = len(first), len(value) - len(last)
+    for part in inner:
+        at = value.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
+
+
+def _matches_runs(pattern: str, value: str) -> bool:
+    """Match character by character, with two positions and one point of return."""
     at, here, star, resume = 0, 0, -1, 0
     while here < len(value):
         if at < len(pattern) and pattern[at] == "*":

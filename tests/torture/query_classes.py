@@ -1,4 +1,8 @@
-"""Classes Q01 to Q04: identifiers as consoles, DCMTK and attackers send them, and what is answered."""
+"""Classes Q01 to Q04: identifiers as consoles, DCMTK and attackers send them, and what is answered.
+
+All are asked of a worklist that holds a flood of items behind the golden ones. Who would be answered the flood has
+heard enough after the golden ones, but for Q04.
+"""
 
 import itertools
 import random
@@ -300,12 +304,14 @@ CLASSES: dict[str, Callable[[], Iterator[Case]]] = {
     "Q03 hostile keys": q03,
 }
 _ANSWERS_A_SECOND = 2_000  # of a flood, at least; a case that takes all of one may take that long
+_ENOUGH = 200  # answers, all golden ones among them
 
 
 def run(case: Case, port: int) -> None:
     """Ask, and assert what is answered."""
-    heard = query_client.ask(port, case.data, case.calling)
-    assert heard.final in case.finals, f"{heard.final:04X}"
+    heard = query_client.ask(port, case.data, case.calling, cancel_after=_ENOUGH)
+    is_flood = heard.pending >= _ENOUGH
+    assert heard.final in case.finals or (is_flood and heard.final == 0xFE00), f"{heard.final:04X}"
     if case.find is None:
         return
     found = [str(decoded(data).get("AccessionNumber", "")) for data in heard.identifiers]
@@ -317,15 +323,14 @@ def run(case: Case, port: int) -> None:
 
 
 def tallies(flood: int, share: float = 1.0, seed: int = 1) -> Iterator[Tally]:
-    """Run every class, or a share of each; Q04 against a process that holds so many items more than the golden ones."""
+    """Run every class, or a share of each, against a process that holds so many items more than the golden ones."""
     chosen = random.Random(seed)
-    with served(0) as (port, process_id):
+    with served(flood) as (port, process_id):
         for _ in range(50):
             assert echoes(port)
+        query_client.ask(port, identifier({"Modality": "CT"}, AccessionNumber=""))
         for name, cases in CLASSES.items():
             yield _ran(name, _share(list(cases()), share, chosen), port, process_id)
-    with served(flood) as (port, process_id):
-        query_client.ask(port, identifier({"Modality": "CT"}, AccessionNumber=""))
         yield _flooded(port, process_id, flood, share, chosen)
 
 

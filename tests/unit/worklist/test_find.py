@@ -106,7 +106,7 @@ def test_an_unavailable_database_is_a700(tmp_path_factory: pytest.TempPathFactor
 def test_a_query_that_finds_nothing_for_too_long_is_a700(filled: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find, "FIRST_PAGE", 1)
     monkeypatch.setattr(find, "PAGE", 1)
-    found, _ = ask(filled, request(identifier({}, PatientID="*none*")), clock=ImpatientClock(4))
+    found, _ = ask(filled, request(identifier({}, PatientID="*none*")), clock=ImpatientClock(find.LOOKING_SECONDS / 3))
     assert [answer.status for answer in found] == [0xA700]
     assert "add a key" in found[0].error_comment
 
