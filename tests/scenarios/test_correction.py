@@ -149,3 +149,44 @@ def _told(exam: Any, text: str) -> None:
     ]
     assert all(keyword in line for keyword in keywords.split(", ") for line in lines), lines
     assert "corrected on the way to main-pacs" in " ".join(text.split())
+
+
+ONE = """\
+[[destinations]]
+name = "exact"
+protocol = "dimse"
+host = "127.0.0.1"
+port = {port}
+ae_title = "PACS"
+correction = {{ attributes = [{attributes}] }}
+[[routes]]
+to = ["exact"]
+"""
+
+
+def test_a_copy_that_is_sent_again_after_an_end_is_the_same_copy(tmp_path: Path) -> None:
+    with dcmtk.storescp(tmp_path / "exact", unique=True) as exact:
+        toml = ONE.format(port=exact.port, attributes=ATTRIBUTES)
+        environment = Environment(tmp_path, destinations=toml).write()
+        # The archive has answered, and the answer is lost with the process.
+        first = environment.start(BROKER_TEST_HOOKS="1", BROKER_FAIL="store.send.after:1:killall")
+        try:
+            environment.register()
+            send_order(environment, "A1", "T")
+            sent = cine(study_of(environment))
+            assert send(environment.dicom, "US_ROOM2", sent) == 0
+            wait_for("the failpoint was passed", lambda: first.process.poll() is not None, 20)
+        finally:
+            first.kill()
+        with environment.serving():
+            wait_for("it has it", lambda: _is_delivered(environment), 60)
+            (delivery,) = environment.deliveries()
+            shown = environment.ask("delivery", "show", str(delivery.id))
+        copies = [item.data for item in _files(tmp_path / "exact")]
+    assert len(copies) == 2
+    assert copies[0] == copies[1] != sent.data
+    assert shown["correction"].startswith("corrected by order 1: ")
+
+
+def _is_delivered(environment: Environment) -> bool:
+    return [one.state for one in environment.deliveries()] == [DeliveryState.DELIVERED]
