@@ -100,9 +100,11 @@ def lease(
     token: str,
     lease_seconds: float,
     urgent_only: bool = False,
+    sharers: int = 1,
 ) -> list[tuple[Delivery, SpooledInstance]]:
     """Lease up to `limit` due deliveries; those whose lease has ended are due again. `urgent_only`: what is STAT.
 
+    Of several `sharers` that send side by side each takes its share of what is due, so that none is left without.
     By priority, then what has not been tried before what has, then the oldest. A destination that fails gets one, and
     nothing beside it: the one with the fewest tries, so that an instance that breaks each association blocks no other.
     """
@@ -112,7 +114,8 @@ def lease(
         return []
     order = (_TABLE.c.tries, _TABLE.c.priority) if state.failures else (_TABLE.c.priority, _TABLE.c.tries)
     wanted = _due(destination, now, urgent_only).order_by(*order, _TABLE.c.id)
-    ids = tx.execute(wanted.limit(1 if state.failures else limit)).scalars().all()
+    found = tx.execute(wanted.limit(1 if state.failures else limit * sharers)).scalars().all()
+    ids = found[: -(-len(found) // sharers)]
     guard = (_TABLE.c.id.in_(ids), _TABLE.c.state == DeliveryState.WAITING.value)
     ends = now + timedelta(seconds=lease_seconds)
     tx.execute(

@@ -187,7 +187,16 @@ def _lease(  # noqa: PLR0917 - see store.lease
         if not is_open(Priority.STAT) or not store.has_due(tx, name, now, urgent_only=urgent_only):
             return [], before
     with database.write("delivery-lease") as tx:
-        leased = store.lease(tx, name, now, limit, token=token, lease_seconds=lease_seconds, urgent_only=urgent_only)
+        leased = store.lease(
+            tx,
+            name,
+            now,
+            limit,
+            token=token,
+            lease_seconds=lease_seconds,
+            urgent_only=urgent_only,
+            sharers=destination.associations,
+        )
         return leased, before
 
 

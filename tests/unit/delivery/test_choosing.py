@@ -1,5 +1,6 @@
 """What of many deliveries goes next, and what stops a batch: priority, probes, holds, hours, a stop."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -210,3 +211,41 @@ def test_a_node_gives_back_its_own_leases_alone(desk: Desk) -> None:
         assert store.release_all(tx, "n1") == 1
         assert store.release_all(tx) == 1
     assert {one.state for one in desk.by_uid().values()} == {DeliveryState.WAITING}
+
+
+def test_several_associations_share_what_is_due(desk: Desk) -> None:
+    receive(desk, *(f"1.{n}" for n in range(1, 8)))
+    now = desk.clock.now()
+    with desk.database.write("delivery-lease") as tx:
+        taken = [len(store.lease(tx, "pacs", now, 50, token=str(n), lease_seconds=60, sharers=3)) for n in range(1, 6)]
+    assert taken == [3, 2, 1, 1, 0]
+
+
+def test_nodes_and_threads_on_one_database_send_each_instance_once(desk: Desk) -> None:
+    receive(desk, *(f"1.{n}" for n in range(1, 31)))
+    side_by_side = replace(PACS, associations=4)
+
+    def deliver(number: int) -> None:
+        def batch() -> int:
+            return worker.deliver_batch(
+                desk.database,
+                desk.spool,
+                side_by_side,
+                OWN,
+                desk.pacs,
+                desk.clock,
+                lambda: 0.0,
+                lambda *_: None,
+                limit=3,
+                node=f"n{number % 2}",
+            )
+
+        while batch():
+            pass
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(deliver, range(4)))
+    while desk.deliver():
+        pass
+    assert sorted(sent(desk)) == sorted(f"1.{n}" for n in range(1, 31))
+    assert desk.files() == []
