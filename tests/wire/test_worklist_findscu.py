@@ -45,13 +45,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environmen
     """A broker that serves the rows, with US_ROOM2 registered and everybody let in."""
     made = Environment(tmp_path_factory.mktemp("worklist"), policy='unknown_callers = "accept"').write()
     made.register()
-    fill(made.profile)
+    database = open_database(profiles.read(made.profile))
+    fill(database)
+    database.close()
     with made.serving():
         yield made
 
 
-def fill(profile: Path) -> None:
-    database = open_database(profiles.read(profile))
+def fill(database: Database) -> None:
+    """Put in the rows."""
     with database.write("orders") as tx:
         for number, (accession, name, modality, stations, date, time) in enumerate(ROWS, 1):
             step = replace(
@@ -71,7 +73,6 @@ def fill(profile: Path) -> None:
             store.replace(tx, number, plan(order, number))
         canceled = replace(order, steps=(replace(step, status=StepStatus.CANCELED),))
         store.replace(tx, len(ROWS), plan(canceled, len(ROWS)))
-    database.close()
 
 
 def find(
