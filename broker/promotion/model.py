@@ -136,8 +136,10 @@ class Request:
     name: str
     plan_checksum: str
     source_environment: str
+    source_file: str  # the profile of the environment it comes from
     revision: str
     document: bytes
+    binding: Binding  # as it is to be
     state: RequestState
     requested: datetime
     requested_by: str

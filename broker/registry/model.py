@@ -115,6 +115,7 @@ class Modality:
     document: Document
     binding: Binding
     retired: bool = False
+    suspended: bool = False  # it gets no new worklist items; what it has begun still finishes
 
     @property
     def ae_titles(self) -> tuple[AETitle, ...]:

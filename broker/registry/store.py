@@ -6,11 +6,11 @@ Write under the label `registry`.
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import LargeBinary, Row, insert, inspect, select, update
+from sqlalchemy import LargeBinary, Row, false, insert, inspect, select, update
 from sqlmodel import Field, SQLModel
 
 from broker.audit import store as audit
@@ -46,6 +46,7 @@ class ModalityRow(SQLModel, table=True):
     port: int
     ae_title: str
     station: str
+    suspended: bool = Field(default=False, sa_column_kwargs={"server_default": false()})
 
 
 class GenerationRow(SQLModel, table=True):
@@ -116,7 +117,7 @@ def bind(
 ) -> Modality:
     """Replace what is particular to this world. Raises NotFound, and Refused as `apply` does."""
     before = modality(tx, name)
-    after = Modality(name, before.revision, before.document, binding, before.retired)
+    after = replace(before, binding=binding)
     if after != before:
         _refuse_taken_titles(tx, after, own_titles)
         _put(tx, after)
@@ -124,12 +125,23 @@ def bind(
     return after
 
 
+def suspend(tx: Transaction, name: str, is_suspended: bool, change: Change) -> bool:
+    """Show a device no new worklist items any more, or again; False where it was so already. Raises NotFound."""
+    before = modality(tx, name)
+    if before.suspended == is_suspended:
+        return False
+    _put(tx, replace(before, suspended=is_suspended))
+    action = "modality.suspend" if is_suspended else "modality.resume"
+    _changed(tx, action, name, change, {"revision": before.revision})
+    return True
+
+
 def retire(tx: Transaction, name: str, actor: Actor, now: datetime, why: str = "") -> bool:
     """Take a device out of service; its revisions stay. False where it was already. Raises NotFound."""
     before = modality(tx, name)
     if before.retired:
         return False
-    _put(tx, Modality(name, before.revision, before.document, before.binding, retired=True))
+    _put(tx, replace(before, retired=True, suspended=False))
     _changed(tx, "modality.retire", name, Change(actor, now, why), {"revision": before.revision})
     return True
 
@@ -227,7 +239,12 @@ def _keep(tx: Transaction, revision: Revision) -> None:
 
 
 def _put(tx: Transaction, device: Modality) -> None:
-    columns = {"active": device.revision, "retired": device.retired, **_binding_columns(device.binding)}
+    columns = {
+        "active": device.revision,
+        "retired": device.retired,
+        "suspended": device.suspended,
+        **_binding_columns(device.binding),
+    }
     if tx.execute(update(_MODALITY).where(_MODALITY.c.name == device.name).values(columns)).rowcount == 0:
         tx.execute(insert(_MODALITY).values(name=device.name, **columns))
 
@@ -249,4 +266,4 @@ def _value(row: Row[Any]) -> Modality:
         station=AETitle(row.station) if row.station else None,
     )
     document = read(row.content, f"{row.name} (revision {row.active[:12]})")
-    return Modality(row.name, row.active, document, binding, row.retired)
+    return Modality(row.name, row.active, document, binding, row.retired, row.suspended)
