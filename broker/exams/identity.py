@@ -37,7 +37,7 @@ def nearest(
 def alert_text(order_id: int, keywords: Iterable[str], *, held: bool) -> str:
     """Return what a person is told: keywords, no value."""
     names = " and ".join(keywords)
-    then = "it is held: compare, then `broker delivery release`" if held else "it is forwarded as it came"
+    then = "it is held: compare, then `broker delivery release`" if held else "it is forwarded"
     return f"an image disagrees with its order in {names}; {then}; see `broker exam show {order_id}`"
 
 
