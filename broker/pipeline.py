@@ -432,6 +432,7 @@ class Flows:
             outbox.release_all(tx)
         with self._database.write("mpps-lease") as tx:
             forwards.release_all(tx)
+        self.commitment.release_leases()
         with self._database.write("delivery") as tx:
             return deliveries.release_all(tx, self._node)
 

@@ -1,5 +1,6 @@
 """The metronome: chores by the clock. Due times live in the database, not here. The only user of apscheduler."""
 
+import logging
 from collections.abc import Callable, Mapping
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -12,6 +13,8 @@ class Metronome:
     """Calls each chore again and again, never twice at once; a chore that takes longer than its beat skips beats."""
 
     def __init__(self, chores: Mapping[str, tuple[float, Chore]]) -> None:
+        # That a beat was skipped is how it is meant to be, and no line for our log.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(max(1, len(chores)))},
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},

@@ -75,6 +75,13 @@ class Commitment:
         """N-EVENT-REPORT of a destination -> recorded -> what it proves may leave the spool."""
         return reports.take(self._desk, association.request.calling_ae_title, request)
 
+    def release_leases(self) -> None:
+        """What was being asked or reported when the last process ended is due at once."""
+        with self._database.write("proof") as tx:
+            proofs.release_unanswered(tx, self._clock.now())
+        with self._database.write("commitment-report") as tx:
+            requests.release_all(tx)
+
     def forget_held(self) -> None:
         """What has been kept for as long as the profile says leaves the spool."""
         worker.waive_unwanted(self._desk)

@@ -1,18 +1,20 @@
 """Storage commitment in the running product: Orthanc and a scripted PACS prove, Orthanc and a console ask."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from pydicom import Dataset
 
 from broker.database import Database, sqlite_url
 from broker.spool import store as spool_index
-from tests.peers.archive import Archive, Where, archive
+from tests.peers.archive import INSTANCE, PUSH, Where, archive
 from tests.peers.broker import Environment, destination
 from tests.peers.orthanc import Orthanc, orthanc
-from tests.peers.processes import free_port, wait_for
+from tests.peers.processes import wait_for
 from tests.peers.raw_sender import DataSet, read_part10, send
+from tests.scenarios.kills import tried
 from tests.scenarios.test_main_job import images
+from tests.wire.commitment_world import Console, action, committed
 
 pytestmark = pytest.mark.foreign
 
@@ -50,9 +52,12 @@ def test_orthanc_commits_what_it_was_sent_and_then_the_spool_lets_it_go(tmp_path
             items = sent(environment)
             wait_for("the spool is empty", lambda: spooled(environment) == 0, 30)
             wait_for("no file is left", lambda: not files(environment))
-            rows: list[dict[str, Any]] = []
+            rows = environment.ask("commitment", "list")
+            proven = environment.ask("commitment", "proofs", "--state", "proven")
+            (shown,) = [environment.ask("delivery", "show", str(row["delivery"])) for row in proven[:1]]
         log = environment.log.read_text()
-    assert log.count("delivery.proven")
+    assert sum(row["committed"] for row in rows) == len(items)
+    assert (shown["proof"]["by"], shown["proof"]["state"], len(proven)) == ("commitment", "proven", len(items))
     assert "report.taken" in log and "report.unknown" not in log
 
 
@@ -86,3 +91,98 @@ def test_orthanc_as_a_device_is_told_what_we_keep_and_what_we_never_had(tmp_path
     assert report["Status"] == "Success"
     assert {each["SOPInstanceUID"] for each in report["Success"]} == {item.sop_instance_uid for item in items}
     assert report["Failures"] == []
+
+
+def test_orthanc_as_a_device_is_told_by_proxy_when_orthanc_as_a_pacs_has_committed(tmp_path: Path) -> None:
+    with (
+        orthanc(tmp_path / "pacs", ae_title="PACS") as pacs,
+        orthanc(tmp_path / "device", ae_title="ORTHANC") as device,
+    ):
+        environment = Environment(
+            tmp_path, destinations=destination("main-pacs", pacs.port, "PACS", COMMITMENT)
+        ).write()
+        with environment.serving():
+            environment.register(DEVICE.format(mode="proxy"))
+            environment.command("modality", "bind", "us-room-2", "--host", "127.0.0.1", "--port", str(device.port))
+            for one in (pacs, device):
+                one.know("broker", "BROKER_TEST", environment.ports["dicom"])
+            items = sent(environment)
+            path = asks(device, items)
+            wait_for("the report came", lambda: device.get(path)["Status"] != "Pending", 30)
+            report = device.get(path)
+            (request,) = [row for row in environment.ask("commitment", "list") if row["by"] == "us-room-2"]
+    assert (report["Status"], len(report["Success"])) == ("Success", len(items))
+    assert (request["state"], request["committed"]) == ("reported", len(items))
+
+
+# --- an end at any point -----------------------------------------------------------------------------------------
+
+POINTS = [
+    f"{place}.{side}:{nth}"
+    for place, nth in (
+        ("delivery-outcome.commit", 1),
+        ("proof.commit", 2),  # the first is of the start
+        ("commitment.ask", 1),
+        ("proof.commit", 3),
+        ("proof.commit", 4),
+        ("commitment.commit", 1),
+        ("normalized.answer", 1),
+        ("commitment.commit", 2),
+        ("commitment-report.commit", 2),
+        ("commitment.report", 1),
+        ("commitment-report.commit", 3),
+    )
+    for side in ("before", "after")
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", tried(POINTS, 7))
+def test_killed_between_proof_and_report_and_started_again_all_is_proven_and_reported(
+    tmp_path: Path, point: str
+) -> None:
+    console, offset = Console(title="US_ROOM2"), tmp_path / "offset"
+    with archive(where=Where.SAME) as pacs, console.listening() as port:
+        toml = destination("main-pacs", pacs.port, "PACS", COMMITMENT) + "[commitment]\nwait_seconds = 2\n"
+        environment = Environment(tmp_path, destinations=toml).write()
+        hooks = {"BROKER_TEST_HOOKS": "1", "BROKER_CLOCK_OFFSET_FILE": str(offset)}
+        first = environment.start(BROKER_FAIL=f"{point}:killall", **hooks)
+        try:
+            environment.register()
+            environment.command("modality", "bind", "us-room-2", "--host", "127.0.0.1", "--port", str(port))
+            items = sent(environment)
+            uids = [item.sop_instance_uid for item in items]
+            asked = _asked(console, environment, items)
+            wait_for("the failpoint was passed", lambda: first.process.poll() is not None, 30)
+        finally:
+            first.kill()
+        with environment.serving(**hooks):
+            if not asked:  # as every modality does
+                assert _asked(console, environment, items)
+            wait_for("it is proven", lambda: spooled(environment) == 0 or _later(offset), 40)
+            wait_for("it is reported", lambda: console.reports or _later(offset), 40)
+        assert files(environment) == []
+    assert all(len(pacs.stored[uid]) >= 1 for uid in uids)
+    assert all(committed(information) == set(uids) for _, _, information in console.reports)
+
+
+def _later(offset: Path) -> bool:
+    """Let the clock run ahead, for what is due in an hour; never true, so that a wait may call it."""
+    ahead = float(offset.read_text()) if offset.exists() else 0.0
+    offset.write_text(str(ahead + 60))
+    return False
+
+
+def _asked(console: Console, environment: Environment, items: list[DataSet]) -> bool:
+    """Ask for commitment; tell whether the request was answered."""
+    asked = action("2.25.4711")
+    for item in items:
+        one = Dataset()
+        one.ReferencedSOPClassUID, one.ReferencedSOPInstanceUID = item.sop_class_uid, item.sop_instance_uid
+        asked.ReferencedSOPSequence.append(one)
+    try:
+        with console.calling(environment.ports["dicom"], "BROKER_TEST") as association:
+            status, _ = association.send_n_action(asked, 1, PUSH, INSTANCE)
+    except (AssertionError, RuntimeError):
+        return False
+    return "Status" in status and status.Status == 0x0000

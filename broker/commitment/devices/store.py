@@ -165,6 +165,13 @@ def release(tx: Transaction, token: str) -> None:
     tx.execute(update(_TABLE).where(*_held_by(token)).values(values))
 
 
+def release_all(tx: Transaction) -> int:
+    """Give back every lease, at the start of the process that calls devices: a report that comes twice does no harm."""
+    leased = _TABLE.c.state == RequestState.REPORTING.value
+    values = {"state": _next(RequestState.REPORTING, Event.RELEASED), "lease": "", "lease_ends": None}
+    return tx.execute(update(_TABLE).where(leased).values(values)).rowcount
+
+
 def finish(tx: Transaction, token: str, decision: Decision, now: datetime) -> bool:
     """Record what became of a leased report; tell False, and change nothing, when the lease is another's by now."""
     values: dict[str, object] = {"tries": _TABLE.c.tries + 1, "lease": "", "lease_ends": None}

@@ -135,6 +135,14 @@ def unanswered(tx: Transaction, transaction_uid: str, status: int | None, due_: 
     tx.execute(update(_TABLE).where(*_asked_by(transaction_uid)).values(values))
 
 
+def release_unanswered(tx: Transaction, now: datetime) -> int:
+    """Make due what was named by requests without an answer, as the only process that asks does at its start."""
+    lost = select(_ASKING.c.transaction_uid).where(_ASKING.c.status.is_(None), _ASKING.c.reported.is_(None))
+    asked = (_TABLE.c.state == ProofState.ASKED.value, _TABLE.c.transaction_uid.in_(lost))
+    values = {"state": ProofState.WAITING.value, "due": now}
+    return tx.execute(update(_TABLE).where(*asked).values(values)).rowcount
+
+
 def asking(tx: Transaction, transaction_uid: str) -> Asking | None:
     """Return one request of ours."""
     row = tx.execute(select(_ASKING).where(_ASKING.c.transaction_uid == transaction_uid)).first()
