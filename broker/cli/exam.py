@@ -14,7 +14,7 @@ from broker.errors import NotFound
 from broker.exams import reading
 from broker.exams.model import Exam, Line, Mark, Stage, Standing
 from broker.orders import store as orders
-from broker.orders.model import StoredOrder
+from broker.orders.model import StepStatus, StoredOrder
 
 _MOST_SEARCHED = 500  # orders, where the newest are searched for late ones
 _SIGNS = {Mark.DONE: "✓", Mark.PARTLY: "…", Mark.NOT_YET: "·", Mark.PERSON: "✗", Mark.NOT_ASKED: "-"}
@@ -101,7 +101,13 @@ def _signs(exam: Exam, here: Opened) -> dict[str, object]:
     facts = _facts(exam)
     signs = {stage.value: _sign(standing, here) for stage, standing in exam.stages.items()}
     times = exam.stages[Stage.OFFERED].count
-    return {**facts, **signs, **({Stage.OFFERED.value: f"{signs[Stage.OFFERED.value]}x"} if times else {})}
+    if times:
+        signs[Stage.OFFERED.value] += "x"
+    if exam.stored.canceled:
+        signs[Stage.ORDERED.value] = f"{_SIGNS[Mark.DONE]} canceled"
+    if {step.status for step in exam.stored.order.steps} == {StepStatus.DISCONTINUED}:
+        signs[Stage.COMPLETED.value] = f"{_SIGNS[Mark.DONE]} discontinued"
+    return {**facts, **signs}
 
 
 def _sign(standing: Standing, here: Opened) -> str:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import Exists, exists, func, select
 
 from broker.database import Transaction, table_of
 from broker.delivery.model import DeliveryState
@@ -60,9 +60,14 @@ def _not_started(tx: Transaction, profile: Profile, minutes: int, now: datetime)
         on_day = (ITEM.c.offered == 1, ITEM.c.start_date == day)
         within = (ITEM.c.start_time >= after, ITEM.c.start_time < until, ITEM.c.start_time != "")
         waiting = ITEM.c.status.in_([status.value for status in OFFERED if status is not StepStatus.STARTED])
-        query = select(func.count(ITEM.c.order_id.distinct())).where(*on_day, *within, waiting)
+        query = select(func.count(ITEM.c.order_id.distinct())).where(*on_day, *within, waiting, ~_has_images())
         total += int(tx.execute(query).scalar_one())
     return total
+
+
+def _has_images() -> Exists:
+    """Return whether an item's study has images: a device without MPPS tells nothing else of having begun."""
+    return exists().where(INSTANCE.c.study_instance_uid == ITEM.c.study_instance_uid)
 
 
 def _days(due: datetime) -> Iterable[tuple[str, str, str]]:

@@ -1,6 +1,7 @@
 """From what was recorded of an exam to the lines of its ledger: one stage a function, gathered in `STAGES`. Pure."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from broker.exams import proving, transfers
@@ -14,9 +15,15 @@ from broker.worklist.store import OFFERED
 
 def exam(recorded: Recorded, limits: Limits) -> Exam:
     """Return the exam with its lines, and each of its stages in a word."""
-    lines = tuple(line for stage in STAGES for line in stage(recorded, limits))
+    lines = tuple(_of_canceled(recorded, line) for stage in STAGES for line in stage(recorded, limits))
     stages = {stage: _standing([line for line in lines if line.stage is stage]) for stage in Stage}
     return Exam(recorded.stored, lines, stages)
+
+
+def _of_canceled(recorded: Recorded, line: Line) -> Line:
+    """Return a line, which of a canceled order is not waited for where it has not begun."""
+    is_over = recorded.stored.canceled and line.mark is Mark.NOT_YET
+    return replace(line, mark=Mark.NOT_ASKED, late="") if is_over else line
 
 
 # --- ordered -----------------------------------------------------------------------------------------------------
@@ -24,13 +31,14 @@ def exam(recorded: Recorded, limits: Limits) -> Exam:
 
 def _ordered(recorded: Recorded, limits: Limits) -> list[Line]:
     first = next((entry for entry in recorded.history if entry.did is Did.CREATED), None)
-    changes = [entry for entry in recorded.history if entry is not first and entry.did is not Did.CANCELED]
+    others = [entry for entry in recorded.history if entry is not first and entry.did is not Did.CANCELED]
+    changes = {entry.entry_id for entry in others if entry.entry_id}
     found = []
     if first is None:
         found.append(Line(Stage.ORDERED, Mark.NOT_YET, "canceled before it was ordered"))
     else:
         text = _message(recorded, first.entry_id)
-        more = f"; {len(changes)} more since" if changes else ""
+        more = f"; changed by {len(changes)} more" if changes else ""
         sender = recorded.message.sending_application if recorded.message else ""
         found.append(Line(Stage.ORDERED, Mark.DONE, f"{text}{more}", first.at, sender))
     canceled = [entry for entry in recorded.history if entry.did is Did.CANCELED]

@@ -10,7 +10,7 @@ from broker.exams.altered import altered
 from broker.exams.limits import Limits, lateness, words
 from broker.exams.model import Image, Kept, Line, Mark, Recorded, Sent, Stage
 from broker.outbox.model import OutboxMessage, OutboxState
-from broker.procedures.model import FINAL, StoredStep
+from broker.procedures.model import FINAL, PerformedStatus, StoredStep
 
 _NEEDS_PERSON = (DeliveryState.PARKED, DeliveryState.HELD)
 
@@ -50,6 +50,8 @@ def _against_list(recorded: Recorded, wanted: Sequence[str], limits: Limits) -> 
 
 def _without_list(recorded: Recorded, limits: Limits) -> Line:
     images = recorded.images
+    if not images and recorded.steps and all(_is_without_images(known) for known in recorded.steps):
+        return Line(Stage.RECEIVED, Mark.NOT_ASKED, "no image: it was discontinued, and the MPPS lists none")
     if not images:
         begun = min((known.created for known in recorded.steps), default=None)
         late = lateness(begun, None, limits.settings.stored_late_minutes, limits.now, "it began")
@@ -60,6 +62,10 @@ def _without_list(recorded: Recorded, limits: Limits) -> Line:
     text = f"{_instances(images)}, {_series(images)}; {why}"
     mark = Mark.DONE if done else Mark.PARTLY
     return Line(Stage.RECEIVED, mark, text, last, _devices(images), len(_uids(images)))
+
+
+def _is_without_images(known: StoredStep) -> bool:
+    return known.step.status is PerformedStatus.DISCONTINUED and not known.step.images
 
 
 def quiet(images: Sequence[Image], limits: Limits) -> Line:

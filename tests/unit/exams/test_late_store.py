@@ -97,3 +97,10 @@ def test_what_was_counted_is_kept_with_its_time(world: World, clock: FakeClock, 
     housekeeping.count_late(world.database, profile, clock)
     with world.database.read() as tx:
         assert late_store.kept(tx) == {"started": 1, "received": 0, "delivered": 0}
+
+
+def test_images_of_a_device_without_mpps_say_that_it_began(world: World, clock: FakeClock, profile: Profile) -> None:
+    world.order()
+    clock.advance(3 * 3600)
+    receive(world.database, clock, 1)
+    assert counted(world, profile)["started"] == 0

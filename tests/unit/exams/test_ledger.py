@@ -21,7 +21,7 @@ from tests.conftest import FakeClock
 from tests.unit.environments.test_profile import WHOLE
 from tests.unit.exams.building import answer, association, deliver, items, order, receive
 from tests.unit.orders.building import HERE, STATED, only, step
-from tests.unit.procedures.building import creation, ending, item, series
+from tests.unit.procedures.building import creation, discontinued, ending, item, series
 from tests.unit.procedures.world import World, stated
 
 RIS = Receiver("ris", "127.0.0.1", 2576, Kind.TEST)
@@ -277,3 +277,20 @@ def test_an_exam_of_which_all_was_unlinked_has_not_begun(world: World, ledger: L
     stages = ledger.exam(order_id).stages
     assert (stages[Stage.STARTED].mark, stages[Stage.COMPLETED].mark) == (Mark.NOT_YET, Mark.NOT_YET)
     assert stages[Stage.STARTED].at is None
+
+
+def test_no_image_is_waited_for_where_the_exam_was_discontinued_without_any(world: World, ledger: Ledger) -> None:
+    world.order()
+    world.create()
+    world.set(discontinued("110505"))
+    ledger.clock.advance(5 * 3600)
+    line = ledger.line(Stage.RECEIVED)
+    assert (line.mark, line.late) == (Mark.NOT_ASKED, "")
+    assert "discontinued" in line.text
+
+
+def test_only_messages_count_as_changes_of_an_order(world: World, ledger: Ledger) -> None:
+    world.order()
+    world.create()
+    world.set()
+    assert "changed" not in ledger.line(Stage.ORDERED).text
