@@ -40,6 +40,7 @@ PLACES: frozenset[str] = frozenset(
         "settings.rename",
         "settings.syncdir",
         "settings.commit",
+        "promotion.commit",
         "audit.commit",
         "alerts.commit",
         "delivery.commit",

@@ -1,7 +1,7 @@
 """What a promotion changes, field by field, deletions included. Knows no database."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields, is_dataclass
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
@@ -48,8 +48,8 @@ def _text(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, Enum):
         return str(value.value)
-    if isinstance(value, Iterable) and not isinstance(value, str):
-        return ", ".join(
-            _text(asdict(part) if is_dataclass(part) and not isinstance(part, type) else part) for part in value
-        )
+    if is_dataclass(value) and not isinstance(value, type):
+        return " ".join(f"{name}={text}" for name, text in _flat(value).items())
+    if isinstance(value, tuple | frozenset):
+        return ", ".join(map(_text, sorted(value) if isinstance(value, frozenset) else value))
     return str(value)
