@@ -37,7 +37,7 @@ from broker.dimse.service import (
     Requestor,
     StoreRequest,
 )
-from broker.environments.model import Destination, Identity, Profile, Receiver, UnknownCallers
+from broker.environments.model import Destination, Identity, Profile, Receiver, Route, UnknownCallers
 from broker.exams import checking, housekeeping, identity, meant, silence
 from broker.identifiers import new_id
 from broker.inbox.model import Arrival
@@ -349,7 +349,8 @@ class Flows:
     def _owe(self, tx: Transaction, instance: SpooledInstance) -> None:
         """Index the instance, and one delivery for each destination; without any, park it where a person sees it."""
         order_id, keywords = checking.found(tx, instance)
-        targets = routing.targets(self.subject(tx, instance, order_id), self.rules(tx, instance.facts.device).routes)
+        routes = self.rules(tx, instance.facts.device).routes
+        targets = routing.targets(self.subject(tx, instance, order_id, routes), routes)
         conflict = spool_index.conflicting(tx, instance.facts, instance.sha256)
         spool_index.add(tx, instance)
         priorities = {target.destination: target.priority for target in targets}
@@ -374,10 +375,16 @@ class Flows:
         text = identity.alert_text(order_id, keywords, held=held)
         self._alert(tx, identity.EVENT, f"{sender}: order {order_id}", text)
 
-    def subject(self, tx: Transaction, instance: SpooledInstance, order_id: int) -> routing.Subject:
-        """Return what rules look at: the instance, when it came by the site's clocks, and its order (0: none)."""
+    def subject(
+        self, tx: Transaction, instance: SpooledInstance, order_id: int, routes: Sequence[Route]
+    ) -> routing.Subject:
+        """Return what these rules look at: the instance, when it came by the site's clocks, its order (0: none)."""
         kept = order_store.by_id(tx, order_id) if order_id else None
-        order = None if kept is None else routing.order_values(order_store.with_patient(tx, kept).order)
+        order: routing.OrderValues | None = None
+        if kept is not None and routing.look_at_orders(routes):
+            order = routing.order_values(order_store.with_patient(tx, kept).order)
+        elif kept is not None:
+            order = routing.priority_value(kept.order)
         return routing.Subject(instance, instance.facts.received.astimezone(self._profile.timezone), order)
 
     def registry(self, tx: Transaction) -> Registry:

@@ -114,8 +114,8 @@ def _retry(tx: Transaction, here: Opened, delivery: Delivery) -> None:
 def _routed(tx: Transaction, here: Opened, delivery: Delivery) -> tuple[routing.Target, ...]:
     instance = spool.find_all(tx, [delivery.instance_id])[delivery.instance_id]
     flows = flows_of(here)
-    subject = flows.subject(tx, instance, checking.found(tx, instance)[0])
-    targets = routing.targets(subject, flows.rules(tx, instance.facts.device).routes)
+    routes = flows.rules(tx, instance.facts.device).routes
+    targets = routing.targets(flows.subject(tx, instance, checking.found(tx, instance)[0], routes), routes)
     if not targets:
         raise Refused(f"no route takes the instance of delivery {delivery.id}; add one to the profile or its document")
     return targets

@@ -12,7 +12,7 @@ from broker.cli.context import detail, json_option, listing, titled
 from broker.cli.env_check import offline, online
 from broker.environments import profile as profiles
 from broker.environments.corrections import CorrectionSettings
-from broker.environments.model import CallTls, Destination, DicomLimits, DicomSettings, ListenerTls, Profile
+from broker.environments.model import CallTls, Destination, DicomLimits, DicomSettings, ListenerTls, Profile, Route
 from broker.environments.stow import Login, Proxy, StowSettings
 from broker.errors import Misconfigured
 
@@ -102,8 +102,15 @@ def _shown(profile: Profile) -> dict[str, object]:
         "http": {"host": http.host, "port": http.port},
         "policy": {"unknown_callers": profile.unknown_callers},
         "destinations": [_destination(destination) for destination in profile.destinations],
-        "routes": [{"to": route.to, "when": dict(route.when)} for route in profile.routes],
+        "routes": [_route(route) for route in profile.routes],
     }
+
+
+def _route(route: Route) -> dict[str, object]:
+    times = [str(hours) for hours in route.times]
+    when = {**dict(route.when), **({"time": times} if times else {})}
+    said = {"name": route.name, "to": route.to, "when": when, "unless": dict(route.unless), "priority": route.priority}
+    return {key: value for key, value in said.items() if value or key in {"to", "when"}}
 
 
 def _dicom(dicom: DicomSettings) -> dict[str, object]:
@@ -150,6 +157,10 @@ def _destination(destination: Destination) -> dict[str, object]:
         "tls": _present(destination.tls),
         **_stow(destination.stow),
         "correction": _present(destination.correction),
+        "schedule": [str(hours) for hours in destination.schedule],
+        "stat_any_time": destination.stat_any_time,
+        "bandwidth_kbit": destination.bandwidth_kbit,
+        "associations": destination.associations if destination.associations > 1 else 0,
     }
     calling = {"calling": destination.calling} if destination.ae_title else {}
     return {key: value for key, value in {**shown, **calling}.items() if value}

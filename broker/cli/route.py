@@ -14,7 +14,7 @@ from broker.cli.context import Opened, detail, env_option, json_option, listing,
 from broker.database import Transaction
 from broker.delivery import destination_store, routing
 from broker.delivery.model import NO_ROUTE
-from broker.environments.model import Identity
+from broker.environments.model import Identity, UnknownCallers
 from broker.environments.schedules import is_within
 from broker.exams import checking
 from broker.pipeline import Flows
@@ -111,7 +111,8 @@ def _instant(here: Opened, at: str | None) -> datetime:
 
 def _try(tx: Transaction, here: Opened, flows: Flows, instance: SpooledInstance) -> _Tried:
     order_id, keywords = checking.found(tx, instance)
-    subject, rules = flows.subject(tx, instance, order_id), flows.rules(tx, instance.facts.device)
+    rules = flows.rules(tx, instance.facts.device)
+    subject = flows.subject(tx, instance, order_id, rules.routes)
     targets = routing.targets(subject, rules.routes)
     return _Tried(
         instance=instance,
@@ -120,8 +121,17 @@ def _try(tx: Transaction, here: Opened, flows: Flows, instance: SpooledInstance)
         of_document=rules.of_document,
         judged=routing.judged(subject, rules.routes),
         targets=targets,
-        notes=tuple(note for target in targets for note in _notes(tx, here, target, subject.received)),
+        notes=(
+            *_caller_notes(here, instance.facts),
+            *(note for target in targets for note in _notes(tx, here, target, subject.received)),
+        ),
     )
+
+
+def _caller_notes(here: Opened, facts: ReceiptFacts) -> list[str]:
+    if facts.device or here.profile.unknown_callers is UnknownCallers.ACCEPT:
+        return []
+    return [f'no device is registered for "{facts.calling_ae_title}": its association would be refused']
 
 
 def _notes(tx: Transaction, here: Opened, target: routing.Target, received: datetime) -> list[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 
 from broker.environments.model import Condition, Priority, Route
 from broker.environments.routes import KNOWN, NONE, ORDER
@@ -84,6 +85,17 @@ def judged(subject: Subject, routes: Sequence[Route]) -> tuple[Judged, ...]:
 def takes(route: Route, subject: Subject) -> bool:
     """Tell whether a route takes the instance; one without conditions takes everything."""
     return next(_against(route, subject), None) is None
+
+
+def look_at_orders(routes: Iterable[Route]) -> bool:
+    """Tell whether any route looks at what an order says; its priority counts in any case."""
+    return any(key.startswith(f"{ORDER}.") for route in routes for key, _ in (*route.when, *route.unless))
+
+
+def priority_value(order: Order) -> dict[str, tuple[str, ...]]:
+    """Return as much of `order_values` as counts where no route looks at the order."""
+    stated = order.attributes.get(_PRIORITY, "")
+    return {_PRIORITY: (stated,)} if stated else {}
 
 
 def order_values(order: Order) -> dict[str, tuple[str, ...]]:
@@ -170,6 +182,11 @@ def _values(key: str, subject: Subject) -> tuple[str, ...]:
 
 
 def _fits(pattern: str, value: str) -> bool:
+    return _compiled(pattern).fullmatch(value.strip()) is not None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(pattern: str) -> re.Pattern[str]:
     """`*` is any text, `?` one character."""
     expression = "".join({"*": ".*", "?": "."}.get(c, re.escape(c)) for c in pattern.strip())
-    return re.fullmatch(expression, value.strip(), re.DOTALL) is not None
+    return re.compile(expression, re.DOTALL)

@@ -176,10 +176,10 @@ _REJECTIONS: dict[tuple[int, int], str] = {  # (source, reason) of PS3.8 table 9
     (1, 2): "it does not know DICOM's application context; it is not a DICOM node, or broken",
     (1, 3): "it does not know our AE title; register it and our address there, and check case and spelling",
     (1, 7): "it does not answer to the AE title we call it by; correct the destination's ae_title",
-    (2, 1): "its software refused the association without a reason; look at its log",
+    (2, 1): "its software refused the association without a reason, perhaps for who we are; look at its log",
     (2, 2): "it does not support our protocol version; an old node, or the wrong port",
     (3, 1): "it is busy for now",
-    (3, 2): "it has too many connections",
+    (3, 2): "it has too many connections: lower `associations` of the destination, or let it take more",
 }
 
 

@@ -113,7 +113,8 @@ def test_the_order_of_a_file_counts(as_json: Ask, run: Command, tmp_path: Path) 
 @pytest.mark.usefixtures("profile")
 def test_a_held_destination_is_noted(run: Command, as_json: Ask) -> None:
     run("delivery", "hold", "--destination", "main-pacs", "--why", "new disks", "--env", "test")
-    (note,) = as_json("route", "try", IMAGE, "--as", "X", "--env", "test")["notes"]
+    refused, note = as_json("route", "try", IMAGE, "--as", "X", "--env", "test")["notes"]
+    assert refused == 'no device is registered for "X": its association would be refused'
     assert note.startswith("main-pacs: held by ") and "new disks" in note
 
 
