@@ -19,6 +19,7 @@ NOUNS = {
     "route": Noun("broker.cli.route:group", "Routes: where an instance goes, and why; a file may be tried."),
     "commitment": Noun("broker.cli.commitment:group", "Proof that destinations keep what they got; devices' requests."),
     "outbox": Noun("broker.cli.outbox:group", "Messages that tell other systems how orders stand."),
+    "promote": Noun("broker.cli.promote:group", "From Test to Production: plan, request, approval, apply, rollback."),
     "user": Noun("broker.cli.user:group", "People: users, their roles and tokens."),
     "alert": Noun("broker.cli.alert:group", "Alerts: what a person must see."),
 }

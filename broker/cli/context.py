@@ -61,8 +61,10 @@ def json_option(function: _F) -> _F:
 
 
 @contextmanager
-def opened(env: str, right: Right = Right.READ) -> Iterator[Opened]:
+def opened(env: str, right: Right = Right.READ, *, by_token: bool = True) -> Iterator[Opened]:
     """Open the environment `env` for the block, for a command that needs this right of whoever shows a token.
+
+    Without `by_token` it is the other side of a command, whose token is not for it, and is only read.
 
     Raises NotFound for an unknown one, Misconfigured with every mistake of its profile, Unavailable when its
     database cannot be opened, Refused for a token that is nobody's or does not give the right.
@@ -71,7 +73,7 @@ def opened(env: str, right: Right = Right.READ) -> Iterator[Opened]:
     hooks.arm(profile)
     database = open_database(profile)
     try:
-        user = _token_s_user(profile, database, right)
+        user = _token_s_user(profile, database, right) if by_token else None
         actor = os_user() if user is None else Actor(ActorKind.PERSON, user.name)
         yield Opened(serving.served(profile, database), database, clocks.from_environment(), actor, user)
     finally:

@@ -1,0 +1,270 @@
+"""`broker promote`: from Test to Production with proof, a second pair of eyes, and a way back."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+from click.exceptions import Exit
+
+from broker.cli import persons
+from broker.cli import promote_words as words
+from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.database import Transaction
+from broker.environments.model import Profile
+from broker.errors import Refused
+from broker.identifiers import AETitle
+from broker.people.model import Right
+from broker.promotion import flow, gate, store
+from broker.promotion.flow import By
+from broker.promotion.gate import Here
+from broker.promotion.judging import checks
+from broker.promotion.model import Request
+from broker.registry.model import Binding
+
+NOT_READY = 3
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@click.group(name="promote")
+def group() -> None:
+    """From Test to Production: plan, request, approval, apply, rollback."""
+
+
+def _sides(function: _F) -> _F:
+    source = click.option("--from", "source", required=True, metavar="E", help="The test environment.")
+    target = click.option("--to", "target", required=True, metavar="E", help="The production environment.")
+    return source(target(function))
+
+
+def _binding_options(function: _F) -> _F:
+    """Add where the device is in the target; without them it is where the target has it, else where it was tested."""
+    options = (
+        click.option("--host", metavar="H", help="Where the device is in the target."),
+        click.option("--port", type=click.IntRange(1, 65535), metavar="P", help="Where it listens there."),
+        click.option("--ae-title", metavar="T", help="The calling title it uses there instead of the document's."),
+        click.option("--station", metavar="S", help="The station it is shown there instead of the document's."),
+    )
+    for option in options:
+        function = option(function)
+    return function
+
+
+@group.command(name="plan")
+@click.argument("name")
+@_sides
+@_binding_options
+@json_option
+def plan(name: str, source: str, target: str, as_json: bool, **bound: Any) -> None:
+    """Show what the promotion of NAME would change, what it rests on, and whether it may go. Exit 3: not ready."""
+    with _both(source, target) as (here, there, tx, other):
+        made = gate.prepared(here, there, name, _binding(bound, there, name), checks, _now(other)).plan
+        _ = tx
+    if as_json:
+        detail(words.plan_fact(made), as_json=True)
+    else:
+        _show(made, other)
+    if not made.is_ready:
+        raise Exit(NOT_READY)
+
+
+@group.command(name="request")
+@click.argument("name")
+@_sides
+@_binding_options
+@click.option("--why", default="", metavar="TEXT", help="The reason; it is kept in the audit.")
+@json_option
+def request(name: str, source: str, target: str, why: str, as_json: bool, **bound: Any) -> None:
+    """Ask for the promotion of NAME as its plan says; prints the request's ID, which another person approves."""
+    with _both(source, target, Right.CONFIGURE) as (here, there, tx, other):
+        persons.person(other, Right.CONFIGURE)
+        made = gate.prepared(here, there, name, _binding(bound, there, name), checks, _now(other))
+        by = By(other.actor, _now(other), why)
+        asked = flow.requested(tx, made.plan, made.content, made.binding, str(here.profile.file), by)
+    if as_json:
+        detail({"id": asked.id, "plan": asked.plan_checksum, "revision": asked.revision}, as_json=True)
+        return
+    click.echo(
+        f"{asked.id}: plan {asked.plan_checksum[: words.SHORT]}, revision {asked.revision[: words.SHORT]} of {name}"
+    )
+    click.echo(f"another person approves it: broker promote approve {asked.id}")
+
+
+@group.command(name="approve")
+@click.argument("id_", metavar="ID")
+@click.option("--why", default="", metavar="TEXT", help="What was looked at; it is kept in the audit.")
+def approve(id_: str, why: str) -> None:
+    """Approve the request ID, as another person than who asked for it."""
+    with _decided(id_) as (here, tx, asked):
+        flow.approved(tx, asked, persons.person(here, Right.APPROVE), By(here.actor, _now(here), why))
+    click.echo(f"{id_} is approved: broker promote apply {id_}")
+
+
+@group.command(name="reject")
+@click.argument("id_", metavar="ID")
+@click.option("--why", required=True, metavar="TEXT", help="The reason; whoever asked reads it.")
+def reject(id_: str, why: str) -> None:
+    """Turn the request ID down."""
+    with _decided(id_) as (here, tx, asked):
+        flow.rejected(tx, asked, persons.person(here, Right.APPROVE), By(here.actor, _now(here), why))
+    click.echo(f"{id_} is rejected")
+
+
+@group.command(name="apply")
+@click.argument("id_", metavar="ID")
+@click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]), help="Later, by the clock.")
+def apply(id_: str, at: datetime | None) -> None:
+    """Serve what the request ID says, at once and without a restart; or at a TIME such as 2026-02-01T06:30+01:00."""
+    environment, _ = _parts(id_)
+    with opened(environment, Right.CONFIGURE) as there:
+        persons.person(there, Right.CONFIGURE)
+        if at is not None:
+            with there.database.write("promotion") as tx:
+                flow.scheduled(tx, _found(tx, there, id_), at, By(there.actor, _now(there)))
+            click.echo(f"{id_} is applied by the clock at {at.isoformat()}")
+            return
+        with there.database.read() as tx:
+            asked = _found(tx, there, id_)
+        with opened(asked.source_file, by_token=False) as here, here.database.read() as source_tx:
+            device = _apply(here, source_tx, there, asked)
+    click.echo(f"{asked.name} revision {asked.revision[: words.SHORT]} is served in {environment}: {device}")
+    click.echo(
+        f"watch it: broker promote watch {id_}; the way back: broker promote rollback {asked.name} --env {environment}"
+    )
+
+
+def _apply(here: Opened, source_tx: Transaction, there: Opened, asked: Request) -> str:
+    by = By(there.actor, _now(there))
+    with there.database.write("promotion") as tx:
+        source, target = Here(here.profile, source_tx), Here(there.profile, tx)
+        made = gate.prepared(source, target, asked.name, asked.binding, checks, by.now)
+        device = flow.applied(tx, asked, made.plan, _own_titles(there.profile), by)
+    return f"AE titles {', '.join(device.ae_titles)}; stations {', '.join(device.stations)}"
+
+
+@group.command(name="rollback")
+@click.argument("name")
+@env_option
+@click.option("--revision", default="", metavar="SHA256", help="An earlier one, by how its hash begins.")
+@click.option("--why", required=True, metavar="TEXT", help="The reason; it is kept in the audit.")
+def rollback(name: str, env: str, revision: str, why: str) -> None:
+    """Serve again what was served of NAME before; after a first go-live it is suspended. What PACS has stays there."""
+    with opened(env, Right.CONFIGURE) as here:
+        persons.person(here, Right.CONFIGURE)
+        with here.database.write("promotion") as tx:
+            by = By(here.actor, _now(here), why)
+            device = flow.rolled_back(tx, name, revision, _own_titles(here.profile), by)
+    if device.suspended:
+        click.echo(f"{name} is suspended: it gets no new worklist items; open exams still store, finish and commit")
+    else:
+        click.echo(f"{name} revision {device.revision[: words.SHORT]} is served again")
+    click.echo("images that are in PACS already stay there")
+
+
+@group.command(name="resume")
+@click.argument("name")
+@env_option
+@click.option("--why", required=True, metavar="TEXT", help="The reason; it is kept in the audit.")
+def resume(name: str, env: str, why: str) -> None:
+    """Show the suspended device NAME its worklist again."""
+    with opened(env, Right.CONFIGURE) as here:
+        persons.person(here, Right.CONFIGURE)
+        with here.database.write("promotion") as tx:
+            flow.resumed(tx, name, By(here.actor, _now(here), why))
+    click.echo(f"{name} is shown its worklist again")
+
+
+@group.command(name="list")
+@env_option
+@json_option
+def list_(env: str, as_json: bool) -> None:
+    """List every request for promotion into the environment, newest first."""
+    with opened(env) as here, here.database.read() as tx:
+        rows = [words.request_fact(asked) for asked in store.requests(tx, here.profile.name)]
+    keys = ("id", "name", "state", "requested", "requested_by", "decided_by", "apply_at", "applied", "applied_by")
+    listing(rows, [(key, key.replace("_", " ")) for key in keys], as_json, titled(here.profile, "requests"))
+
+
+@group.command(name="history")
+@click.argument("name")
+@env_option
+@json_option
+def history(name: str, env: str, as_json: bool) -> None:
+    """List what was served of NAME from when on, newest first."""
+    with opened(env) as here, here.database.read() as tx:
+        rows = [words.served_fact(served) for served in store.history(tx, name)]
+    if not as_json:
+        rows = [{**row, "revision": str(row["revision"])[: words.SHORT]} for row in rows]
+    keys = ("at", "what", "revision", "life", "by", "why", "request")
+    listing(rows, [(key, key) for key in keys], as_json, titled(here.profile, f"{name}, what was served"))
+
+
+@contextmanager
+def _both(source: str, target: str, right: Right = Right.READ) -> Iterator[tuple[Here, Here, Transaction, Opened]]:
+    """Open both sides: the source to read, the target to read or, with a right to configure, to write."""
+    with opened(source, by_token=False) as here, opened(target, right) as there:
+        target_tx = there.database.read() if right is Right.READ else there.database.write("promotion")
+        with here.database.read() as source_tx, target_tx as tx:
+            yield Here(here.profile, source_tx), Here(there.profile, tx), tx, there
+
+
+@contextmanager
+def _decided(id_: str) -> Iterator[tuple[Opened, Transaction, Request]]:
+    with opened(_parts(id_)[0], Right.APPROVE) as here:
+        persons.person(here, Right.APPROVE)
+        with here.database.write("promotion") as tx:
+            yield here, tx, _found(tx, here, id_)
+
+
+def _found(tx: Transaction, here: Opened, id_: str) -> Request:
+    return store.find(tx, _parts(id_)[1], here.profile.name)
+
+
+def _parts(id_: str) -> tuple[str, int]:
+    """Return environment and number of an ID such as production/17; the environment may be a path to a profile."""
+    environment, _, number = id_.rpartition("/")
+    if not environment or not number.isdecimal():
+        raise Refused(f"{id_!r} is no ID of a request: they look like production/17, see broker promote list")
+    return environment, int(number)
+
+
+def _binding(bound: dict[str, Any], there: Here, name: str) -> Binding | None:
+    """Return the binding that was asked for; what is left out stays as the target has it."""
+    if not any(value is not None for value in bound.values()):
+        return None
+    old = gate.bound(there.tx, name)
+    return Binding(
+        bound["host"] or old.host,
+        bound["port"] or old.port,
+        _title(bound["ae_title"], old.ae_title),
+        _title(bound["station"], old.station),
+    )
+
+
+def _title(given: str | None, bound: AETitle | None) -> AETitle | None:
+    if given is None:
+        return bound
+    try:
+        return AETitle(given) if given else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from error
+
+
+def _own_titles(profile: Profile) -> tuple[AETitle, ...]:
+    return (profile.dicom.ae_title, *profile.dicom.aliases)
+
+
+def _now(here: Opened) -> datetime:
+    return here.clock.now()
+
+
+def _show(made: Any, there: Opened) -> None:
+    source, target = made.source, made.target
+    click.echo(f"{made.name}: {source.environment} ({source.life.value}) -> {target.environment} ({target.life.value})")
+    click.echo(f"plan {made.checksum}")
+    columns = [("field", "field"), ("before", f"{target.environment} now"), ("after", "after"), ("console", "console")]
+    listing(words.difference_rows(made), columns, False, titled(there.profile, "what changes"))
+    columns = [("state", "state"), ("check", "check"), ("what", "what"), ("when", "when")]
+    listing(words.check_rows(made), columns, False, titled(there.profile, "what it rests on"))
+    click.echo(words.verdict(made))

@@ -1,0 +1,77 @@
+"""Both sides of a promotion as they are now, put into a plan. Reads; changes nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.database import Transaction
+from broker.environments.model import Profile, World
+from broker.errors import NotFound, Refused
+from broker.promotion import planning, store
+from broker.promotion.model import CheckResult, Life, Plan
+from broker.registry import store as registry
+from broker.registry.model import Binding, Modality
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """One environment, and a transaction that sees one state of it."""
+
+    profile: Profile
+    tx: Transaction
+
+
+Checks = Callable[[Here, Here, Modality, Binding, datetime], tuple[CheckResult, ...]]
+"""Judges (source, target, device in the source, binding to be, now)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A plan with what it would serve: the document's bytes and the binding."""
+
+    plan: Plan
+    content: bytes
+    binding: Binding
+
+
+def prepared(  # noqa: PLR0917 - both sides, the device, where it is to be, who judges and when
+    source: Here, target: Here, name: str, asked: Binding | None, checks: Checks, now: datetime
+) -> Prepared:
+    """Return the plan for one device. Raises NotFound where the source does not know it, Refused for two of a kind."""
+    if source.profile.kind is target.profile.kind:
+        raise Refused(f"{source.profile.name} and {target.profile.name} are both {source.profile.kind.value}")
+    if target.profile.kind is not World.PRODUCTION:
+        raise Refused(f"a promotion leads to production; {target.profile.name} is a test environment")
+    device = registry.modality(source.tx, name)
+    if device.retired:
+        raise Refused(f"{name} is retired in {source.profile.name}")
+    known = _known(target.tx, name)
+    ours = planning.side(source.profile, name, device, _life(source.tx, name, device))
+    theirs = planning.side(target.profile, name, known, _life(target.tx, name, known))
+    binding = planning.binding_after(ours, theirs, asked)
+    judged = checks(source, target, device, binding, now)
+    before = known.document if known else None
+    plan = planning.plan(ours, theirs, before, device.document, binding, judged, now)
+    return Prepared(plan, registry.content(source.tx, name), binding)
+
+
+def bound(tx: Transaction, name: str) -> Binding:
+    """Return where a device is; an unknown one is nowhere."""
+    known = _known(tx, name)
+    return known.binding if known else Binding()
+
+
+def _known(tx: Transaction, name: str) -> Modality | None:
+    try:
+        return registry.modality(tx, name)
+    except NotFound:
+        return None
+
+
+def _life(tx: Transaction, name: str, device: Modality | None) -> Life:
+    said = store.life(tx, name)
+    if said is not None:
+        return said
+    if device is None or not device.binding.host:
+        return Life.DRAFT
+    return Life.RETIRED if device.retired else Life.TESTING
