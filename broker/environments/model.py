@@ -1,6 +1,6 @@
 """The values of a profile."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import time
 from enum import StrEnum
 from pathlib import Path
@@ -220,7 +220,7 @@ class Destination:
     calling: str = "broker"  # "broker", "device" or a title
     tls: CallTls | None = None
     stow: StowSettings | None = None
-    proof: ProofSettings = ProofSettings()
+    proof: ProofSettings = field(default_factory=ProofSettings)
     schedule: tuple[Hours, ...] = ()  # in which it is sent to, site time; none: at any time
     stat_any_time: bool = False  # what is STAT is sent outside the schedule too
     bandwidth_kbit: int = 0  # kbit/s over all its associations; 0: as fast as it takes them
@@ -302,7 +302,7 @@ class Profile:
     exams: ExamSettings = ExamSettings()
     expire_days: int = 7  # past its own day an item is offered no longer; 0: never expires
     retention_days: int = 0  # what the ledger does not need is purged then; 0: never
-    commitment: CommitmentSettings = CommitmentSettings()
+    commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
     spool_hours: int = 0  # so long an instance stays after it was delivered and proven everywhere
 
     @property

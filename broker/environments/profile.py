@@ -261,7 +261,7 @@ def _dimse(table: TomlTable, name: str, world: World, file: Path) -> Destination
     host, port, title = _host(table), table.integer("port", 1, _HIGHEST_PORT), table.title("ae_title")
     tls = read_call_tls(table.table("tls"), file) if table.has("tls") else None
     bandwidth, associations = read_bandwidth(table), table.integer("associations", 1, _MOST_ASSOCIATIONS, 1)
-    proof = read_proof(table, _DIMSE_PROOFS, ProofBy.NONE)
+    proof = read_proof(table, _DIMSE_PROOFS, ProofBy.AUTO)
     table.finish()
     return Destination(
         name,

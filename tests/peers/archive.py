@@ -15,7 +15,6 @@ from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts
 PUSH = "1.2.840.10008.1.20.1"
 INSTANCE = "1.2.840.10008.1.20.1.1"
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
-RETIRED = ("1.2.840.10008.5.1.4.1.1.6", "1.2.840.10008.5.1.4.1.1.3")  # ultrasound, which pynetdicom's list lacks
 
 
 class Where(Enum):
@@ -134,8 +133,6 @@ def archive(*, commits: bool = True, finds: bool = True, **settings: Any) -> Ite
     entity = AE(pacs.ae_title)
     for context in AllStoragePresentationContexts:
         entity.add_supported_context(context.abstract_syntax, ALL_TRANSFER_SYNTAXES)
-    for retired in RETIRED:
-        entity.add_supported_context(retired, ALL_TRANSFER_SYNTAXES)
     if commits:
         entity.add_supported_context(PUSH, scu_role=True, scp_role=True)
     if finds:

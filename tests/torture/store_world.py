@@ -63,6 +63,7 @@ protocol = "dimse"
 host = "127.0.0.1"
 port = {port}
 ae_title = "PACS"
+proof = "none"
 """
 QUICK = Limits(connect=2.0, associate=2.0, send=2.0, response=1.0, answer=2.0, artim=0.5, pdu=2.0, message=5.0)
 _STEP = 700.0  # seconds: more than the longest wait between two tries

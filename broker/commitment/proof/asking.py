@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Protocol
@@ -95,20 +96,40 @@ def _tell_overdue(tx: Transaction, asked: Asked, proofs: Sequence[Proof]) -> Non
 
 def _send(asked: Asked, caller: Caller, uid: str, proofs: Sequence[Proof]) -> None:
     """Send the request, and wait a little for its report."""
-    answer: NormalizedAnswer | None = None
-    take = partial(reports.take, asked.desk, asked.destination.ae_title or "")
+    progress = _Progress()
     try:
-        with caller.associate(asked.peer, [(SOP_CLASS, s) for s in SYNTAXES], (), take) as association:
-            with failpoints.around("commitment.ask"):
-                answer = association.request(_request(association, uid, proofs))
-            _answered(asked, uid, answer)
-            _await(asked, uid, association)
+        _talk(asked, caller, uid, proofs, progress)
     except (Unavailable, ContextRefused) as error:
-        if answer is None:  # else it ended while we waited: the report comes later
-            _unasked(asked, uid, error)
+        _ended(asked, uid, error, progress)
     except OSError as error:
-        if answer is None:
-            _unasked(asked, uid, Unavailable(f"the connection broke: {error.strerror or type(error).__name__}"))
+        broken = Unavailable(f"the connection broke: {error.strerror or type(error).__name__}")
+        _ended(asked, uid, broken, progress)
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a request came."""
+
+    let_in: bool = False
+    answered: bool = False
+
+
+def _talk(asked: Asked, caller: Caller, uid: str, proofs: Sequence[Proof], progress: _Progress) -> None:
+    take = partial(reports.take, asked.desk, asked.destination.ae_title or "")
+    with caller.associate(asked.peer, [(SOP_CLASS, s) for s in SYNTAXES], (), take) as association:
+        progress.let_in = True
+        with failpoints.around("commitment.ask"):
+            answer = association.request(_request(association, uid, proofs))
+        progress.answered = True
+        if _is_taken(asked, uid, answer):
+            _await(asked, uid, association)
+
+
+def _ended(asked: Asked, uid: str, error: BrokerError, progress: _Progress) -> None:
+    if progress.answered:
+        return  # it ended while we waited: the report comes later
+    after = state.after_silence if progress.let_in and isinstance(error, Unavailable) else state.after_refused
+    _not_taken(asked, uid, None, partial(after, error=error))
 
 
 def _request(association: Association, uid: str, proofs: Sequence[Proof]) -> NormalizedRequest:
@@ -117,21 +138,19 @@ def _request(association: Association, uid: str, proofs: Sequence[Proof]) -> Nor
     return NormalizedRequest(CommandField.N_ACTION_RQ, SOP_CLASS, SOP_INSTANCE, syntax, type_id=REQUEST, data_set=data)
 
 
-def _answered(asked: Asked, uid: str, answer: NormalizedAnswer) -> None:
+def _is_taken(asked: Asked, uid: str, answer: NormalizedAnswer) -> bool:
+    """Record the answer to a request; tell whether a report will come."""
     names = {"destination": asked.destination.name, "transaction": uid, "status": f"{answer.status:04X}"}
     if answer.status not in _WARNINGS and answer.status:
         log.warning("commitment.refused", **names)
         _not_taken(asked, uid, answer.status, partial(state.after_status, status=answer.status))
-        return
+        return False
     overdue = asked.desk.clock.now() + timedelta(minutes=asked.destination.proof.minutes)
     with asked.desk.database.write("proof") as tx:
         store.answered(tx, uid, answer.status, overdue)
     well(asked)
     log.info("commitment.asked", **names)
-
-
-def _unasked(asked: Asked, uid: str, error: BrokerError) -> None:
-    _not_taken(asked, uid, None, partial(state.after_refused, error=error))
+    return True
 
 
 def _not_taken(asked: Asked, uid: str, status: int | None, after: Callable[..., ProverState]) -> None:

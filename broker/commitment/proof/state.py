@@ -125,6 +125,17 @@ def after_refused(state: ProverState, by: ProofBy, error: BrokerError, now: date
     return _unable(state, reason, now) if by is ProofBy.AUTO else _failed(state, reason, now, jitter)
 
 
+def after_silence(state: ProverState, by: ProofBy, error: BrokerError, now: datetime, jitter: float) -> ProverState:
+    """Return how a destination stands that let us in and did not answer the request.
+
+    Some end the association where they do not know who asks (Orthanc does).
+    """
+    reason = f"it did not answer the request ({cause_of(error)}): does it know our AE title, host and port?"
+    if by is ProofBy.AUTO and state.failures + 1 >= ALERT_AFTER:
+        return _unable(state, reason, now)
+    return _failed(state, reason, now, jitter)
+
+
 def after_status(state: ProverState, by: ProofBy, status: int, now: datetime, jitter: float) -> ProverState:
     """Return how a destination stands that did not take a request (PS3.7 10.1.4): its transaction is dead."""
     reason = f"it refused the request with status {status:04X}: does it know our AE title, host and port?"
