@@ -2,6 +2,7 @@
 
 import base64
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +43,16 @@ class Orthanc:
     def file(self, instance: str) -> bytes:
         """Return the Part 10 file that it keeps of an instance."""
         return self._asked(f"/instances/{instance}/file")
+
+    def stows(self, file: bytes) -> bool:
+        """Tell whether it takes a Part 10 file by STOW-RS from somebody else than us."""
+        content_type = 'multipart/related; type="application/dicom"; boundary=ours'
+        body = b"--ours\r\nContent-Type: application/dicom\r\n\r\n" + file + b"\r\n--ours--\r\n"
+        try:
+            self._asked("/dicom-web/studies", "POST", body, **{"Content-Type": content_type})
+        except urllib.error.HTTPError:
+            return False
+        return True
 
     def call(self, method: str, path: str, document: Any) -> Any:
         """Send a JSON document to its REST API; return the answer, None where it is empty."""

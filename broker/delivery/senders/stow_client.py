@@ -1,4 +1,4 @@
-"""HTTP/1.1 to one server: the only user of httpx. Knows neither DICOM nor logins, and repeats nothing by itself.
+"""HTTP/1.1 to one server: the only user of httpx. Knows neither DICOM nor logins, and never repeats what it stores.
 
 No redirect is followed and nothing is taken from the environment (proxies, .netrc): a login goes where the profile
 says, and nowhere else.
@@ -47,8 +47,17 @@ class Client:
         self._idle: list[_Line] = []
 
     def exchange(self, request: Request) -> HttpAnswer:
-        """Send a request and return the answer. Raises Unreached, Cut, and whatever `content` raises."""
+        """Send a request and return the answer. Raises Unreached, Cut, and whatever `content` raises.
+
+        A question over a connection that the server was just closing is put once more over another.
+        """
         with self._line() as line:
+            was_used = line.is_used
+            try:
+                return line.exchange(request)
+            except Cut:
+                if request.method != "GET" or not was_used:
+                    raise
             return line.exchange(request)
 
     def close(self) -> None:
@@ -93,6 +102,7 @@ class _Line:
             headers={"User-Agent": _AGENT, "Accept-Encoding": "identity"},
         )
         self._socket: socket.socket | None = None
+        self.is_used = False
 
     def close(self) -> None:
         self._http.close()
@@ -123,6 +133,7 @@ class _Line:
             body, is_whole = _read(response, request.longest_answer)
         finally:
             response.close()
+        self.is_used = True
         headers = {name.lower(): value for name, value in response.headers.items()}
         return HttpAnswer(response.status_code, headers, body, is_whole)
 

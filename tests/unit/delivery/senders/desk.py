@@ -59,6 +59,8 @@ class Desk:
 def desk(folder: Path) -> Iterator[Desk]:
     with web() as server:
         made = Desk(FileSpool(folder / "spool"), server)
-        yield made
-        for peer in made.peers:
-            peer.close()
+        try:
+            yield made
+        finally:
+            for peer in made.peers:
+                peer.close()

@@ -110,11 +110,11 @@ def test_a_damaged_file_is_not_sent_and_keeps_no_other(desk: Desk) -> None:
         (0xFE00, Answered(0xFE00)),
     ],
 )
-@pytest.mark.parametrize("status", [200, 202, 409])
+@pytest.mark.parametrize("status", [200, 202, 400, 409, 422])
 def test_a_failure_reason_is_that_of_its_instance(desk: Desk, status: int, failed: int, outcome: Outcome) -> None:
     desk.owe_all(*UIDS)
-    others = {"1.1": None, "1.3": None} if status != 409 else {}
-    failures = {"1.2": failed} if status != 409 else dict.fromkeys(UIDS, failed)
+    others = {"1.1": None, "1.3": None} if status < 400 else {}
+    failures = {"1.2": failed} if status < 400 else dict.fromkeys(UIDS, failed)
     desk.web.answer = storing(lambda _got: stated(others, failures, status))
     outcomes = desk.send()
     assert outcomes["1.2"] == outcome
