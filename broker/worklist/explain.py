@@ -73,7 +73,8 @@ def recorded(database: Database, query: Query, viewer: Viewer, stations: Station
             _, steps = walked(query, viewer, looking(tx, stations, RECORDED_AT_MOST))
     except Unavailable:
         return ()
-    return tuple(_fact(_titled(step, query, before, viewer, stations)) for step, before in steps)
+    facts = tuple(_fact(_titled(step, query, before, viewer, stations)) for step, before in steps)
+    return (*facts, {"key": "suspended", "remain": 0}) if viewer.is_suspended else facts
 
 
 def _fact(step: Step) -> dict[str, object]:
@@ -137,6 +138,8 @@ def _shifted(day: str, days: int) -> str:
 
 def _habits(sent: Query, asked: Query, viewer: Viewer) -> Iterator[str]:
     """Say which habits made another query of it."""
+    if viewer.is_suspended:
+        yield "suspended: only what it has begun is shown; see broker promote history and promote resume"
     if viewer.habits.ignore_station_key and STATION in sent.keys:
         yield f"ignore_station_key: {STATION} is not looked at"
     if START_DATE in asked.keys and START_DATE not in sent.keys:

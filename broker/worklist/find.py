@@ -169,6 +169,7 @@ def _watched(fetch: _Fetch, request: FindRequest, clock: Clock) -> _Fetch:
 
 def _without_hidden(tx: Transaction, asking: _Asking, found: Sequence[WorklistItem]) -> tuple[WorklistItem, ...]:
     started = [item for item in found if item.status is StepStatus.STARTED]
+    found = started if asking.viewer.is_suspended else found
     hidden = asking.hides(tx, started) if started else frozenset()
     return tuple(item for item in found if item.id not in hidden)
 

@@ -5,13 +5,13 @@ Each read goes by one index and is bounded: no sort of what is not answered. Whi
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from broker.database import Transaction
 from broker.worklist import rows, search_store
 from broker.worklist.model import Viewer, WorklistItem
 from broker.worklist.narrowing import Narrowing, narrow
-from broker.worklist.query import Query, has_key, has_start
+from broker.worklist.query import START_DATE, START_TIME, STATION, Query, has_keys, has_start, without
 from broker.worklist.search_store import Place
 from broker.worklist.stations import Stations, resolved
 
@@ -36,8 +36,7 @@ class Listing:
         self._viewer = viewer
         self._stations = registry_stations
         self._query = query
-        self._of_place = rows.columns_asked(query, Place._fields)
-        self._of_row = rows.columns_asked(query, rows.NUMBERS)
+        self._of_row = without(query, (START_DATE, START_TIME, STATION))
         self._narrowing = narrow(query, viewer, registry_stations)
         self._walk = _Walk(self._narrowing)
         self._listed: list[Place] | None = None  # latest first; None: they are walked through
@@ -74,12 +73,13 @@ class Listing:
         return sorted({place for place in found if self._is_wanted(place)}, reverse=True)
 
     def _may_match(self, row: Any) -> bool:
-        return all(has_key(key, getattr(row, column)) for column, key in self._of_row)
+        return not self._of_row.keys or has_keys(self._of_row, cast(WorklistItem, rows.Glance(row)))
 
     def _is_wanted(self, place: Place) -> bool:
-        """Tell whether a place has the keys that can be told by it alone."""
-        return has_start(self._query, place.start_date, place.start_time) and all(
-            has_key(key, getattr(place, column)) for column, key in self._of_place
+        """Tell whether a place has the keys that it tells of itself."""
+        modalities = self._narrowing.values.get("Modality")
+        return (modalities is None or place.modality in modalities) and has_start(
+            self._query, place.start_date, place.start_time
         )
 
     def _few_of_days(self, tx: Transaction) -> Sequence[Place] | None:
@@ -99,6 +99,9 @@ class _Walk:
 
     def next(self, tx: Transaction, at_most: int) -> _Page:
         """Return the next places, merged of as many reads as there are stations or modalities."""
+        if len(self._values) == 1:
+            places = self._by.places(tx, self._values[0], self._after, self._last_day, at_most + 1)
+            return self._page(places[:at_most], is_last=len(places) <= at_most)
         each = max(_LEAST_OF_ONE, at_most // max(1, len(self._values)) + 1)
         found: set[Place] = set()  # an item may be for two of the stations
         end: Place | None = None
@@ -108,9 +111,11 @@ class _Walk:
             if len(places) == each:  # behind its last there may be more, which go before others' later ones
                 end = places[-1] if end is None else min(end, places[-1])
         ordered = sorted(found if end is None else (place for place in found if place <= end))
-        page = ordered[:at_most]
-        self._after = page[-1] if page else self._after
-        return _Page(page, is_last=end is None and len(page) == len(ordered))
+        return self._page(ordered[:at_most], is_last=end is None and len(ordered) <= at_most)
+
+    def _page(self, places: Sequence[Place], *, is_last: bool) -> _Page:
+        self._after = places[-1] if places else self._after
+        return _Page(places, is_last)
 
 
 def _walked(narrowing: Narrowing) -> tuple[search_store.Walk, Sequence[str]]:

@@ -68,6 +68,7 @@ class Viewer:
     habits: Habits = _USUAL
     calling: tuple[str, ...] = ()  # the titles it calls by
     timezone: tzinfo = UTC  # of its site, for what it means by today
+    is_suspended: bool = False  # it is shown what it has begun, and nothing new
 
     @property
     def is_bound(self) -> bool:

@@ -5,8 +5,8 @@ name alone; and, unless the device's habits say otherwise, a lone `*` is univers
 key are alternatives, and keys of the step that stand outside its sequence count as if inside.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
@@ -119,6 +119,11 @@ def has_keys(query: Query, item: WorklistItem) -> bool:
     )
 
 
+def without(query: Query, keywords: Collection[str]) -> Query:
+    """Return the query without some of its keys."""
+    return replace(query, keys={keyword: key for keyword, key in query.keys.items() if keyword not in keywords})
+
+
 def has_start(query: Query, date: str, time: str) -> bool:
     """Tell whether a start has the keys of date and time."""
     dates, times = _spans(query.keys, START_DATE), _spans(query.keys, START_TIME)
@@ -129,11 +134,6 @@ def has_start(query: Query, date: str, time: str) -> bool:
         return in_interval(dates[0], times[0], date, _time(time))
     in_dates = not dates or any(span.holds(date) for span in dates)
     return in_dates and any(span.holds(_time(time)) for span in times)
-
-
-def has_key(key: Key, *values: str) -> bool:
-    """Tell whether an attribute with these values has a key; what is empty has none that is not universal."""
-    return _has(key, values, folds_titles=False)
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -243,6 +243,7 @@ def _spans(keys: Mapping[str, Key], keyword: str) -> tuple[Span, ...]:
     return keys[keyword].spans if keyword in keys else ()
 
 
+@lru_cache(maxsize=4096)
 def _time(text: str) -> str:
     try:
         return time_of_day(text)

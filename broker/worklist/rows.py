@@ -1,13 +1,11 @@
 """An item as a row's columns and back. Knows no statement."""
 
 import json
-from collections.abc import Container
 from dataclasses import fields
 from typing import Any
 
 from broker.orders.model import Code, StepStatus
 from broker.worklist.model import WorklistItem
-from broker.worklist.query import Key, Query
 
 # Column by field where they are matched or sorted by; every other field is in `rest`.
 _COLUMNS = {
@@ -22,7 +20,6 @@ _COLUMNS = {
     "scheduled_procedure_step_id": "scheduled_procedure_step_id",
 }
 COLUMN_OF_KEYWORD = {
-    "PatientName": "patient_name",
     "AccessionNumber": "accession_number",
     "Modality": "modality",
     "PatientID": "patient_id",
@@ -30,7 +27,6 @@ COLUMN_OF_KEYWORD = {
     "ScheduledProcedureStepID": "scheduled_procedure_step_id",
     "StudyInstanceUID": "study_instance_uid",
 }
-NUMBERS = frozenset(COLUMN_OF_KEYWORD.values()) - {"patient_name", "modality"}
 # Columns that the store itself writes.
 _OWN = frozenset({"id", "order_id", "status", "provenance", "encoded"})
 
@@ -50,10 +46,23 @@ def columns_of(item: WorklistItem) -> dict[str, object]:
     return {**columns, "rest": _encode(rest)}
 
 
-def columns_asked(query: Query, columns: Container[str]) -> tuple[tuple[str, Key], ...]:
-    """Return the keys of a query that are compared with one of these columns, each with its column."""
-    asked = ((COLUMN_OF_KEYWORD.get(keyword, ""), key) for keyword, key in query.keys.items())
-    return tuple((column, key) for column, key in asked if column in columns)
+class Glance:
+    """An item seen by its row, for keys: its rest is read only where one asks for it, and its stations are unknown."""
+
+    __slots__ = ("_rest", "_row")
+
+    def __init__(self, row: Any) -> None:
+        self._row = row
+        self._rest: dict[str, Any] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _COLUMNS:
+            return getattr(self._row, _COLUMNS[name])
+        if name == "status":
+            return StepStatus(self._row.status)
+        if self._rest is None:
+            self._rest = json.loads(self._row.rest)
+        return self._rest[name]
 
 
 def item_of(row: Any) -> WorklistItem:

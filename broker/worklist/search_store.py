@@ -3,10 +3,11 @@
 Text is compared by code point on both databases, and prefixes as ranges: no pattern of a peer ever reaches SQL's LIKE.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
-from sqlalchemy import ColumnElement, bindparam, select, tuple_
+from sqlalchemy import ColumnElement, bindparam, func, select, tuple_
 
 from broker.database import Transaction
 from broker.statements import Prepared
@@ -27,7 +28,7 @@ class Place(NamedTuple):
     modality: str = ""
 
 
-_OF_ITEM = (ITEM.c.start_date, ITEM.c.start_time, ITEM.c.patient_name, ITEM.c.id)
+_OF_ITEM = (ITEM.c.start_date, ITEM.c.start_time, ITEM.c.patient_name, ITEM.c.id.label("item_id"))
 _OF_PLACE = (PLACE.c.start_date, PLACE.c.start_time, PLACE.c.patient_name, PLACE.c.item_id)
 _OFFERED = ITEM.c.offered == 1
 
@@ -45,10 +46,10 @@ class Walk:
         )
         self._prepared = Prepared(self.statement)
 
-    def places(self, tx: Transaction, value: str, after: Place, last_day: str, at_most: int) -> list[Place]:
+    def places(self, tx: Transaction, value: str, after: Place, last_day: str, at_most: int) -> Sequence[Place]:
         """Return the next places behind one, until a day (empty: without end)."""
         values = {**after._asdict(), "value": value, "last_day": last_day or _LAST, "at_most": at_most}
-        return list(map(Place._make, self._prepared.rows(tx, values)))
+        return cast(Sequence[Place], self._prepared.rows(tx, values))  # rows with a place's names
 
 
 class Range:
@@ -62,10 +63,10 @@ class Range:
         )
         self._prepared = Prepared(self.statement)
 
-    def places(self, tx: Transaction, low: str, high: str, at_most: int, station: str = "") -> list[Place]:
+    def places(self, tx: Transaction, low: str, high: str, at_most: int, station: str = "") -> Sequence[Place]:
         """Return places of the values from `low` to `high`."""
         values = {"low": low, "high": high, "at_most": at_most, "value": station}
-        return list(map(Place._make, self._prepared.rows(tx, values)))
+        return cast(Sequence[Place], self._prepared.rows(tx, values))
 
 
 BY_STATION = Walk(_OF_PLACE, PLACE.c.modality, PLACE.c.offered_to == bindparam("value"))
@@ -84,7 +85,10 @@ BY_NUMBER = {
 """By keyword, the ones that name the fewest items first."""
 
 _ANSWERED = tuple(column for column in ITEM.c if column.name != "provenance")  # no query reads it
-_BY_ID = Prepared(select(*_ANSWERED).where(ITEM.c.id == bindparam("row"), _OFFERED))
+# SQLite reads a page's items by one statement, whose ids are a JSON list; elsewhere SQLAlchemy has lists of its own.
+_IDS = select(func.json_each(bindparam("ids")).table_valued("value").c.value)
+# `offered` is an expression, so that no index which it leads is preferred to the ids.
+_OF_PAGE = Prepared(select(*_ANSWERED).where(ITEM.c.id.in_(_IDS), ITEM.c.offered + 0 == 1))
 
 
 def exactly(value: str) -> tuple[str, str]:
@@ -98,13 +102,11 @@ def beginning(prefix: str) -> tuple[str, str]:
 
 
 def items(tx: Transaction, ids: Sequence[int], may_match: Callable[[Any], bool]) -> list[WorklistItem]:
-    """Return those of the items that are offered now and whose row may match, in the order of their ids.
-
-    `may_match` is asked before the rest of a row is read, which takes longer than all else.
-    """
+    """Return those of the items that are offered now and whose row may match, in the order of their ids."""
+    found: Iterable[Any]
     if tx.dialect.name == "sqlite":
-        found = [row for item_id in ids for row in _BY_ID.rows(tx, {"row": item_id})]
-    else:  # the way to the server counts
-        by_id = {row.id: row for row in tx.execute(select(*_ANSWERED).where(ITEM.c.id.in_(ids), _OFFERED))}
-        found = [by_id[item_id] for item_id in ids if item_id in by_id]
-    return [rows.item_of(row) for row in found if may_match(row)]
+        found = _OF_PAGE.rows(tx, {"ids": json.dumps(ids)})
+    else:
+        found = tx.execute(select(*_ANSWERED).where(ITEM.c.id.in_(ids), _OFFERED))
+    by_id = {row.id: row for row in found if may_match(row)}
+    return [rows.item_of(by_id[item_id]) for item_id in ids if item_id in by_id]

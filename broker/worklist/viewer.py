@@ -26,6 +26,7 @@ def viewer_of(modality: Modality | None, timezone: tzinfo = UTC, calling: str = 
         habits=document.habits,
         calling=tuple(str(title) for title in modality.ae_titles),
         timezone=timezone,
+        is_suspended=modality.suspended,
     )
 
 

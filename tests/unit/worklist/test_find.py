@@ -215,6 +215,18 @@ def test_a_started_step_is_hidden_as_the_later_stage_says(filled: Database) -> N
     assert (len(whole), len(less), len(asked)) == (8, 7, 1)
 
 
+def test_a_suspended_device_is_shown_what_it_has_begun_and_nothing_new(filled: Database) -> None:
+    suspended = replace(US1, is_suspended=True)
+    found, result = ask(filled, request(identifier({})), suspended)
+    assert found == [FindAnswer(0x0000)]
+    assert result.explanation[-1] == {"key": "suspended", "remain": 0}
+    started = replace(ORDER, study_instance_uid="1.2.9", steps=(replace(STEP, status=StepStatus.STARTED),))
+    with filled.write("orders") as tx:
+        store.replace(tx, 9, plan(started, 9))
+    found, _ = ask(filled, request(identifier({}, StudyInstanceUID="")), suspended)
+    assert [str(decoded(answer.identifier).StudyInstanceUID) for answer in found if answer.identifier] == ["1.2.9"]
+
+
 def test_a_database_that_goes_away_between_pages_ends_with_a700(
     filled: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
