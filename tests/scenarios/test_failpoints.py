@@ -6,6 +6,7 @@ import pytest
 
 from broker.failpoints import PLACES
 from tests.peers import dcmtk
+from tests.peers.archive import archive
 from tests.peers.broker import Environment
 from tests.peers.processes import wait_for
 from tests.peers.raw_sender import read_part10, send
@@ -13,6 +14,7 @@ from tests.scenarios.test_main_job import KEYS, images, send_order
 from tests.scenarios.test_performed_steps import PASSED_ON
 from tests.unit.outbox.ris import ris
 from tests.unit.procedures.building import creation
+from tests.wire.commitment_world import Console
 from tests.wire.test_mpps import console, next_provider
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow]
@@ -28,11 +30,21 @@ ae_title = "PACS"
 name = "folder"
 protocol = "folder"
 path = "archive"
+[[destinations]]
+name = "proving"
+protocol = "dimse"
+host = "127.0.0.1"
+port = {proving}
+ae_title = "PACS"
 [[routes]]
 to = ["main-pacs", "folder"]
 when = {{ Modality = "US" }}
+[[routes]]
+to = ["proving"]
+when = {{ SOPClassUID = "1.2.840.10008.5.1.4.1.1.3.1" }}
 """
 
+US_LOOP = "1.2.840.10008.5.1.4.1.1.3.1"
 RECEIVER = """\
 [[receivers]]
 name = "ris"
@@ -45,8 +57,15 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     trace = tmp_path / "trace"
     monkeypatch.setenv("BROKER_TEST_HOOKS", "1")
     monkeypatch.setenv("BROKER_FAIL_TRACE", str(trace))
-    with dcmtk.storescp(tmp_path / "pacs") as pacs, ris() as receiver, next_provider() as provider:
-        toml = DESTINATIONS.format(port=pacs.port) + RECEIVER.format(port=receiver.port)
+    asking = Console(title="US_ROOM2")
+    with (
+        dcmtk.storescp(tmp_path / "pacs") as pacs,
+        archive() as proving,
+        ris() as receiver,
+        next_provider() as provider,
+        asking.listening() as listening,
+    ):
+        toml = DESTINATIONS.format(port=pacs.port, proving=proving.port) + RECEIVER.format(port=receiver.port)
         toml += PASSED_ON.format(port=provider.port)
         environment = Environment(tmp_path, destinations=toml).write()
         with environment.serving():
@@ -65,6 +84,11 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             for file in images():
                 assert send(environment.dicom, "US_ROOM2", read_part10(file)) == 0
             wait_for("all sent", lambda: {d.state.value for d in environment.deliveries()} == {"delivered", "parked"})
+            wait_for("what may prove has been asked", lambda: proving.actions)
+            environment.command("modality", "bind", "us-room-2", "--host", "127.0.0.1", "--port", str(listening))
+            with asking.calling(environment.ports["dicom"], "BROKER_TEST") as association:
+                assert asking.ask(association, "2.25.1", *proving.stored, sop_class=US_LOOP) == 0
+            asking.wait()
             parked = [d.id for d in environment.deliveries() if d.state.value == "parked"]
             environment.command("delivery", "retry", str(parked[0]))  # still without a route: refused, in a transaction
             environment.ask("order", "list")  # reading of patient data: an audit row
