@@ -80,12 +80,12 @@ class Orthanc:
 
 @contextmanager
 def orthanc(
-    folder: Path, port: int = 0, ae_title: str = "ORTHANC", *, login: str = "", **more: Any
+    folder: Path, port: int = 0, ae_title: str = "ORTHANC", *, login: str = "", http_port: int = 0, **more: Any
 ) -> Iterator[Orthanc]:
     """Run Orthanc on free loopback ports with its storage in `folder`; `more` are settings of its own."""
     folder.mkdir(parents=True, exist_ok=True)
     assert PLUGIN.exists(), "the DICOMweb plugin is missing: apt-get install orthanc-dicomweb"
-    server = Orthanc(port or free_port(), free_port(), ae_title, login)
+    server = Orthanc(port or free_port(), http_port or free_port(), ae_title, login)
     settings = {
         "Name": "test",
         "DefaultEncoding": "Utf8",

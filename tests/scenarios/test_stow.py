@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -134,9 +134,9 @@ def test_an_outage_behind_haproxy_loses_nothing_and_heals_by_itself(hospital: Ho
             wait_for("the outage is known", lambda: "503" in environment.log.read_text())
             assert {each.state for each in environment.deliveries()} == {DeliveryState.WAITING}
             reserved.close()
-            with orthanc(tmp_path / "orthanc", login=LOGIN, HttpPort=http_port) as pacs:
+            with orthanc(tmp_path / "orthanc", login=LOGIN, http_port=http_port) as pacs:
                 wait_for("settled", lambda: settled(environment), 60)
-                found = kept(replace(pacs, http_port=http_port))
+                found = kept(pacs)
     states = {each.state: each.reason for each in environment.deliveries()}
     assert "HTTP 413: it is too large for it" in states[DeliveryState.PARKED]
     assert found == {item.sop_instance_uid: item.data for item in items if len(item.data) < largest[-1]}
