@@ -4,10 +4,11 @@ import gc
 import resource
 import sys
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Protocol
 
 from broker import clock as clocks
@@ -30,8 +31,9 @@ from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import NormalizedRequest
 from broker.dimse.tls import Certificates
 from broker.environments import bound, hooks
+from broker.environments import profile as profiles
 from broker.environments.commitment import ProofBy
-from broker.environments.model import ClientCertificates, Destination, ListenerTls, Profile
+from broker.environments.model import ClientCertificates, Destination, ListenerTls, Profile, World
 from broker.environments.model import Protocol as DestinationProtocol
 from broker.errors import Unavailable
 from broker.journal import log
@@ -42,7 +44,9 @@ from broker.listeners.metrics import metrics
 from broker.orders.sources import Sources
 from broker.outbox.connection import Sender, sender
 from broker.pipeline import Flows
+from broker.promotion import clockwork, judging
 from broker.promotion.approved import serving
+from broker.promotion.gate import Here
 from broker.registry.cache import RegistryCache
 from broker.schedule import Metronome
 from broker.spool.files import FileSpool
@@ -309,6 +313,8 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     chores["late-exams"] = (_CHORE_BEAT, flows.count_late_exams)
     chores["silence"] = (_CHORE_BEAT, flows.note_silence)
     chores["house"] = (_HOUSE_BEAT, flows.keep_house)
+    if profile.kind is World.PRODUCTION:
+        chores["promotions"] = (_IMAGES_BEAT, partial(_promote, profile, database))
     metronome = Metronome(chores)
     metronome.start()
     log.info("deliveries.ready", destinations=len(profile.destinations))
@@ -320,6 +326,25 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     for peer in filter(None, peers.values()):
         peer.close()
     database.close()
+
+
+def _promote(profile: Profile, database: Database) -> None:
+    """Apply what is approved for now; end the watch over what went well."""
+    clock = clocks.from_environment()
+    clockwork.apply_due(profile, database, clock, judging.checks, _source)
+    clockwork.settle(database, clock)
+
+
+@contextmanager
+def _source(file: Path) -> Iterator[Here]:
+    """Open the environment that a device was tested in."""
+    source = profiles.read(file)
+    database = Database(source.database_url)
+    try:
+        with database.read() as tx:
+            yield Here(source, tx)
+    finally:
+        database.close()
 
 
 def _provers(
