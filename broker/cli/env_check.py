@@ -18,6 +18,7 @@ from broker.dimse.service import (
     Requestor,
 )
 from broker.environments import profile as profiles
+from broker.environments.commitment import ProofBy
 from broker.environments.corrections import Unsure
 from broker.environments.model import Destination, Profile, Protocol
 from broker.environments.secret import Secret
@@ -29,6 +30,12 @@ from broker.registry import store as registry
 _VERIFICATION = "1.2.840.10008.1.1"
 _IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
 _CONNECT_SECONDS = 5.0
+_PROVING = {
+    ProofBy.AUTO: ("1.2.840.10008.1.20.1", "storage commitment"),
+    ProofBy.COMMITMENT: ("1.2.840.10008.1.20.1", "storage commitment"),
+    ProofBy.FIND: ("1.2.840.10008.5.1.4.1.2.2.1", "queries (Study Root)"),
+}
+"""By which SOP class a destination is asked for its proof, and what that is called."""
 _UNSURE = {
     Unsure.SEND: "is sent as received",
     Unsure.HOLD: "is held",
@@ -72,7 +79,10 @@ def online(profile: Profile) -> Iterator[Finding]:
     for destination in profile.destinations:
         with suppress(Misconfigured):  # the offline checks have said it
             if destination.protocol is Protocol.DIMSE:
-                yield _answers(destination, profile, requestor(destination))
+                answers = _answers(destination, profile, requestor(destination))
+                yield answers
+                if answers.good and destination.proof.by in _PROVING:
+                    yield _proves(destination, profile, requestor(destination))
             elif destination.protocol is Protocol.STOW:
                 yield _answers_queries(destination)
 
@@ -274,6 +284,24 @@ def _echo(check: str, destination: Destination, profile: Profile, requestor: Req
     if status:
         return Finding(check, False, f"{where}: C-ECHO answered with status 0x{status:04X}")
     return Finding(check, True, f"{where} answers C-ECHO")
+
+
+def _proves(destination: Destination, profile: Profile, requestor: Requestor) -> Finding:
+    """Tell whether a destination takes what it is asked for its proof by; nothing is asked."""
+    check, by = f"proof of {destination.name}", destination.proof.by
+    sop_class, called = _PROVING[by]
+    peer = Peer(destination.host, destination.port, str(destination.ae_title), profile.dicom.ae_title)
+    try:
+        with requestor.associate(peer, [(sop_class, _IMPLICIT_VR_LITTLE_ENDIAN)]):
+            text = f"takes {called}; does it know {profile.dicom.ae_title!r} with our host and port, for its reports?"
+            return Finding(check, True, f"takes {called}" if by is ProofBy.FIND else text)
+    except AssociationRefused as error:
+        refused = f"it takes no {called}" if error.rejection is None else str(error)
+    except BrokerError as error:
+        refused = str(error)
+    if by is ProofBy.AUTO:
+        return Finding(check, True, f"none: {refused}; what it answers to an instance counts")
+    return Finding(check, False, f"{refused}: enable it there, or set another proof")
 
 
 def _why_refused(error: AssociationRefused, title: str, ours: str) -> str:

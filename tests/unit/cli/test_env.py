@@ -151,5 +151,16 @@ def test_online_check_is_content_with_a_destination_that_answers(
     as_json: Json, environments: Path, storescp_port: int
 ) -> None:
     add(environments / "test.toml", DESTINATION.format(name="pacs", port=storescp_port))
-    finding = as_json("env", "check", "test", "--online")[-1]
-    assert finding["finding"] == f"127.0.0.1:{storescp_port} (PACS) answers C-ECHO"
+    *_, answers, proof = as_json("env", "check", "test", "--online")
+    assert answers["finding"] == f"127.0.0.1:{storescp_port} (PACS) answers C-ECHO"
+    assert proof["finding"] == "none: it takes no storage commitment; what it answers to an instance counts"
+
+
+@pytest.mark.foreign
+@pytest.mark.parametrize(("proof", "called"), [("commitment", "storage commitment"), ("find", "queries (Study Root)")])
+def test_online_check_finds_a_destination_that_cannot_prove_as_it_should(
+    run: Command, environments: Path, storescp_port: int, proof: str, called: str
+) -> None:
+    add(environments / "test.toml", DESTINATION.format(name="pacs", port=storescp_port) + f'proof = "{proof}"\n')
+    lines = run("env", "check", "test", "--online", code=3).stderr.splitlines()
+    assert lines == [f"proof of pacs: it takes no {called}: enable it there, or set another proof"]
