@@ -16,7 +16,7 @@ from broker.exams.model import Exam, Line, Mark, Stage, Standing
 from broker.orders import store as orders
 from broker.orders.model import StepStatus, StoredOrder
 
-_MOST_SEARCHED = 500  # orders, where the newest are searched for late ones
+_LEAST_SEARCHED = 500  # orders a page, where late ones are searched for
 _SIGNS = {Mark.DONE: "✓", Mark.PARTLY: "…", Mark.NOT_YET: "·", Mark.PERSON: "✗", Mark.NOT_ASKED: "-"}
 _LEGEND = "✓ done   … under way   · not yet   ✗ a person must look   - not asked   ! late"
 _COLUMNS = (
@@ -38,22 +38,32 @@ def group() -> None:
 @group.command("list")
 @click.option("--day", metavar="DAY", help="Only those with a step on this day: YYYY-MM-DD, or today.")
 @click.option("--late", is_flag=True, help="Only those of which a step is late.")
-@click.option("--limit", type=click.IntRange(1), default=100, show_default=True, help="So many at most.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="So many a page at most.")
+@click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Which page.")
 @env_option
 @json_option
-def list_(env: str, day: str | None, late: bool, limit: int, as_json: bool) -> None:
+def list_(*, env: str, day: str | None, late: bool, limit: int, page: int, as_json: bool) -> None:
     """List exams with each stage in a sign: of a day the soonest first, else the newest first."""
     with opened(env) as here:
+        size = max(limit, _LEAST_SEARCHED) if late else limit
+        # Read apart from the audit's transaction: whoever receives must not wait until a page of exams is read.
+        with here.database.read() as tx:
+            found = _found(tx, _day(day, here) if day else "", size + 1, size * (page - 1))
+            exams = [_exam(tx, each, here) for each in found[:size]]
+        shown = [exam for exam in exams if exam.is_late or not late]
         with here.database.write("audit") as tx:
-            searched = _MOST_SEARCHED if late else limit
-            found = reading.of_day(tx, _day(day, here), searched) if day else orders.orders(tx, searched)
-            shown = [exam for exam in (_exam(tx, each, here) for each in found) if exam.is_late or not late][:limit]
             audit.record(tx, act(here, "exam.read", day or "newest", rows=len(shown)))
         if as_json:
             listing([_summary(exam, here) for exam in shown], (), as_json)
-            return
-        listing([_signs(exam, here) for exam in shown], _COLUMNS, as_json, titled(here.profile, "exams"))
-        click.echo(_LEGEND)
+        else:
+            listing([_signs(exam, here) for exam in shown], _COLUMNS, as_json, titled(here.profile, "exams"))
+            click.echo(_LEGEND)
+    if len(found) > size:
+        click.echo(f"{'searched' if late else 'shown'}: {size}; there are more: --page {page + 1}", err=True)
+
+
+def _found(tx: Transaction, day: str, limit: int, skipped: int) -> list[StoredOrder]:
+    return reading.of_day(tx, day, limit, skipped) if day else reading.newest(tx, limit, skipped)
 
 
 @group.command("show")
@@ -67,11 +77,12 @@ def show(env: str, key: str, as_json: bool) -> None:
     names several exams, each is shown; with --json exactly one must be meant.
     """
     with opened(env) as here:
-        with here.database.write("audit") as tx:
+        with here.database.read() as tx:
             found = orders.order_detail(tx, key)
             if not found:
                 raise NotFound(f"{here.profile.name} has no exam {key}; `broker exam list` shows them")
             exams = [_exam(tx, each, here) for each in ([one(found, key, here.profile)] if as_json else found)]
+        with here.database.write("audit") as tx:
             audit.record(tx, act(here, "exam.read", ", ".join(f"order {exam.stored.id}" for exam in exams)))
         if as_json:
             detail(_document(exams[0], here), as_json)

@@ -31,9 +31,18 @@ def exam(tx: Transaction, stored: StoredOrder, profile: Profile, now: datetime) 
     return ledger.exam(recorded(tx, stored, has_receivers=bool(profile.receivers), provers=provers), limits)
 
 
-def of_day(tx: Transaction, day: str, limit: int) -> list[StoredOrder]:
-    """Return the orders with a step on a day (DA), soonest first."""
-    found = (order_store.by_id(tx, order_id) for order_id in store.orders_of_day(tx, day, limit))
+def of_day(tx: Transaction, day: str, limit: int, skipped: int = 0) -> list[StoredOrder]:
+    """Return the orders with a step on a day (DA), soonest first, without the first `skipped`."""
+    return _whole(tx, store.orders_of_day(tx, day, limit, skipped))
+
+
+def newest(tx: Transaction, limit: int, skipped: int = 0) -> list[StoredOrder]:
+    """Return orders, the newest first, without the first `skipped`."""
+    return _whole(tx, store.newest_orders(tx, limit, skipped))
+
+
+def _whole(tx: Transaction, order_ids: Iterable[int]) -> list[StoredOrder]:
+    found = (order_store.by_id(tx, order_id) for order_id in order_ids)
     return [order_store.with_patient(tx, kept) for kept in found if kept is not None]
 
 

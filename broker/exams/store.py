@@ -18,6 +18,7 @@ from broker.database import Transaction, UtcDateTime, table_of
 from broker.delivery.model import DeliveryState
 from broker.delivery.tables import DeliveryRow
 from broker.exams.model import Expected, Image, Kept, Offered, Sent
+from broker.orders.tables import ImagingOrderRow
 from broker.spool.store import InstanceRow
 from broker.statements import Prepared, upsert
 from broker.worklist.store import WorklistItemRow, WorklistQueryRow
@@ -68,6 +69,7 @@ _OFFERED = table_of(OfferedRow)
 KEPT = table_of(ExamDeliveredRow)
 _MARK = table_of(ExamMarkRow)
 _ASSOCIATION = table_of(AssociationRow)
+_ORDER = table_of(ImagingOrderRow)
 DELIVERY = table_of(DeliveryRow)
 INSTANCE = table_of(InstanceRow)
 ITEM = table_of(WorklistItemRow)
@@ -250,12 +252,18 @@ def items_carried(tx: Transaction, study_instance_uid: str, accession_number: st
 # --- which exams -------------------------------------------------------------------------------------------------
 
 
-def orders_of_day(tx: Transaction, day: str, limit: int) -> list[int]:
-    """Return the orders that have a step on a day (DA), soonest first, whatever its status."""
+def newest_orders(tx: Transaction, limit: int, skipped: int = 0) -> list[int]:
+    """Return orders, the newest first, without the first `skipped`."""
+    query = select(_ORDER.c.id).order_by(_ORDER.c.id.desc()).limit(limit).offset(skipped)
+    return list(tx.execute(query).scalars())
+
+
+def orders_of_day(tx: Transaction, day: str, limit: int, skipped: int = 0) -> list[int]:
+    """Return the orders that have a step on a day (DA), soonest first, whatever its status; as `newest_orders`."""
     both = ITEM.c.offered.in_((0, 1))  # `offered` leads the index
     query = select(ITEM.c.order_id, func.min(ITEM.c.start_time)).where(both, ITEM.c.start_date == day)
     query = query.group_by(ITEM.c.order_id).order_by(func.min(ITEM.c.start_time), ITEM.c.order_id)
-    return [row.order_id for row in tx.execute(query.limit(limit))]
+    return [row.order_id for row in tx.execute(query.limit(limit).offset(skipped))]
 
 
 def withdrawn(tx: Transaction, order_id: int) -> frozenset[int]:

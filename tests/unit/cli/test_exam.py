@@ -61,6 +61,18 @@ def test_exams_of_a_day_are_those_with_a_step_on_it(run: Command, as_json: Ask) 
     assert "write YYYY-MM-DD" in run("exam", "list", "--day", "tomorrow", "--env", "test", code=2).stderr
 
 
+@pytest.mark.usefixtures("day")
+def test_exams_come_in_pages_and_more_is_said(run: Command, as_json: Ask) -> None:
+    first = run("exam", "list", "--limit", 1, "--env", "test", "--json")
+    assert [exam["accession_number"] for exam in json.loads(first.stdout)] == ["A2"]
+    assert "there are more: --page 2" in first.stderr
+    second = run("exam", "list", "--limit", 1, "--page", 2, "--env", "test", "--json")
+    assert [exam["accession_number"] for exam in json.loads(second.stdout)] == ["A1"]
+    assert second.stderr == ""
+    assert as_json("exam", "list", "--page", 2, "--env", "test") == []
+    assert as_json("exam", "list", "--day", "2026-11-23", "--page", 2, "--limit", 1, "--env", "test") == []
+
+
 def test_an_exam_tells_it_all_with_numbers(database: Database, run: Command, as_json: Ask) -> None:
     receive(database, 1)
     receive(database, 2, patient_id="4712")

@@ -1,5 +1,6 @@
 """`broker procedure`: what was performed, linked by hand and passed on."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -49,6 +50,9 @@ def test_steps_are_listed_by_state(world: World, as_json: Callable[..., Any], ru
         found = as_json("procedure", "list", "--env", "test", "--state", state)
         assert [row["uid"] for row in found] == expected
     assert "Müster^Eva" in run("procedure", "list", "--env", "test").stdout
+    short = run("procedure", "list", "--limit", 1, "--env", "test", "--json")
+    assert [row["uid"] for row in json.loads(short.stdout)] == [SECOND]
+    assert "the newest 1" in short.stderr
     assert ("procedure.read", "unscheduled") in acts(world.database)
 
 
