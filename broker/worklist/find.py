@@ -26,7 +26,7 @@ PENDING_WITH_WARNING = 0xFF01
 CANCELLED = 0xFE00
 OUT_OF_RESOURCES = 0xA700
 
-FIRST_PAGE = 100  # candidates, so that the first answers leave soon
+FIRST_PAGE = 1_000  # candidates: a list that no page divides shows one state of the worklist
 LOOKING_SECONDS = 20.0  # until something is found; what has been found is answered however long that takes
 
 _UNAVAILABLE = "the worklist is not available now, try again"
