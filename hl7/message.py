@@ -146,12 +146,19 @@ class Message:
             raise Unreadable("no usable MSH segment")
         delimiters = header.delimiters
         codecs = codecs_of(header.character_set, delimiters.repetition, fallback)
-        # CR and LF are never part of a character in the supported sets, so terminators may be unified first.
-        payload = without_lead(raw)
-        if b"\n" in payload:
-            payload = payload.replace(b"\r\n", b"\r").replace(b"\n", b"\r")
-        text, codec = decode(payload, codecs, delimiters.escape)
+        text, codec = decode(_unified(raw), codecs, delimiters.escape)
         return cls(header, codec, _segments(text, delimiters, codec))
+
+    @classmethod
+    def read_as(cls, raw: bytes, codec: str) -> "Message":
+        """Return the message as one codec reads it, whatever MSH-18 says, and with no switch obeyed.
+
+        For what must be heard even where its free text makes no sense. Raises as `read` does, and UnicodeDecodeError.
+        """
+        header = read_header(raw)
+        if header is None:
+            raise Unreadable("no usable MSH segment")
+        return cls(header, codec, _segments(_unified(raw).decode(codec), header.delimiters, codec))
 
     def all(self, name: str) -> tuple[Segment, ...]:
         """Return the segments of a name in wire order."""
@@ -164,6 +171,12 @@ class Message:
     def encode(self) -> str:
         """Return the text as it was read from MSH on, with every segment ended by one CR and without blank lines."""
         return "".join(f"{segment.text}\r" for segment in self.segments)
+
+
+def _unified(raw: bytes) -> bytes:
+    """Return a payload with CR alone: CR and LF are never part of a character in the supported sets."""
+    payload = without_lead(raw)
+    return payload.replace(b"\r\n", b"\r").replace(b"\n", b"\r") if b"\n" in payload else payload
 
 
 def _segments(text: str, delimiters: Delimiters, codec: str) -> tuple[Segment, ...]:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from hl7.charsets import CHARACTER_SET_LOCATION
 from hl7.errors import Hl7Error
 from hl7.header import Header
 from hl7.message import Message, Segment
@@ -82,13 +83,25 @@ def acknowledge(
 
 
 def read_acknowledgement(raw: bytes) -> Acknowledgement:
-    """Return what an answer says. Raises Unreadable without MSH and Hl7Error 100 without MSA."""
-    message = Message.read(raw, ("utf-8", "cp1252", "latin-1"))
+    """Return what an answer says. Raises Unreadable without MSH and Hl7Error 100 without MSA.
+
+    One whose text is not in the set it declares is heard all the same: it may echo what we sent, and is an answer.
+    """
+    message = _heard(raw)
     msa = message.first("MSA")
     if msa is None:
         raise Hl7Error("100", "MSA^1", "the answer has no MSA segment")
     errors = tuple(found for err in message.all("ERR") for found in _errors(err))
     return Acknowledgement(msa.get(1).strip(), msa.raw(2), msa.get(3), errors)
+
+
+def _heard(raw: bytes) -> Message:
+    try:
+        return Message.read(raw, ("utf-8", "cp1252", "latin-1"))
+    except Hl7Error as error:
+        if error.location != CHARACTER_SET_LOCATION:
+            raise
+        return Message.read_as(raw, "latin-1")
 
 
 def msh(header: Header, write: Writer, now: datetime, control_id: str, message_type: bytes) -> bytes:

@@ -216,3 +216,10 @@ def test_whatever_has_a_header_gets_one_well_formed_answer(tail: bytes, text: st
     lines = answer.split(b"\r")
     assert [line[:3] for line in lines] == [b"MSH", b"MSA", b"ERR", b""]
     assert (lines[1] + b"||").split(b"|")[2] == header.control_id_raw
+
+
+def test_an_answer_whose_text_is_not_of_its_set_is_heard() -> None:
+    raw = b"MSH|^~\\&|BROKER|RAD|\\M2442\\RIS|HOSP|20260131102234+0000||ACK^O01|B1|P|2.3.1||||||8859/1\rMSA|AA|M1\r"
+    assert read_acknowledgement(raw).code == "AA"
+    other = b"MSH|^~\\&|A|B|C|D|20260131||ACK|B1|P|2.5||||||UNICODE UTF-8\rMSA|AE|M1|nicht m\xf6glich\r"
+    assert (read_acknowledgement(other).code, read_acknowledgement(other).control_id) == ("AE", "M1")
