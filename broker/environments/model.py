@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from broker.environments.commitment import CommitmentSettings, ProofSettings
 from broker.environments.corrections import CorrectionSettings
+from broker.environments.promotion import PromotionSettings
 from broker.environments.schedules import Hours
 from broker.environments.stow import StowSettings
 from broker.identifiers import AETitle
@@ -304,6 +305,7 @@ class Profile:
     retention_days: int = 0  # what the ledger does not need is purged then; 0: never
     commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
     spool_hours: int = 0  # so long an instance stays after it was delivered and proven everywhere
+    promotion: PromotionSettings = PromotionSettings()
 
     @property
     def colour(self) -> str:

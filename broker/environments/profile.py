@@ -21,6 +21,7 @@ from broker.environments.model import (
     World,
 )
 from broker.environments.mpps import read_mpps
+from broker.environments.promotion import read_promotion
 from broker.environments.reading import Mistakes, TomlTable, did_you_mean, parse
 from broker.environments.receivers import read_receivers
 from broker.environments.routes import read_routes
@@ -130,6 +131,7 @@ def _profile(root: TomlTable, file: Path, places: Mapping[Path, Path]) -> Profil
         retention_days=retention_days,
         commitment=read_commitment(root),
         spool_hours=spool_hours,
+        promotion=read_promotion(root),
     )
     _refuse_shared_ports(root, profile.ports)
     return profile

@@ -13,6 +13,7 @@ from broker.registry.model import (
     Filter,
     Habits,
     ListOrder,
+    Makes,
     ReportWay,
 )
 
@@ -27,6 +28,7 @@ _SHORT_STRING_LENGTH = 16
 _MOST_ANSWERS = 1_000_000
 _MOST_HOURS = 7 * 24
 _MOST_DAYS = 366
+_MOST_MB = 64 * 1024
 _PENDING = {"FF00": False, "FF01": True}
 
 
@@ -60,6 +62,7 @@ def _document(root: TomlTable) -> Document:
         habits=_habits(worklist),
         filter=_filter(worklist),
         commitment=_commitment(root),
+        makes=_makes(root),
     )
     worklist.finish()
     return document
@@ -127,9 +130,23 @@ def _commitment(root: TomlTable) -> CommitmentHabits:
     habits = CommitmentHabits(
         mode=table.choice("mode", CommitmentMode, usual.mode) or usual.mode,
         report=table.choice("report", ReportWay, usual.report) or usual.report,
+        asks=table.flag("asks", usual.asks),
     )
     table.finish()
     return habits
+
+
+def _makes(root: TomlTable) -> Makes:
+    table, usual = root.table("makes", required=False), Makes()
+    makes = Makes(
+        still=table.flag("still", usual.still),
+        loop=table.flag("loop", usual.loop),
+        report=table.flag("report", usual.report),
+        performed_step=table.flag("performed_step", usual.performed_step),
+        largest_loop_mb=table.integer("largest_loop_mb", 0, _MOST_MB, usual.largest_loop_mb),
+    )
+    table.finish()
+    return makes
 
 
 def _window(table: TomlTable) -> int | None:

@@ -66,6 +66,18 @@ class CommitmentHabits:
 
     mode: CommitmentMode = CommitmentMode.PROXY
     report: ReportWay = ReportWay.EITHER
+    asks: bool = False  # whether it asks at all: then it must have been seen to
+
+
+@dataclass(frozen=True, slots=True)
+class Makes:
+    """What a device claims to make: in Test each of it must be seen before it may go live."""
+
+    still: bool = True
+    loop: bool = True  # images of many frames
+    report: bool = False  # structured reports
+    performed_step: bool = True  # MPPS
+    largest_loop_mb: int = 0  # of what it can make; 0: a person says which was the largest
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +96,7 @@ class Document:
     habits: Habits = Habits()
     filter: Filter | None = None  # None: every order of its modality that names no station
     commitment: CommitmentHabits = CommitmentHabits()
+    makes: Makes = Makes()
 
 
 @dataclass(frozen=True, slots=True)

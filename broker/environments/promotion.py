@@ -1,0 +1,29 @@
+"""The `[promotion]` of a profile: what is asked of a device before it may go live. Decides nothing."""
+
+from dataclasses import dataclass
+
+from broker.environments.reading import TomlTable
+
+
+@dataclass(frozen=True, slots=True)
+class PromotionSettings:
+    """How much a device has to show in Test: so many exams, on so many days, by a clock so close to ours."""
+
+    soak_exams: int = 3
+    soak_days: int = 2
+    clock_minutes: int = 5
+
+
+_DEFAULT = PromotionSettings()
+
+
+def read_promotion(root: TomlTable) -> PromotionSettings:
+    """Return `[promotion]`; note each mistake."""
+    table = root.table("promotion", required=False)
+    settings = PromotionSettings(
+        soak_exams=table.integer("soak_exams", 1, 1000, _DEFAULT.soak_exams),
+        soak_days=table.integer("soak_days", 1, 365, _DEFAULT.soak_days),
+        clock_minutes=table.integer("clock_minutes", 1, 60, _DEFAULT.clock_minutes),
+    )
+    table.finish()
+    return settings
