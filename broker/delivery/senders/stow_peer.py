@@ -4,7 +4,7 @@ Built by the composition root; httpx is loaded with the first call, so that no o
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
@@ -28,6 +28,9 @@ XML = "application/dicom+xml"
 _MEGABYTE = 1_000_000
 
 
+Pace = Callable[[bytes], Iterator[memoryview]]
+
+
 class StowPeer:
     """Whom we call, and how. For several threads."""
 
@@ -47,6 +50,7 @@ class StowPeer:
         self._clients: dict[str, Client] = {}
         self._accepts = JSON
         self.most_bytes = self.settings.batch_megabytes * _MEGABYTE
+        self.pace: Pace | None = None  # gives pieces of what is stored when the line has room for them
 
     def store(self, body: Body) -> HttpAnswer:
         """Store instances (PS3.18 10.5). Raises Unreached or Cut where no answer comes; an answer is not judged."""
@@ -84,8 +88,14 @@ class StowPeer:
         used = self._login.value() if self._login is not None else ""
         own = {"Authorization": used} if used else {}
         length = body.length if body is not None else 0
-        request = Request(method, url, {**headers, **own}, body or (), length, LONGEST)
+        request = Request(method, url, {**headers, **own}, self._paced(body), length, LONGEST)
         return self._client("destination", self._context).exchange(request), used
+
+    def _paced(self, body: Body | None) -> Iterable[bytes]:
+        if body is None or self.pace is None:
+            return body or ()
+        pace = self.pace
+        return (bytes(piece) for ready in body for piece in pace(ready))
 
     def _ask_for_token(self, form: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
         login, context = self.settings.login, self._token_context
