@@ -289,6 +289,7 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     """Be the process of all senders and chores."""
     flows, database, _ = _flows(profile, clocks.from_environment())
     flows.release_leases()
+    _pace(profile, peers, stop)
     senders = [each for one in profile.destinations for each in _senders(one, callers[one.name], stop)]
     chores: dict[str, tuple[float, Callable[[], None]]] = {
         f"deliver:{each.destination.name}:{each.number}": (
@@ -392,6 +393,14 @@ def _senders(destination: Destination, caller: EngineRequestor, stop: threading.
     paced = caller.paced(Pacer(destination.bandwidth_kbit, stop.wait)) if destination.bandwidth_kbit else caller
     numbers = range(1, destination.associations + 1)
     return [_Sender(destination, number, KeptAssociations(paced)) for number in numbers]
+
+
+def _pace(profile: Profile, peers: Mapping[str, StowPeer | None], stop: threading.Event) -> None:
+    """Keep what is sent by STOW-RS below each destination's bandwidth, too."""
+    for destination in profile.destinations:
+        peer = peers[destination.name]
+        if peer is not None and destination.bandwidth_kbit:
+            peer.pace = Pacer(destination.bandwidth_kbit, stop.wait)
 
 
 def _deliver(flows: Flows, sender: _Sender, stow: StowPeer | None, stop: threading.Event) -> None:
