@@ -135,7 +135,7 @@ class _Sheet:
         self._notices = notices
 
     def draw(self, room: Room) -> None:
-        """Draw a room: at least a page."""
+        """Draw a room: at least a page, the rest of the last one ruled for who comes without an order."""
         self._pdf.add_page()
         top = self._draw_head(room)
         pages = list(_paginated([self._measured(row(item)) for item in room.items], _BOTTOM - top))
@@ -143,7 +143,9 @@ class _Sheet:
             if number > 1:
                 self._pdf.add_page()
                 self._draw_head(room)
-            self._draw_lines(lines, top)
+            left = self._draw_lines(lines, top) if lines else self._draw_nothing(top)
+            if number == len(pages):
+                self._draw_lines([_Line((), _LEAST)] * int((_BOTTOM - left) // _LEAST), left)
             self._draw_foot(room, f"{room.name}: page {number} of {len(pages)}")
 
     # --- measures ---
@@ -226,13 +228,17 @@ class _Sheet:
         self._rule(bottom + 1, 0.4)
         return bottom + 1
 
-    def _draw_lines(self, lines: Sequence[_Line], y: float) -> None:
-        if not lines:
-            self._at(_MARGIN, y + _PAD)
-            self._set(("plain", NOTHING), _WIDTH, is_drawn=True)
+    def _draw_lines(self, lines: Sequence[_Line], y: float) -> float:
         for line in lines:
             self._draw_line(line, y)
             y += line.height
+        return y
+
+    def _draw_nothing(self, y: float) -> float:
+        self._at(_MARGIN, y + _PAD)
+        y += self._set(("plain", NOTHING), _WIDTH, is_drawn=True) + 2 * _PAD
+        self._rule(y, 0.2)
+        return y
 
     def _draw_line(self, line: _Line, y: float) -> None:
         columns = _columns()
