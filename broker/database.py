@@ -139,6 +139,7 @@ class Database:
         self._waiting: dict[str, list[_Job[Any]]] = {}
         self._waiting_lock = threading.Lock()
         self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._writer = threading.Lock()  # of the embedded database, which has one at a time
         self._engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
         self._files = _Files(Path(url.removeprefix("sqlite:///"))) if url.startswith("sqlite") else None
 
@@ -154,7 +155,7 @@ class Database:
         `what` names its failpoints (`<what>.commit`) and the lock under which PostgreSQL's writers of the same
         kind follow each other, so that read-then-write is safe on both databases.
         """
-        with _database_errors(), self._engine.connect() as connection:
+        with self._turn(), _database_errors(), self._engine.connect() as connection:
             if connection.dialect.name == "postgresql":
                 lock = zlib.crc32(what.encode())
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
@@ -170,6 +171,19 @@ class Database:
                 connection.rollback()
                 raise
         failpoints.hit(f"{what}.commit.after")
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for our other writers of an embedded database: SQLite's own waiting is by chance, some wait for long."""
+        if not self._files:
+            yield
+            return
+        if not self._writer.acquire(timeout=_BUSY_MILLISECONDS / 1000):
+            raise Unavailable("the database does not answer: another of our writers holds it")
+        try:
+            yield
+        finally:
+            self._writer.release()
 
     def together(self, what: str, work: Callable[[Transaction], _T]) -> _T:
         """Return `work(tx)`, done in a writing transaction that it may share: one commit for all who wait.

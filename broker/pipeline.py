@@ -67,6 +67,7 @@ from broker.spool.files import FileSpool, Known
 from broker.spool.model import ReceiptFacts, SpooledInstance
 from broker.worklist import find
 from broker.worklist import store as worklist
+from broker.worklist.model import QueryResult
 from broker.worklist.viewer import registry_stations, viewer_of
 
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
@@ -208,9 +209,16 @@ class Flows:
     def end(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
         """Write how it ended."""
         result = Result.RELEASED if released else Result.ABORTED
-        with self._database.write("associations") as tx:
-            self._open.end(tx, association.id, result, "" if released else reason, self._clock.now())
+        try:
+            self._database.together(
+                "associations", partial(self._ended, association.id, result, "" if released else reason)
+            )
+        finally:
+            self._open.forget(association.id)
         log.info("association.ended", association=association.id, result=result.value, why=reason)
+
+    def _ended(self, association_id: str, result: Result, reason: str, tx: Transaction) -> None:
+        self._open.end(tx, association_id, result, reason, self._clock.now())
 
     def _modality(self, association: AcceptedAssociation) -> Modality | None:
         return self._registry.current().by_calling(association.request.calling_ae_title)
@@ -224,13 +232,15 @@ class Flows:
         viewer = viewer_of(modality, self._profile.timezone, association.request.calling_ae_title)
         stations, hides = registry_stations(registry), shown.hides(viewer, self._clock.now())
         result = yield from find.answers(self._database, request, viewer, stations, self._clock, hides)
-        with self._database.write("associations") as tx:
-            self._open.write(tx, association.id)
-            worklist.record_query(tx, association.id, self._clock.now(), result)
-            if result.truncated:
-                raise_alert(tx, "worklist.cut", viewer.device, Severity.WARNING, _CUT, self._clock.now())
+        self._database.together("associations", partial(self._queried, association.id, viewer.device, result))
         self._open.written(association.id)
         log.info("query.answered", association=association.id, **result.facts())
+
+    def _queried(self, association_id: str, device: str, result: QueryResult, tx: Transaction) -> None:
+        self._open.write(tx, association_id)
+        worklist.record_query(tx, association_id, self._clock.now(), result)
+        if result.truncated:
+            raise_alert(tx, "worklist.cut", device, Severity.WARNING, _CUT, self._clock.now())
 
     # --- ultrasound -> performed steps -> worklist, RIS, other MPPS providers ----------------------------------------
 
@@ -495,7 +505,7 @@ class Flows:
     def note_absent_destinations(self) -> None:
         """Say what waits for a destination that the profile does not have."""
         names = [d.name for d in self._profile.destinations]
-        worker.note_absent(self._database, names, self._clock, self._alert)
+        escalation.note_absent(self._database, names, self._clock, self._alert)
 
     def _alert(self, tx: Transaction, event: str, subject: str, text: str) -> None:
         raise_alert(tx, event, subject, Severity.URGENT, text, self._clock.now())

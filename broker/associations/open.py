@@ -60,15 +60,20 @@ class OpenAssociations:
             self._written.add(association_id)
 
     def end(self, tx: Transaction, association_id: str, result: Result, reason: str, at: datetime) -> None:
-        """Write its end, with the whole row where none was written; forget it."""
+        """Write its end, with the whole row where none was written."""
         with self._lock:
-            association = self._open.pop(association_id)
+            association = self._open[association_id]
             was_written = association_id in self._written
-            self._written.discard(association_id)
         if was_written:
             store.end(tx, association_id, result, reason, at)
         else:
             store.add(tx, replace(association, result=result, reason=reason, ended=at))
+
+    def forget(self, association_id: str) -> None:
+        """Take note that it is over."""
+        with self._lock:
+            self._open.pop(association_id, None)
+            self._written.discard(association_id)
 
 
 def accepted(association: AcceptedAssociation, device: str, revision: str, now: datetime) -> Association:

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, insert, select, update
+from sqlalchemy import Row, Text, bindparam, insert, select, update
 from sqlmodel import Field, SQLModel
 
 from broker.associations.model import Association, Context, Result
 from broker.database import Transaction, UtcDateTime, table_of
+from broker.statements import Prepared
 
 
 class AssociationRow(SQLModel, table=True):
@@ -35,34 +36,37 @@ class AssociationRow(SQLModel, table=True):
 
 
 _TABLE = table_of(AssociationRow)
+_ADD = Prepared(insert(_TABLE))
+_END = Prepared(update(_TABLE).where(_TABLE.c.id == bindparam("row")))
 
 
 def add(tx: Transaction, association: Association) -> None:
     """Add the row."""
-    tx.execute(
-        insert(_TABLE).values(
-            id=association.id,
-            started=association.started,
-            ended=association.ended,
-            calling_ae_title=association.calling_ae_title,
-            called_ae_title=association.called_ae_title,
-            address=association.address,
-            implementation_class_uid=association.implementation_class_uid,
-            implementation_version_name=association.implementation_version_name,
-            contexts=json.dumps([[c.abstract_syntax, c.transfer_syntax] for c in association.contexts]),
-            device=association.device,
-            revision=association.revision,
-            software=association.software,
-            result=association.result.value,
-            reason=association.reason,
-            nearest=association.nearest,
-        )
+    _ADD.run(
+        tx,
+        {
+            "id": association.id,
+            "started": association.started,
+            "ended": association.ended,
+            "calling_ae_title": association.calling_ae_title,
+            "called_ae_title": association.called_ae_title,
+            "address": association.address,
+            "implementation_class_uid": association.implementation_class_uid,
+            "implementation_version_name": association.implementation_version_name,
+            "contexts": json.dumps([[c.abstract_syntax, c.transfer_syntax] for c in association.contexts]),
+            "device": association.device,
+            "revision": association.revision,
+            "software": association.software,
+            "result": association.result.value,
+            "reason": association.reason,
+            "nearest": association.nearest,
+        },
     )
 
 
 def end(tx: Transaction, association_id: str, result: Result, reason: str, at: datetime) -> None:
     """Record how an association ended."""
-    tx.execute(update(_TABLE).where(_TABLE.c.id == association_id).values(result=result.value, reason=reason, ended=at))
+    _END.run(tx, {"row": association_id, "result": result.value, "reason": reason, "ended": at})
 
 
 def rejections(tx: Transaction, limit: int = 100) -> Iterable[Association]:

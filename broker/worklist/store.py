@@ -134,6 +134,7 @@ _OF_STEP = Prepared(
     )
 )
 _BY_ID = Prepared(select(ITEM).where(ITEM.c.id == bindparam("row")))
+_RECORD = Prepared(insert(_QUERY))
 _WITHDRAW = Prepared(delete(PLACE).where(PLACE.c.item_id == bindparam("item")))
 # --- what orders do ----------------------------------------------------------------------------------------------
 
@@ -271,12 +272,13 @@ def _origins(stored: str) -> dict[str, Origin]:
 
 def record_query(tx: Transaction, association_id: str, at: datetime, result: QueryResult) -> None:
     """Keep that a query was answered, and with which items; its association has a row already."""
-    tx.execute(
-        insert(_QUERY).values(
-            association_id=association_id,
-            at=at,
-            status=result.status,
-            items=json.dumps(result.items),
-            facts=json.dumps(result.facts()),
-        )
+    _RECORD.run(
+        tx,
+        {
+            "association_id": association_id,
+            "at": at,
+            "status": result.status,
+            "items": json.dumps(result.items),
+            "facts": json.dumps(result.facts()),
+        },
     )
