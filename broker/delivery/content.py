@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from broker.errors import Rejected
+from broker.errors import Rejected, Unavailable
 
 _PIECE = 1024 * 1024
 
@@ -68,6 +68,17 @@ class Content:
                         raise OSError("the spool file is shorter than it should be")
                     left -= len(piece)
                     yield piece
+
+
+def from_spool(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """Yield what is read of the spool. A read that fails is said to be its own: it would pass for the peer's failure.
+
+    Raises Unavailable.
+    """
+    try:
+        yield from pieces
+    except OSError as error:
+        raise Unavailable(f"the spool cannot be read: {error.strerror or error}") from error
 
 
 def _length(part: Part) -> int:

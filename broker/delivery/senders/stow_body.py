@@ -7,8 +7,7 @@ import secrets
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from broker.delivery.content import Content
-from broker.errors import Unavailable
+from broker.delivery.content import Content, from_spool
 from broker.spool import part10
 from broker.spool.model import SpooledInstance
 
@@ -53,7 +52,7 @@ class Body:
         """Yield the whole body, each time anew. Raises Unavailable when the spool cannot be read."""
         for part in self._parts:
             yield self._opening + part.head
-            yield from _read(part.content)
+            yield from from_spool(part.content.pieces(PIECE))
             yield b"\r\n"
         yield self._closing
 
@@ -69,11 +68,3 @@ class Body:
 def part(instance: SpooledInstance, content: Content) -> Part:
     """Return the part of one instance."""
     return Part(part10.outgoing_head(instance.facts), content)
-
-
-def _read(content: Content) -> Iterator[bytes]:
-    try:
-        yield from content.pieces(PIECE)
-    except OSError as error:
-        # Said here, where it is known to be the disk: beyond, it would pass for the network.
-        raise Unavailable(f"the spool cannot be read: {error.strerror or error}") from error
