@@ -137,6 +137,7 @@ POINTS = [
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pynetdicom's sockets, cut by the kill
 @pytest.mark.parametrize("point", tried(POINTS, 7))
 def test_killed_between_proof_and_report_and_started_again_all_is_proven_and_reported(
     tmp_path: Path, point: str
