@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install dev demo check test peers bench-dimse bench-orders bench-store torture format clean
+.PHONY: install transcoding dev demo check test peers bench-dimse bench-orders bench-store torture format clean
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -18,6 +18,14 @@ COMPILE = $(BIN)/python -m compileall -q broker hl7
 
 $(VENV)/.dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+# Decoders, for destinations whose rule lets the broker transcode: beside the rest, so that one process alone loads them.
+DECODERS = numpy pylibjpeg pylibjpeg-libjpeg pylibjpeg-openjpeg pylibjpeg-rle
+transcoding: $(VENV)/.transcoding
+
+$(VENV)/.transcoding: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --no-deps --upgrade --target $(VENV)/transcoding $(DECODERS)
 	touch $@
 
 demo: install
@@ -35,7 +43,7 @@ check: dev
 peers:
 	$(PYTHON) tests/peers/install.py
 
-test: dev peers
+test: dev peers transcoding
 	$(COMPILE)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .

@@ -6,6 +6,11 @@ retried on the same descriptor, since the kernel may have dropped the pages: the
 
 import fcntl
 import os
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -102,6 +107,22 @@ def remove_leftovers(directory: Path) -> int:
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)
+
+
+@contextmanager
+def scratch(folder: Path, older_seconds: float) -> Iterator[Path]:
+    """Give a new directory in `folder` for what need not survive, and remove it with all in it at the end.
+
+    What ended processes left there is removed too, once it is older than so many seconds.
+    """
+    make_directory(folder)
+    before = time.time() - older_seconds
+    for left in folder.iterdir():
+        with suppress(OSError):
+            if left.stat().st_mtime < before:
+                shutil.rmtree(left)
+    with tempfile.TemporaryDirectory(dir=folder) as name:
+        yield Path(name)
 
 
 def lock(path: Path) -> int | None:

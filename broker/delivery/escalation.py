@@ -3,13 +3,14 @@
 Decides by what is recorded; sends and retries nothing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 
 from broker.clock import Clock
 from broker.database import Database, Transaction
 from broker.delivery import destination_store, store
 from broker.delivery.model import DestinationState, Waiting
+from broker.delivery.state import absent
 
 OnEvent = Callable[[Transaction, str, str, str], None]
 """Takes (transaction, event, subject, text) of what a person must see, in the transaction that makes it true."""
@@ -98,6 +99,24 @@ def escalate(database: Database, clock: Clock, on_event: OnEvent) -> int:
         for name in over:
             destination_store.set_told_of_instances(tx, name, 0)
     return count + len(stuck)
+
+
+def note_absent(database: Database, names: Collection[str], clock: Clock, on_event: OnEvent) -> set[str]:
+    """Say of each destination that is owed something and that the profile, with `names`, does not have, that it waits.
+
+    Returns their names. They are said once, and again only after the profile had them meanwhile.
+    """
+    with database.read() as tx:
+        missing = {name for name in store.owed_destinations(tx) if name not in names}
+        states = [destination_store.destination_state(tx, name) for name in sorted(missing)]
+    now = clock.now()
+    fresh = [new for old in states if (new := absent(old, now)).reason != old.reason]
+    if fresh:
+        with database.write("delivery") as tx:
+            for said in fresh:
+                destination_store.set_destination_state(tx, said)
+                on_event(tx, ABSENT, said.name, said.reason)
+    return missing
 
 
 def _instances(count: int) -> str:

@@ -42,6 +42,7 @@ class Delivery:
     finished: datetime | None = None
     priority: Priority = Priority.ROUTINE
     since: datetime | None = None  # of the first failure in a row
+    syntax: str = ""  # the transfer syntax in which it is sent instead of its own
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,11 +60,15 @@ class Delivered:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """To be sent again, not before `due`. `pause`: the destination itself needs time, the rest of the batch waits."""
+    """To be sent again, not before `due`. `pause`: the destination itself needs time, the rest of the batch waits.
+
+    `syntax`: from then on in this transfer syntax, to which it is transcoded.
+    """
 
     due: datetime
     reason: str
     pause: bool = False
+    syntax: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,8 @@ _CONTEXT_RESULTS = {  # PS3.8 table 9-18
     1: "a user rejection: allow it there, then retry",
     2: "without a reason: look at its log, then retry",
     3: "the SOP class is not supported: enable it there, or route it elsewhere, then retry",
-    4: "the transfer syntax is not supported: enable it there, or have the device send another, then retry",
+    4: "the transfer syntax is not supported: enable it there, have the device send another, or allow the destination's"
+    " rule to transcode, then retry",
 }
 
 

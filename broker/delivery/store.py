@@ -155,9 +155,10 @@ def finish(
     match decision:
         case Delivered(warning):
             values |= {"reason": f"{warning}{said}".removeprefix("; "), "finished": now}
-        case Again(due, reason):
+        case Again(due, reason, syntax=syntax):
             first = func.coalesce(_TABLE.c.since, literal(now, UtcDateTime))
             values |= {"reason": f"{reason}{said}", "due": due, "since": first}
+            values |= {"syntax": syntax} if syntax else {}
         case Park(reason):
             values |= {"reason": f"{reason}{said}"}
     statement = update(_TABLE).where(_TABLE.c.id == delivery_id, *_held_by(token)).values(values)
@@ -257,7 +258,7 @@ def retry(tx: Transaction, delivery_ids: Collection[int], now: datetime) -> list
     tx.execute(
         update(_TABLE)
         .where(_TABLE.c.id.in_(ids), _TABLE.c.state.in_(before))
-        .values(state=DeliveryState.WAITING.value, due=now, tries=0, since=None)
+        .values(state=DeliveryState.WAITING.value, due=now, tries=0, since=None, syntax="")
     )
     names = {row.destination for row in rows}
     destination_store.ask_now(tx, names)
@@ -375,5 +376,6 @@ def _value(row: Row[Any]) -> Delivery:
         lease_ends=row.lease_ends,
         finished=row.finished,
         priority=_PRIORITY_OF[row.priority],
+        syntax=row.syntax,
         since=row.since,
     )

@@ -34,6 +34,7 @@ class DeliveryRow(SQLModel, table=True):
     finished: datetime | None = Field(default=None, sa_type=UtcDateTime)
     priority: int = Field(default=RANK[Priority.ROUTINE], sa_column_kwargs={"server_default": "2"})
     since: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    syntax: str = Field(default="", sa_column_kwargs={"server_default": ""})
 
 
 class DestinationStateRow(SQLModel, table=True):

@@ -4,19 +4,22 @@ Nothing is sent inside a transaction. Each outcome is recorded as soon as it is 
 loses at most the answer to one instance, which is then sent once more.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import partial
 
 from broker import journal
+from broker.audit import store as audit
+from broker.audit.model import CLOCK, AuditEntry
 from broker.clock import Clock
 from broker.database import Database, Transaction
 from broker.delivery import destination_store, escalation, http_answers, pace, state, store
+from broker.delivery.content import CannotCorrect
 from broker.delivery.correction import applying
 from broker.delivery.correction.model import Corrections, OrdersOf, no_orders
-from broker.delivery.escalation import ABSENT, FAILURES, OnEvent
+from broker.delivery.escalation import FAILURES, OnEvent
 from broker.delivery.http_answers import HttpRefused
 from broker.delivery.model import Delivery, DestinationState
 from broker.delivery.senders import SENDERS
@@ -37,9 +40,12 @@ from broker.delivery.senders.outcome import (
 )
 from broker.delivery.senders.stow_peer import StowPeer
 from broker.delivery.state import Again, Decision, Delivered, Park
+from broker.delivery.transcoding import copies
+from broker.delivery.transcoding import rule as transcoding
+from broker.delivery.transcoding.copies import Prepared
 from broker.dimse.service import Requestor
 from broker.environments import schedules
-from broker.environments.model import Destination, Priority
+from broker.environments.model import Destination, Priority, Protocol
 from broker.errors import BrokerError, Unavailable
 from broker.identifiers import AETitle
 from broker.journal import log
@@ -54,6 +60,7 @@ IsOpen = Callable[[Priority], bool]
 """Tells whether the destination's schedule lets it be sent what has this priority, now."""
 
 PARKED = "delivery.parked"
+TRANSCODED = "delivery.transcoded"
 DAMAGED = "spool.damaged"
 UNANSWERED = "delivery.unanswered"
 
@@ -125,43 +132,48 @@ def deliver_batch(  # noqa: PLR0917 - the composition root hands over what it ha
     if not batch:
         return 0
     left = {delivery.id: instance for delivery, instance in batch}
-    longest = max(instance.length for instance in left.values())
+    lengths = [instance.length for instance in left.values()]
+    # By STOW-RS many are on their way before one is answered.
+    longest = sum(lengths) if destination.protocol is Protocol.STOW else max(lengths)
     lasts = lease_seconds + 2 * pace.seconds_for(longest, destination.bandwidth_kbit)
     turn = _Round(
         database, spool, destination, clock, jitter, on_event, token, lasts, before, left, settle, is_open, stopping
     )
     if lasts > 2 * lease_seconds:
         _renew(turn)
-    corrections = applying.prepare(database, spool, destination, batch, orders_of, own_title, clock.now())
-    outcomes = _send(
-        _corrected(turn, batch, corrections), Way(destination, own_title, requestor, spool, stow, corrections)
-    )
+    with copies.prepared(spool, batch) as prepared:
+        _note_copies(turn, prepared)
+        batch = prepared.batch
+        corrections = applying.prepare(database, spool, destination, batch, orders_of, own_title, clock.now())
+        way = Way(destination, own_title, requestor, spool, stow, corrections)
+        _exhaust(turn, _send(_corrected(turn, batch, corrections), way))
+    _conclude(turn)
+    return len(lengths)
+
+
+def _exhaust(turn: _Round, outcomes: Outcomes) -> None:
     try:
         while (item := _next(turn, outcomes)) is not None:
             _take(turn, *item)
     finally:
         with suppress(BrokerError):  # what was answered stays answered, however the association ends
             outcomes.close()
-    _conclude(turn)
-    return len(batch)
 
 
-def note_absent(database: Database, names: Collection[str], clock: Clock, on_event: OnEvent) -> set[str]:
-    """Say of each destination that is owed something and that the profile, with `names`, does not have, that it waits.
-
-    Returns their names. They are said once, and again only after the profile had them meanwhile.
-    """
-    with database.read() as tx:
-        missing = {name for name in store.owed_destinations(tx) if name not in names}
-        states = [destination_store.destination_state(tx, name) for name in sorted(missing)]
-    now = clock.now()
-    fresh = [absent for old in states if (absent := state.absent(old, now)).reason != old.reason]
-    if fresh:
-        with database.write("delivery") as tx:
-            for said in fresh:
-                destination_store.set_destination_state(tx, said)
-                on_event(tx, ABSENT, said.name, said.reason)
-    return missing
+def _note_copies(turn: _Round, prepared: Prepared) -> None:
+    """Record which instances go in another syntax, before any of them does; park those that cannot."""
+    made = [(delivery, instance) for delivery, instance in prepared.batch if delivery.syntax]
+    if made:
+        now = turn.clock.now()
+        with turn.database.write("delivery-outcome") as tx:
+            for delivery, instance in made:
+                names = {"delivery": delivery.id, "destination": delivery.destination, "instance": instance.id}
+                journal.record(tx, now, TRANSCODED, **names, transfer_syntax=delivery.syntax)
+            detail: dict[str, object] = {"instances": [instance.id for _, instance in made]}
+            audit.record(tx, AuditEntry(now, CLOCK, "instance.transcode", turn.destination.name, detail))
+    by_id = {delivery.id: delivery for delivery in prepared.parked}
+    for delivery_id, problem in prepared.problems.items():
+        _take(turn, by_id[delivery_id], Uncorrected(CannotCorrect(problem)))
 
 
 def _is_open(destination: Destination, clock: Clock, zone: tzinfo, priority: Priority) -> bool:
@@ -248,7 +260,7 @@ def _take(turn: _Round, delivery: Delivery, outcome: Outcome) -> None:
         return
     now = turn.clock.now()
     instance = turn.left.pop(delivery.id)
-    decision = _decide(outcome, delivery, instance, now, turn.jitter())
+    decision = _decide(outcome, delivery, instance, now, turn.jitter(), turn.destination.transcode)
     with turn.database.write("delivery-outcome") as tx:
         may_go = _record(turn, tx, delivery, instance, outcome, decision)
     _log(delivery, decision)
@@ -260,19 +272,30 @@ def _take(turn: _Round, delivery: Delivery, outcome: Outcome) -> None:
         _remove_file(turn.spool, instance)
 
 
-def _decide(outcome: Outcome, delivery: Delivery, instance: SpooledInstance, now: datetime, jitter: float) -> Decision:
+def _decide(  # noqa: PLR0917 - one outcome and all that it depends on
+    outcome: Outcome, delivery: Delivery, instance: SpooledInstance, now: datetime, jitter: float, transcodes: bool
+) -> Decision:
     tries = delivery.tries + 1
     match outcome:
         case Answered(status):
             return state.after_answer(status, tries, now, jitter, delivery.since)
         case NoContext(result):
-            return state.after_context_refused(result, instance.facts.sop_class_uid, instance.facts.transfer_syntax)
+            return _after_refused(result, delivery, instance, now, transcodes)
         case Damaged(error):
             return state.after_damage(error)
         case Uncorrected() | Refused() | Listed():
             return _plain(outcome)
         case Unanswered(error) | NotSent(error):
             return state.after_unknown(error, tries, now, jitter)
+
+
+def _after_refused(
+    result: int | None, delivery: Delivery, instance: SpooledInstance, now: datetime, transcodes: bool
+) -> Decision:
+    sop_class, syntax = instance.facts.sop_class_uid, instance.facts.transfer_syntax
+    if transcodes:
+        return transcoding.after_refused(result, sop_class, syntax, delivery.syntax, now)
+    return state.after_context_refused(result, sop_class, syntax)
 
 
 def _plain(outcome: Uncorrected | Refused | Listed) -> Decision:

@@ -226,6 +226,7 @@ class Destination:
     stat_any_time: bool = False  # what is STAT is sent outside the schedule too
     bandwidth_kbit: int = 0  # kbit/s over all its associations; 0: as fast as it takes them
     associations: int = 1  # at once
+    transcode: bool = False  # what it takes in no syntax as received is decoded for it
     correction: CorrectionSettings | None = None  # None: what it gets is what was received
 
 

@@ -263,6 +263,7 @@ def _dimse(table: TomlTable, name: str, world: World, file: Path) -> Destination
     host, port, title = _host(table), table.integer("port", 1, _HIGHEST_PORT), table.title("ae_title")
     tls = read_call_tls(table.table("tls"), file) if table.has("tls") else None
     bandwidth, associations = read_bandwidth(table), table.integer("associations", 1, _MOST_ASSOCIATIONS, 1)
+    transcode = table.flag("transcode", default=False)
     proof = read_proof(table, _DIMSE_PROOFS, ProofBy.AUTO)
     table.finish()
     return Destination(
@@ -276,6 +277,7 @@ def _dimse(table: TomlTable, name: str, world: World, file: Path) -> Destination
         tls=tls,
         bandwidth_kbit=bandwidth,
         associations=associations,
+        transcode=transcode,
         proof=proof,
     )
 
@@ -295,9 +297,20 @@ def _stow(table: TomlTable, name: str, world: World, file: Path) -> Destination:
     tls = read_call_tls(table.table("tls"), file) if table.has("tls") else None
     if tls is not None and url.startswith("http://"):
         table.wrong("tls", "is there, but url begins with http://")
+    bandwidth, associations = read_bandwidth(table), table.integer("associations", 1, _MOST_ASSOCIATIONS, 1)
     proof = read_proof(table, (ProofBy.QIDO, ProofBy.NONE), ProofBy.NONE)
     table.finish()
-    return Destination(name, Protocol.STOW, world, url=url, tls=tls, stow=settings, proof=proof)
+    return Destination(
+        name,
+        Protocol.STOW,
+        world,
+        url=url,
+        tls=tls,
+        stow=settings,
+        bandwidth_kbit=bandwidth,
+        associations=associations,
+        proof=proof,
+    )
 
 
 def _folder(table: TomlTable, name: str, world: World, file: Path) -> Destination:

@@ -387,6 +387,6 @@ def test_a_destination_that_the_profile_lost_is_told_once(desk: Desk) -> None:
         desk.events.append((event, subject, text))
 
     for _ in range(2):
-        assert worker.note_absent(desk.database, ["pacs"], desk.clock, on_event) == {"gone"}
+        assert escalation.note_absent(desk.database, ["pacs"], desk.clock, on_event) == {"gone"}
     assert [(event, subject) for event, subject, _ in desk.events] == [(escalation.ABSENT, "gone")]
     assert desk.by_uid()["1.1"].state is DeliveryState.WAITING
