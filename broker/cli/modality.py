@@ -10,7 +10,9 @@ from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
 from broker.cli import persons
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.modality_beside import beside
 from broker.database import Transaction
+from broker.environments import profile as profiles
 from broker.environments.model import Profile, World
 from broker.errors import Refused
 from broker.identifiers import AETitle
@@ -115,10 +117,13 @@ def retire(name: str, env: str, as_json: bool, break_glass: bool, why: str) -> N
 
 
 @group.command(name="list")
-@env_option
+@click.option("--env", metavar="E", envvar="BROKER_ENV", help="One environment.  [default: all, side by side]")
 @json_option
-def list_(env: str, as_json: bool) -> None:
-    """List every modality, retired ones too."""
+def list_(env: str | None, as_json: bool) -> None:
+    """List every modality, retired ones too; without --env, how each stands in Test and in Production."""
+    if env is None:
+        beside(profiles.available(), as_json)
+        return
     with opened(env) as environment, environment.database.read() as tx:
         rows = [_row(device) for device in store.modalities(tx)]
     if not as_json:

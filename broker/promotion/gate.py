@@ -46,8 +46,8 @@ def prepared(  # noqa: PLR0917 - both sides, the device, where it is to be, who 
     if device.retired:
         raise Refused(f"{name} is retired in {source.profile.name}")
     known = _known(target.tx, name)
-    ours = planning.side(source.profile, name, device, _life(source.tx, name, device))
-    theirs = planning.side(target.profile, name, known, _life(target.tx, name, known))
+    ours = planning.side(source.profile, name, device, life(source.tx, name, device))
+    theirs = planning.side(target.profile, name, known, life(target.tx, name, known))
     binding = planning.binding_after(ours, theirs, asked)
     judged = checks(source, target, device, binding, now)
     before = known.document if known else None
@@ -68,7 +68,8 @@ def _known(tx: Transaction, name: str) -> Modality | None:
         return None
 
 
-def _life(tx: Transaction, name: str, device: Modality | None) -> Life:
+def life(tx: Transaction, name: str, device: Modality | None) -> Life:
+    """Return where a device stands: as was said of it, else as its binding tells."""
     said = store.life(tx, name)
     if said is not None:
         return said

@@ -133,3 +133,17 @@ def test_production_is_changed_only_by_a_person_who_breaks_the_glass_with_a_reas
 def test_worlds_share_nothing(run: Command, as_json: Json, document: Path) -> None:
     run("modality", "apply", document, "--env", "test")
     assert as_json("modality", "list", "--env", "production") == []
+
+
+def test_without_an_environment_test_and_production_stand_side_by_side(
+    run: Command, as_json: Json, document: Path
+) -> None:
+    run("modality", "apply", document, "--env", "test")
+    (row,) = as_json("modality", "list")
+    assert (row["name"], row["same"]) == ("us-room-2", False)
+    assert (row["test"]["life"], row["production"]) == ("draft", {"life": "draft", "revision": ""})
+    run("modality", "bind", "us-room-2", "--host", "10.0.0.2", "--port", 104, "--env", "test")
+    (row,) = as_json("modality", "list")
+    assert row["test"]["life"] == "testing"
+    assert "test: the device: its own traffic ticks the checks" in row["next"]
+    assert "not there" in run("modality", "list").stdout
