@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: install transcoding dev demo check test peers bench-dimse bench-orders bench-store torture format clean
+.PHONY: install transcoding dev demo check test peers bench-dimse bench-orders bench-store bench-worklist torture format clean
 
 install: $(VENV)/.installed
 dev: $(VENV)/.dev
@@ -65,6 +65,9 @@ bench-orders: dev peers
 
 bench-store: dev peers
 	$(BIN)/python -m tests.bench.store
+
+bench-worklist: dev peers
+	$(BIN)/python -m tests.bench.worklist
 
 format: dev
 	$(BIN)/ruff format .
