@@ -61,6 +61,21 @@ def test_orthanc_commits_what_it_was_sent_and_then_the_spool_lets_it_go(tmp_path
     assert "report.taken" in log and "report.unknown" not in log
 
 
+@pytest.mark.parametrize("by", ["find", "qido"])
+def test_orthanc_is_asked_by_a_query_where_it_is_not_to_commit(tmp_path: Path, by: str) -> None:
+    with orthanc(tmp_path / "orthanc") as pacs:
+        url = f'proof_url = "http://127.0.0.1:{pacs.http_port}/dicom-web"' if by == "qido" else ""
+        toml = destination("main-pacs", pacs.port, "ORTHANC", f'proof = "{by}"\n{url}')
+        environment = Environment(tmp_path, destinations=toml).write()
+        with environment.serving():
+            pacs.know("broker", "BROKER_TEST", environment.ports["dicom"])
+            environment.register()
+            items = sent(environment)
+            wait_for("the spool is empty", lambda: spooled(environment) == 0, 30)
+            proven = environment.ask("commitment", "proofs", "--state", "proven")
+    assert {row["sop_instance_uid"] for row in proven} == {item.sop_instance_uid for item in items}
+
+
 def asks(pacs: Orthanc, items: list[DataSet], modality: str = "broker") -> str:
     """Have Orthanc, as a device, ask for storage commitment; return the path of what becomes of it."""
     instances = [[item.sop_class_uid, item.sop_instance_uid] for item in items]

@@ -5,7 +5,7 @@ import pytest
 from broker.environments.model import Route
 from broker.errors import Misconfigured
 from broker.registry.document import read
-from broker.registry.model import Filter, Habits, ListOrder
+from broker.registry.model import CommitmentHabits, CommitmentMode, Filter, Habits, ListOrder, ReportWay
 
 SMALL = 'name = "us-room-2"\nmodality = "US"\nae_titles = ["US_ROOM2", "US_ROOM2B"]\n'
 
@@ -124,3 +124,11 @@ def test_an_order_without_a_limit_and_a_filter_that_says_nothing_are_mistakes() 
         "worklist.filter: says nothing: name modalities, procedure_codes, locations or sending_applications",
         "worklist.order: 'name' needs a limit: such a list is put together before it is sent",
     ]
+
+
+def test_how_a_device_is_answered_for_is_read() -> None:
+    assert read(SMALL.encode(), "d.toml").commitment == CommitmentHabits(CommitmentMode.PROXY, ReportWay.EITHER)
+    found = read((SMALL + '[commitment]\nmode = "own"\nreport = "new"\n').encode(), "d.toml").commitment
+    assert found == CommitmentHabits(CommitmentMode.OWN, ReportWay.NEW)
+    (wrong,) = mistakes(SMALL + '[commitment]\nmode = "proxi"\n')
+    assert wrong == "commitment.mode: 'proxi' is none of 'own', 'stored', 'proxy': did you mean 'proxy'?"
