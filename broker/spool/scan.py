@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_VR, keyword_dict
 
-from broker.spool import text
+from broker.spool import names, text
 
 LAST_GROUP = 0x0040
 MAXIMUM_ELEMENTS = 4096
@@ -26,13 +26,15 @@ _INFLATE_STEP = 64 * 1024
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SPECIFIC_CHARACTER_SET = 0x00080005
+_PATIENT_NAME = 0x00100010
 _LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
 _SHORT = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"}
     | {b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
 _TEXTS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", "TM", "UI"})
-# Of the patient only what routes and support need: names, birth date and addresses are not copied out of the data set.
+# Of the patient only what routes and support need: names (but for a digest), birth date and addresses are not copied
+# out of the data set.
 _PATIENT = frozenset(
     {"PatientID", "IssuerOfPatientID", "TypeOfPatientID", "PatientSex", "PatientAge", "PatientSpeciesDescription"}
 )
@@ -43,6 +45,7 @@ _KEYWORDS: dict[int, str] = {
     and dictionary_VR(tag) in _TEXTS
     and (tag >> 16 != 0x0010 or keyword in _PATIENT)
 }
+_READ = frozenset((*_KEYWORDS, _PATIENT_NAME))
 
 _IMPLICIT = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
 _BIG_ENDIAN = "1.2.840.10008.1.2.2"
@@ -128,7 +131,10 @@ class Scanner:
 
     def _attributes(self) -> dict[str, str]:
         character_set = self._values.get(_SPECIFIC_CHARACTER_SET, b"").decode("ascii", "replace").strip(" \0")
-        return {_KEYWORDS[tag]: text.decode(raw, character_set) for tag, raw in self._values.items()}
+        name = names.digest(text.decode(self._values.get(_PATIENT_NAME, b""), character_set))
+        named = {names.DIGEST: name} if name else {}
+        values = ((tag, raw) for tag, raw in self._values.items() if tag != _PATIENT_NAME)
+        return {_KEYWORDS[tag]: text.decode(raw, character_set) for tag, raw in values} | named
 
     # --- from pieces to what the parser asks for
 
@@ -185,7 +191,7 @@ class Scanner:
                 return
             if header.length == _UNDEFINED:
                 yield from self._pass_over_items(_inside(header, encoding))
-            elif header.tag in _KEYWORDS and header.tag not in self._values and header.length <= MAXIMUM_VALUE:
+            elif header.tag in _READ and header.tag not in self._values and header.length <= MAXIMUM_VALUE:
                 self._values[header.tag] = (yield header.length) if header.length else b""
             elif header.length:
                 yield -header.length
