@@ -153,7 +153,7 @@ def test_the_counts_say_who_waits_and_since_when(database: Database, clock: Fake
     owed(database, clock, "pacs")
     owed(database, clock, identifier="01B")
     with database.read() as tx:
-        assert store.counts(tx) == {
+        assert store.open_counts(tx) == {
             ("pacs", DeliveryState.WAITING): 1,
             (NO_ROUTE, DeliveryState.PARKED): 1,
         }

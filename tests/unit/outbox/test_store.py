@@ -155,7 +155,7 @@ def test_counts_and_the_oldest_are_by_receiver(database: Database, clock: FakeCl
     clock.advance(5)
     owed(database, clock, COMPLETED)
     with database.read() as tx:
-        assert store.counts(tx) == {("ris", OutboxState.WAITING): 2}
+        assert store.open_counts(tx) == {("ris", OutboxState.WAITING): 2}
         assert store.oldest_waiting(tx) == {"ris": first}
         assert [m.event for m in store.of_order(tx, 1)] == [STARTED, COMPLETED]
         assert store.messages_of(tx, OutboxState.PARKED) == []

@@ -265,4 +265,4 @@ def test_what_is_owed_to_a_name_that_is_gone_is_known(desk: Desk) -> None:
     with desk.world.database.read() as tx:
         assert store.absent_destinations(tx, ["ris"]) == set()
         assert store.absent_destinations(tx, []) == {"ris"}
-        assert store.counts(tx) == {("ris", ForwardState.WAITING): 1}
+        assert store.open_counts(tx) == {("ris", ForwardState.WAITING): 1}
