@@ -298,6 +298,7 @@ def _stow(table: TomlTable, name: str, world: World, file: Path) -> Destination:
     if tls is not None and url.startswith("http://"):
         table.wrong("tls", "is there, but url begins with http://")
     bandwidth, associations = read_bandwidth(table), table.integer("associations", 1, _MOST_ASSOCIATIONS, 1)
+    transcode = table.flag("transcode", default=False)
     proof = read_proof(table, (ProofBy.QIDO, ProofBy.NONE), ProofBy.NONE)
     table.finish()
     return Destination(
@@ -309,6 +310,7 @@ def _stow(table: TomlTable, name: str, world: World, file: Path) -> Destination:
         stow=settings,
         bandwidth_kbit=bandwidth,
         associations=associations,
+        transcode=transcode,
         proof=proof,
     )
 

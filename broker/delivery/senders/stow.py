@@ -36,7 +36,8 @@ from broker.spool.model import SpooledInstance
 _PROCESSING_FAILURE = 0x0110
 _LONGEST_COMMENT = 200
 _READABLE = ("text/plain", "application/json", "application/problem+json")
-_CONTEXT_RESULTS = {0x0122: 3, 0xC122: 4}  # FailureReason (PS3.18 table I.2-2) -> result of PS3.8 table 9-18
+_CLASS, _SYNTAX = 3, 4  # not supported (PS3.8 table 9-18)
+_CONTEXT_RESULTS = {0x0122: _CLASS, 0xC122: _SYNTAX}  # by FailureReason (PS3.18 table I.2-2)
 _WARNINGS = (0x0000, 0x0001, 0x0107, 0x0111, 0x0116)  # and Bxxx: with these an instance is kept
 
 Items = Sequence["_Item"]
@@ -119,7 +120,9 @@ def _after_refusal(items: Items, peer: StowPeer, answer: HttpAnswer) -> Sending:
         peer.note_too_large(sum(item.part.length for item in items))
     if len(items) > 1:
         return (yield from _each_alone(items, peer))
-    yield items[0].delivery, Refused(answer.status, _comment(answer))
+    # It may be the syntax: where another is allowed, it is offered.
+    is_syntax = answer.status == 415 and peer.transcodes
+    yield items[0].delivery, NoContext(_SYNTAX) if is_syntax else Refused(answer.status, _comment(answer))
     return True
 
 

@@ -49,6 +49,7 @@ class StowPeer:
         self._lock = threading.Lock()
         self._clients: dict[str, Client] = {}
         self._accepts = JSON
+        self.transcodes = destination.transcode
         self.most_bytes = self.settings.batch_megabytes * _MEGABYTE
         self.pace: Pace | None = None  # gives pieces of what is stored when the line has room for them
 

@@ -299,6 +299,15 @@ def test_one_that_makes_a_request_be_refused_keeps_no_other(desk: Desk, status: 
     assert desk.web.stored == [list(UIDS), ["1.1"], ["1.2"], ["1.3"]]
 
 
+def test_a_refused_media_type_may_be_the_syntax_where_another_is_allowed(desk: Desk) -> None:
+    desk.owe("1.1")
+    desk.web.answer = storing(lambda _got: http(415))
+    way = desk.way
+    assert way.stow is not None
+    way.stow.transcodes = True
+    assert [outcome for _, outcome in stow.send(desk.batch, way)] == [NoContext(4)]
+
+
 def test_after_413_requests_are_smaller(desk: Desk) -> None:
     for number in range(8):
         desk.owe(f"1.{number}", pixels=400_000)
