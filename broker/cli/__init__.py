@@ -20,6 +20,7 @@ NOUNS = {
     "commitment": Noun("broker.cli.commitment:group", "Proof that destinations keep what they got; devices' requests."),
     "outbox": Noun("broker.cli.outbox:group", "Messages that tell other systems how orders stand."),
     "promote": Noun("broker.cli.promote:group", "From Test to Production: plan, request, approval, apply, rollback."),
+    "card": Noun("broker.cli.card:command", "What the service engineer types into a console."),
     "user": Noun("broker.cli.user:group", "People: users, their roles and tokens."),
     "alert": Noun("broker.cli.alert:group", "Alerts: what a person must see."),
 }
