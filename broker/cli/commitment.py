@@ -25,7 +25,9 @@ _COLUMNS = tuple(
     (key, key.replace("_", " "))
     for key in ("asked", "by", "to", "state", "instances", "committed", "failed", "reported", "transaction", "why")
 )
-_PROOF_COLUMNS = tuple((key, key) for key in ("delivery", "destination", "state", "delivered", "tries", "due", "why"))
+_PROOF_COLUMNS = tuple(
+    (key, key) for key in ("delivery", "destination", "state", "delivered", "tries", "due", "finished", "why")
+)
 
 
 @click.group("commitment")
@@ -86,11 +88,12 @@ def waive(delivery_ids: tuple[int, ...], destination: str | None, why: str, env:
         reason = f"waived by {here.actor}: {why}"
         with here.database.write("proof") as tx:
             done = _waived(tx, delivery_ids, destination, reason, here)
-            gone = keeping.forget(tx, Keeping.of(here.profile), [p.instance_id for p in done], here.clock.now())
             subject = destination or ", ".join(map(str, delivery_ids))
             audit.record(tx, act(here, "proof.waived", subject, deliveries=len(done), why=why))
-        keeping.remove(FileSpool(here.profile.spool), gone)
-    click.echo(f"waived: {len(done)}; {len(gone)} left the spool")
+        ids = [proof.instance_id for proof in done]
+        spool = FileSpool(here.profile.spool)
+        gone = keeping.let_go(here.database, spool, Keeping.of(here.profile), ids, here.clock)
+    click.echo(f"waived: {len(done)}; {gone} left the spool")
 
 
 @group.command("report-again")

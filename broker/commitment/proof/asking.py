@@ -15,9 +15,9 @@ from typing import Protocol
 from broker import failpoints
 from broker.commitment import dataset
 from broker.commitment.model import MOST_REFERENCES, REQUEST, SOP_CLASS, SOP_INSTANCE, SYNTAXES, Request
-from broker.commitment.proof import keeping, reports, state, store
+from broker.commitment.proof import reports, state, store
 from broker.commitment.proof.model import Proof, ProofState, ProverState
-from broker.commitment.proof.outcome import UNREPORTED, Asked, trouble, well
+from broker.commitment.proof.outcome import UNREPORTED, Asked, let_go, trouble, well
 from broker.database import Transaction
 from broker.dimse.items import Role
 from broker.dimse.message import CommandField
@@ -160,8 +160,8 @@ def _not_taken(asked: Asked, uid: str, status: int | None, after: Callable[..., 
         before = store.prover(tx, asked.destination.name)
         next_ = after(before, by, now=now, jitter=desk.jitter())
         store.unanswered(tx, uid, status, next_.due or now, next_.reason)
-        gone = trouble(tx, asked, next_)
-    keeping.remove(desk.spool, gone)
+        settled = trouble(tx, asked, next_)
+    let_go(desk, settled)
 
 
 def _await(asked: Asked, uid: str, association: Association) -> None:

@@ -3,13 +3,14 @@
 Writes in its caller's transaction; files are removed after the commit, by who committed.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from broker import journal
+from broker.clock import Clock
 from broker.commitment.proof import state, store
-from broker.database import Transaction
+from broker.database import Database, Transaction
 from broker.delivery.model import Delivery
 from broker.environments.commitment import ProofBy, ProofSettings
 from broker.environments.model import Profile
@@ -18,6 +19,8 @@ from broker.journal import log
 from broker.spool import store as spool_store
 from broker.spool.files import FileSpool
 from broker.spool.model import SpooledInstance
+
+_BATCH = 100  # instances in one transaction: who receives waits no longer than that
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,17 @@ def forget(tx: Transaction, keeping: Keeping, instance_ids: Iterable[str], now: 
         uid = instance.facts.sop_instance_uid
         journal.record(tx, now, "instance.forgotten", instance=instance.id, sop_instance_uid=uid)
     return gone
+
+
+def let_go(database: Database, spool: FileSpool, keeping: Keeping, instance_ids: Sequence[str], clock: Clock) -> int:
+    """Let go of those of many instances that may leave, in short transactions; return how many have left."""
+    count = 0
+    for start in range(0, len(instance_ids), _BATCH):
+        with database.write("proof") as tx:
+            gone = forget(tx, keeping, instance_ids[start : start + _BATCH], clock.now())
+        remove(spool, gone)
+        count += len(gone)
+    return count
 
 
 def remove(spool: FileSpool, gone: Iterable[SpooledInstance]) -> None:

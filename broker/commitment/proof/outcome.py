@@ -1,6 +1,6 @@
 """Records what a destination said of instances: proofs, deliveries that begin anew, alerts, what leaves the spool."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -127,8 +127,8 @@ def well(asked: Asked) -> None:
             store.set_prover(tx, ProverState(name))
 
 
-def trouble(tx: Transaction, asked: Asked, after: ProverState) -> list[SpooledInstance]:
-    """Record that a destination could not be asked, and tell people in time; return what leaves the spool by it.
+def trouble(tx: Transaction, asked: Asked, after: ProverState) -> list[str]:
+    """Record that a destination could not be asked, and tell people in time; return what may leave the spool by it.
 
     One that cannot prove, and need not, is asked no more for a while: what it answered to the instances counts.
     """
@@ -137,10 +137,14 @@ def trouble(tx: Transaction, asked: Asked, after: ProverState) -> list[SpooledIn
     log.warning("prover.failed", destination=after.name, failures=after.failures, unable=after.unable, why=after.reason)
     if after.unable:
         waived = store.waive(tx, after.name, (), f"the destination does not prove: {after.reason}", now)
-        settled = [proof.instance_id for proof in waived if proof.state is not ProofState.FAILED]
-        return keeping.forget(tx, desk.keeping, settled, now)
+        return [proof.instance_id for proof in waived if proof.state is not ProofState.FAILED]
     if after.failures >= state.ALERT_AFTER:
         desk.on_event(
             tx, FAILING, after.name, f"it proves nothing, so the spool keeps what it was sent: {after.reason}"
         )
     return []
+
+
+def let_go(desk: Desk, instance_ids: Sequence[str]) -> int:
+    """Let go of what may leave of many instances; return how many have left."""
+    return keeping.let_go(desk.database, desk.spool, desk.keeping, instance_ids, desk.clock)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from broker.commitment.model import MOST_REFERENCES
-from broker.commitment.proof import keeping, state, store
+from broker.commitment.proof import state, store
 from broker.commitment.proof.model import Proof
-from broker.commitment.proof.outcome import Asked, record, trouble, well
+from broker.commitment.proof.outcome import Asked, let_go, record, trouble, well
 from broker.dimse.service import ContextRefused
 from broker.errors import Unavailable
 from broker.spool import store as spool_store
@@ -48,5 +48,5 @@ def _not_asked(asked: Asked, error: Unavailable | ContextRefused) -> None:
     with desk.database.write("proof") as tx:
         before = store.prover(tx, asked.destination.name)
         after = state.after_refused(before, asked.destination.proof.by, error, desk.clock.now(), desk.jitter())
-        gone = trouble(tx, asked, after)
-    keeping.remove(desk.spool, gone)
+        settled = trouble(tx, asked, after)
+    let_go(desk, settled)

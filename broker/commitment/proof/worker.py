@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
-from broker.commitment.proof import asking, finding, keeping, searching, store
-from broker.commitment.proof.outcome import UNPROVEN, Asked, Desk
+from broker.commitment.proof import asking, finding, searching, store
+from broker.commitment.proof.outcome import UNPROVEN, Asked, Desk, let_go
 from broker.delivery.senders import stow_query
 from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse.requestor import EngineRequestor
@@ -82,11 +82,7 @@ def forget_held(desk: Desk) -> int:
             ids = store.held(tx, after, received_by, _HELD)
             now = desk.clock.now()
             may = [each for each in ids if store.may_forget(tx, each, desk.keeping.spool_hours, now)]
-        if may:
-            with desk.database.write("proof") as tx:
-                gone = keeping.forget(tx, desk.keeping, may, desk.clock.now())
-            keeping.remove(desk.spool, gone)
-            count += len(gone)
+        count += let_go(desk, may)
         if len(ids) < _HELD:
             return count
         after = ids[-1]
