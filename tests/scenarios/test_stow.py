@@ -18,7 +18,7 @@ from tests.peers.haproxy import haproxy
 from tests.peers.orthanc import Orthanc, orthanc
 from tests.peers.processes import run, wait_for
 from tests.peers.raw_sender import DataSet, cut_part10, read_part10, send
-from tests.peers.web import Reply, http, stated
+from tests.peers.web import Got, Reply, http, stated, web
 from tests.scenarios.kills import tried
 from tests.scenarios.test_main_job import FIXTURES, delivered, images
 from tests.unit.delivery.senders.desk import desk
@@ -104,6 +104,29 @@ def test_images_reach_orthanc_byte_for_byte_behind_its_login(pacs: Orthanc, tmp_
     assert kept(pacs) == {item.sop_instance_uid: item.data for item in items}
     assert "hunter2" not in environment.log.read_text()
     assert list((tmp_path / "state-test" / "spool").rglob("*.dcm")) == []
+
+
+def test_what_is_refused_for_its_syntax_goes_in_another_where_the_profile_allows_it(tmp_path: Path) -> None:
+    jpeg = "1.2.840.10008.1.2.4.50"
+
+    def refuse_jpeg(got: Got) -> Reply | None:
+        if got.method != "POST":
+            return None
+        refused = {part.sop_instance_uid: 0xC122 for part in got.parts if part.transfer_syntax == jpeg}
+        return stated([uid for uid in got.uids if uid not in refused], refused, 202) if refused else None
+
+    with web() as server:
+        server.answer = refuse_jpeg
+        toml = destination(server.url, tmp_path, "transcode = true")
+        environment = Environment(tmp_path, destinations=toml).write()
+        environment.register()
+        with environment.serving():
+            for file in images():
+                assert send(environment.dicom, "US_ROOM2", read_part10(file)) == 0
+            wait_for("all delivered", lambda: delivered(environment, len(images())))
+    sent = [(part.sop_instance_uid, part.transfer_syntax) for got in server.got for part in got.parts]
+    assert len(sent) == len(images()) + 1
+    assert [syntax for _, syntax in sent].count(jpeg) == 1
 
 
 # --- HAProxy -----------------------------------------------------------------------------------------------------
