@@ -47,6 +47,7 @@ from broker.pipeline import Flows
 from broker.promotion import clockwork, judging
 from broker.promotion.approved import serving
 from broker.promotion.gate import Here
+from broker.promotion.recorded import noting
 from broker.registry.cache import RegistryCache
 from broker.schedule import Metronome
 from broker.spool.files import FileSpool
@@ -192,6 +193,7 @@ def _ports(
     """Be the process of all listeners. After a restart it binds the ports that it had."""
     clock = clocks.from_environment()
     flows, database, _ = _flows(profile, clock)
+    noting.note(database, profile, clock)
     recovered = flows.recover_spool()
     if recovered:
         log.warning("spool.recovered", instances=recovered)

@@ -38,6 +38,7 @@ from broker.dimse.service import (
     StoreRequest,
 )
 from broker.environments.model import Destination, Identity, Profile, Receiver, Route, UnknownCallers
+from broker.errors import Unavailable
 from broker.exams import checking, housekeeping, identity, meant, silence
 from broker.identifiers import new_id
 from broker.inbox.model import Arrival
@@ -58,6 +59,8 @@ from broker.procedures.forward import store as forwards
 from broker.procedures.forward import worker as forwarding
 from broker.procedures.forward.worker import Caller
 from broker.procedures.model import Event, Received
+from broker.promotion.recorded import store as recorded
+from broker.promotion.recorded.model import Echo, Way
 from broker.registry.cache import RegistryCache
 from broker.registry.model import Modality, Registry
 from broker.registry.nearest import advice
@@ -95,6 +98,7 @@ class Flows:
         self._spool = spool
         self._clock = clock
         self._open = associations.OpenAssociations()
+        self._echoed: set[str] = set()  # associations of which a C-ECHO is recorded
         self._node = _node(profile)
         self.commitment = Commitment(profile, database, registry, spool, clock, self._alert)
         self._intake = Intake(profile, database, registry, clock)
@@ -206,8 +210,25 @@ class Flows:
         device, revision = (modality.name, modality.revision) if modality else ("", "")
         self._open.add(associations.accepted(association, device, revision, self._clock.now()))
 
+    def answer_echo(self, association: AcceptedAssociation) -> None:
+        """C-ECHO -> recorded once an association, as evidence; it is answered whether or not that could be."""
+        known = self._open.get(association.id)
+        if not known.device or association.id in self._echoed:
+            return
+        echo = Echo(known.device, self._clock.now(), Way.RECEIVED, association.id, known.revision, known.address)
+        try:
+            with self._database.write("associations") as tx:
+                self._open.write(tx, association.id)
+                recorded.add_echo(tx, echo)
+        except Unavailable as error:
+            log.warning("echo.unrecorded", association=association.id, why=str(error))
+            return
+        self._open.written(association.id)
+        self._echoed.add(association.id)
+
     def end(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
         """Write how it ended."""
+        self._echoed.discard(association.id)
         result = Result.RELEASED if released else Result.ABORTED
         try:
             self._database.together(

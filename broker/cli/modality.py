@@ -11,6 +11,7 @@ from broker.alerts.store import raise_alert
 from broker.cli import persons
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.modality_beside import beside
+from broker.cli.modality_echo import echo
 from broker.database import Transaction
 from broker.environments import profile as profiles
 from broker.environments.model import Profile, World
@@ -30,6 +31,9 @@ SHORT = 12
 @click.group(name="modality")
 def group() -> None:
     """Modalities: their documents, revisions and bindings."""
+
+
+group.add_command(echo)
 
 
 def break_glass_options(function: _F) -> _F:

@@ -41,6 +41,7 @@ class Services:
 
     def echo(self, association: AcceptedAssociation) -> Answer:
         """Answer Verification (PS3.4 A.4): that we are here is all it asks."""
+        self._flows.answer_echo(association)
         log.info("echo.answered", association=association.id, calling=association.request.calling_ae_title)
         return Answer(0x0000)
 
