@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 import click
 from click.exceptions import Exit
 
-from broker.cli import persons
+from broker.cli import persons, promote_paper
 from broker.cli import promote_words as words
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.promote_paper import parts_of
 from broker.database import Transaction
 from broker.environments.model import Profile
-from broker.errors import Refused
 from broker.identifiers import AETitle
 from broker.people.model import Right
 from broker.promotion import flow, gate, store
@@ -30,6 +30,10 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 @click.group(name="promote")
 def group() -> None:
     """From Test to Production: plan, request, approval, apply, rollback."""
+
+
+for _command in (promote_paper.packet, promote_paper.verify):
+    group.add_command(_command)
 
 
 def _sides(function: _F) -> _F:
@@ -116,7 +120,7 @@ def reject(id_: str, why: str) -> None:
 @click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]), help="Later, by the clock.")
 def apply(id_: str, at: datetime | None) -> None:
     """Serve what the request ID says, at once and without a restart; or at a TIME such as 2026-02-01T06:30+01:00."""
-    environment, _ = _parts(id_)
+    environment, _ = parts_of(id_)
     with opened(environment, Right.CONFIGURE) as there:
         persons.person(there, Right.CONFIGURE)
         if at is not None:
@@ -211,22 +215,14 @@ def _both(source: str, target: str, right: Right = Right.READ) -> Iterator[tuple
 
 @contextmanager
 def _decided(id_: str) -> Iterator[tuple[Opened, Transaction, Request]]:
-    with opened(_parts(id_)[0], Right.APPROVE) as here:
+    with opened(parts_of(id_)[0], Right.APPROVE) as here:
         persons.person(here, Right.APPROVE)
         with here.database.write("promotion") as tx:
             yield here, tx, _found(tx, here, id_)
 
 
 def _found(tx: Transaction, here: Opened, id_: str) -> Request:
-    return store.find(tx, _parts(id_)[1], here.profile.name)
-
-
-def _parts(id_: str) -> tuple[str, int]:
-    """Return environment and number of an ID such as production/17; the environment may be a path to a profile."""
-    environment, _, number = id_.rpartition("/")
-    if not environment or not number.isdecimal():
-        raise Refused(f"{id_!r} is no ID of a request: they look like production/17, see broker promote list")
-    return environment, int(number)
+    return store.find(tx, parts_of(id_)[1], here.profile.name)
 
 
 def _binding(bound: dict[str, Any], there: Here, name: str) -> Binding | None:

@@ -1,11 +1,20 @@
-"""Where paper goes: a file that is whole or not there, or stdout."""
+"""`broker promote packet | verify`: the sign-off packet; and where paper goes, a file that is whole or stdout."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from broker import durable
+from broker.cli.context import Opened, opened
+from broker.database import Transaction
 from broker.errors import Refused
+from broker.promotion import difference, store
+from broker.promotion.model import Request
+from broker.promotion.paper import packet as packets
+from broker.registry import document as documents
+from broker.registry import store as registry
+from broker.registry.model import Document
 
 
 def written(out: Path | None, content: bytes) -> None:
@@ -21,3 +30,55 @@ def written(out: Path | None, content: bytes) -> None:
     except OSError as error:
         raise Refused(f"{out} cannot be written: {error.strerror}") from error
     click.echo(f"{out} written")
+
+
+@click.command("packet")
+@click.argument("id_", metavar="ID")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write this file instead of stdout.")
+def packet(id_: str, out: Path | None) -> None:
+    """Write the sign-off packet of the request ID: one HTML file with everything it rests on, and who signed."""
+    environment, number = parts_of(id_)
+    with opened(environment) as here, here.database.read() as tx:
+        said = _said(here, tx, number)
+    written(out, packets.document(said).encode())
+
+
+@click.command("verify")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--env", metavar="E", help="Compare it with what this environment has, too.")
+def verify(file: Path, env: str | None) -> None:
+    """Say whether the sign-off packet FILE is whole, and with --env whether it is the promotion it says."""
+    said = packets.read(file.read_text(encoding="utf-8"))
+    click.echo(f"{said['id']}: {said['device']} revision {said['revision'][:12]}, {said['state']}: the packet is whole")
+    if env is None:
+        click.echo("with --env E it is compared with what the environment has")
+        return
+    with opened(env) as here, here.database.read() as tx:
+        ours = _said(here, tx, parts_of(said["id"])[1])
+    if packets.digest(ours) != said["digest"]:
+        raise Refused(f"{said['id']}: {here.profile.name} has another promotion under this number, or it went on since")
+    click.echo(f"{here.profile.name} has the very same")
+
+
+def parts_of(id_: str) -> tuple[str, int]:
+    """Return environment and number of an ID such as production/17; the environment may be a path to a profile."""
+    environment, _, number = id_.rpartition("/")
+    if not environment or not number.isdecimal():
+        raise Refused(f"{id_!r} is no ID of a request: they look like production/17, see broker promote list")
+    return environment, int(number)
+
+
+def _said(here: Opened, tx: Transaction, number: int) -> dict[str, Any]:
+    request = store.find(tx, number, here.profile.name)
+    before = _before(tx, request)
+    after = documents.read(request.document, request.name)
+    changes = difference.of_documents(before, after)
+    return packets.contents(request, changes, here.profile.site)
+
+
+def _before(tx: Transaction, request: Request) -> Document | None:
+    """Return the document that was served when the request was made; none where none was."""
+    past = [served for served in store.history(tx, request.name) if served.at < request.requested]
+    if not past:
+        return None
+    return documents.read(registry.content(tx, request.name, past[0].revision), request.name)
