@@ -165,6 +165,7 @@ def _more(delivery: Delivery, instance: SpooledInstance) -> dict[str, object]:
         "study_instance_uid": instance.study_instance_uid,
         "series_instance_uid": instance.series_instance_uid,
         "transfer_syntax": instance.facts.transfer_syntax,
+        "sent_as": delivery.syntax or instance.facts.transfer_syntax,
         "calling": instance.facts.calling_ae_title,
         "called": instance.facts.called_ae_title,
         "association": instance.facts.association_id,

@@ -160,6 +160,7 @@ def _destination(destination: Destination) -> dict[str, object]:
         "schedule": [str(hours) for hours in destination.schedule],
         "stat_any_time": destination.stat_any_time,
         "bandwidth_kbit": destination.bandwidth_kbit,
+        "transcode": destination.transcode,
         "associations": destination.associations if destination.associations > 1 else 0,
     }
     calling = {"calling": destination.calling} if destination.ae_title else {}

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from broker.database import Database
+from broker.delivery.transcoding import copies
 from broker.dimse.service import (
     CALLED_NOT_RECOGNIZED,
     CALLING_NOT_RECOGNIZED,
@@ -66,6 +67,7 @@ def offline(profile: Profile) -> Iterator[Finding]:
     yield from _database(profile)
     yield from _folders(profile)
     yield from _corrections(profile)
+    yield from _decoders(profile)
     yield from _certificates(profile)
     yield from _logins(profile)
     yield from _sources(profile)
@@ -133,6 +135,14 @@ def _folders(profile: Profile) -> Iterator[Finding]:
     for destination in profile.destinations:
         if destination.path is not None:
             yield _writable(f"destination {destination.name}", destination.path)
+
+
+def _decoders(profile: Profile) -> Iterator[Finding]:
+    for destination in profile.destinations:
+        if destination.transcode:
+            there = (copies.PACKAGES / "pylibjpeg").is_dir()
+            text = "what it refuses is decoded" if there else "no decoders for its `transcode`: run `make transcoding`"
+            yield Finding(f"destination {destination.name}", there, text)
 
 
 def _corrections(profile: Profile) -> Iterator[Finding]:

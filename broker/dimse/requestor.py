@@ -116,7 +116,7 @@ class EngineRequestor:
         accepted, refused = negotiation.outcome(request, answer)
         if not accepted:
             text = f"{peer.called_ae_title} accepted none of our presentation contexts"
-            raise AssociationRefused(text, None)
+            raise AssociationRefused(text, None, refused)
         link.fragment = message.fragment_size(answer.user.maximum_length)
         return OpenAssociation(link, accepted, refused, self._limits, self._pace or _at_once)
 

@@ -1,6 +1,6 @@
 """The seam between the upper layer and our services: requests in, answers out. Knows no engine and no stage."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -193,11 +193,17 @@ class Peer:
 
 
 class AssociationRefused(Unavailable):
-    """The peer answered A-ASSOCIATE-RJ, or accepted none of our contexts (`rejection` is None then)."""
+    """The peer answered A-ASSOCIATE-RJ, or accepted none of our contexts (`rejection` is None then).
 
-    def __init__(self, text: str, rejection: Rejection | None) -> None:
+    `contexts` is then its answer to each (SOP class, transfer syntax), by PS3.8 table 9-18.
+    """
+
+    def __init__(
+        self, text: str, rejection: Rejection | None, contexts: Mapping[tuple[str, str], int] | None = None
+    ) -> None:
         super().__init__(text)
         self.rejection = rejection
+        self.contexts = dict(contexts or {})
 
 
 class ContextRefused(Rejected):

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
@@ -18,6 +18,7 @@ from tests.peers.raw_sender import DataSet, read_part10, send
 
 pytestmark = pytest.mark.foreign
 
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "dicom"
 EXPLICIT, ULTRASOUND = "1.2.840.10008.1.2.1", "1.2.840.10008.5.1.4.1.1.6.1"
 
 
@@ -161,3 +162,31 @@ def test_what_no_route_takes_is_kept_told_and_sent_once_there_is_one(tmp_path: P
             wait_for("it arrives", lambda: arrived(environment, "pacs", 1), 20)
         (received,) = (tmp_path / "pacs").iterdir()
         assert read_part10(received).data == made(1).data
+
+
+def test_a_pacs_that_takes_no_jpeg_gets_it_decoded_where_its_rule_allows(tmp_path: Path) -> None:
+    loop = read_part10(FIXTURES / "us-cine-jpeg-30-frames.dcm")
+    # Of DCMTK's options the last one counts: it takes Implicit VR Little Endian alone.
+    with dcmtk.storescp(tmp_path / "plain", 0, "PACS", "+xi") as plain, dcmtk.storescp(tmp_path / "other") as other:
+        destinations = (
+            dimse("plain", plain.port, "transcode = true")
+            + dimse("strict", plain.port)
+            + dimse("other", other.port, "transcode = true")
+            + to("plain", "strict", "other")
+        )
+        with serving(tmp_path, destinations) as environment:
+            assert send(environment.dicom, "US_ROOM2", loop) == 0
+            wait_for("it arrives decoded", lambda: arrived(environment, "plain", 1), 60)
+            wait_for("it arrives as it was", lambda: arrived(environment, "other", 1), 20)
+            wait_for("it is parked", lambda: states(environment, "strict") == ["parked"], 20)
+            rows = {row["destination"]: row for row in environment.ask("delivery", "list")}
+            shown = environment.ask("delivery", "show", str(rows["plain"]["id"]))
+    assert shown["transfer_syntax"] == loop.transfer_syntax
+    assert shown["sent_as"] == "1.2.840.10008.1.2"
+    assert "rule to transcode" in rows["strict"]["why"]
+    (received,) = (tmp_path / "plain").iterdir()
+    decoded = dcmread(received)
+    assert (decoded.file_meta.TransferSyntaxUID, decoded.NumberOfFrames) == ("1.2.840.10008.1.2", 30)
+    assert (decoded.SOPInstanceUID, decoded.LossyImageCompression) == (loop.sop_instance_uid, "01")
+    (untouched,) = (tmp_path / "other").iterdir()
+    assert read_part10(untouched).data == loop.data

@@ -39,11 +39,14 @@ def send(batch: Batch, way: Way) -> Outcomes:
                 unbroken = yield from _store_each(part, way, association)
         except AssociationRefused as refusal:
             # It answered, so another title or another class may still be welcome.
-            outcome = NotSent(refusal) if refusal.rejection else NoContext(None)
-            yield from ((delivery, outcome) for delivery, _ in part)
+            yield from ((delivery, _refused(refusal, instance)) for delivery, instance in part)
             continue
         if not unbroken:
             return
+
+
+def _refused(refusal: AssociationRefused, instance: SpooledInstance) -> NotSent | NoContext:
+    return NotSent(refusal) if refusal.rejection else NoContext(refusal.contexts.get(_context(instance)))
 
 
 def _store_each(

@@ -7,16 +7,19 @@ from pathlib import Path
 
 import pytest
 
+from broker.audit import store as audit
 from broker.database import Database
 from broker.delivery import destination_store, store, worker
 from broker.delivery.model import DeliveryState
-from broker.dimse.service import Answer
+from broker.delivery.transcoding import copies
+from broker.delivery.transcoding.rule import IMPLICIT
+from broker.dimse.service import Answer, ContextRefused, OutgoingInstance
 from broker.environments.model import Priority
 from broker.environments.schedules import parse_hours
 from broker.errors import Unavailable
 from broker.spool.files import FileSpool
 from tests.conftest import FakeClock
-from tests.unit.delivery.test_worker import OWN, PACS, Desk
+from tests.unit.delivery.test_worker import OWN, PACS, Desk, Pacs
 
 STAT, HIGH, ROUTINE, LOW = Priority.STAT, Priority.HIGH, Priority.ROUTINE, Priority.LOW
 
@@ -249,3 +252,58 @@ def test_nodes_and_threads_on_one_database_send_each_instance_once(desk: Desk) -
         pass
     assert sorted(sent(desk)) == sorted(f"1.{n}" for n in range(1, 31))
     assert desk.files() == []
+
+
+# --- a syntax that is refused --------------------------------------------------------------------------------------
+
+
+def test_what_is_refused_is_sent_in_another_syntax_where_the_rule_allows_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = desk.receive("1.1")
+    assert instance.facts.transfer_syntax != IMPLICIT
+
+    def store_(pacs: Pacs, outgoing: OutgoingInstance) -> Answer:
+        if outgoing.transfer_syntax != IMPLICIT:
+            raise ContextRefused("no", 4)
+        pacs.stored.append((outgoing.sop_instance_uid, b""))
+        return Answer(0)
+
+    monkeypatch.setattr(Pacs, "store", store_)
+    while desk.deliver(replace(PACS, transcode=True)):
+        pass
+    assert states(desk) == {"1.1": "delivered"}
+    assert desk.by_uid()["1.1"].syntax == IMPLICIT
+    assert desk.files() == []
+    with desk.database.read() as tx:
+        assert [entry.action for entry in audit.entries(tx)] == ["instance.transcode"]
+
+
+def test_without_that_rule_it_is_parked_with_what_it_would_take(desk: Desk) -> None:
+    desk.receive("1.1")
+    desk.pacs.replies = {"1.1": ContextRefused("no", 4)}
+    while desk.deliver():
+        pass
+    parked = desk.by_uid()["1.1"]
+    assert parked.state is DeliveryState.PARKED
+    assert "rule to transcode" in parked.reason
+
+
+def test_what_no_decoder_reads_is_parked_and_told_and_the_others_go(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.receive("1.1")
+    desk.receive("1.2")
+    bad = desk.by_uid()["1.1"]
+    with desk.database.write("delivery") as tx:
+        tx.exec_driver_sql(f"UPDATE delivery SET syntax = '{IMPLICIT}'")
+    real = copies._Child.ask
+
+    def ask(child: copies._Child, line: dict[str, str], seconds: float) -> dict[str, object]:
+        return {"problem": "x"} if bad.instance_id in line["source"] else real(child, line, seconds)
+
+    monkeypatch.setattr(copies._Child, "ask", ask)
+    while desk.deliver(replace(PACS, transcode=True)):
+        pass
+    assert states(desk) == {"1.1": "parked", "1.2": "delivered"}
+    assert [event for event, _, _ in desk.events] == [worker.PARKED]
