@@ -10,6 +10,8 @@ from broker.worklist.query import MATCHED, START_DATE, START_TIME, STATION, Key
 
 _NAMED = 5
 _LONG = 8  # two wrong letters are a slip in a long value, but another one in a short
+_NUMBERS = frozenset({"AccessionNumber", "PatientID", "RequestedProcedureID", "StudyInstanceUID"})
+_REFUSED = "; where its order lacked an attribute it was refused: broker order inbox"
 _WORDS = frozenset({"Modality", "PatientSex", "ScheduledProcedureStepStatus"})  # few values, which are all named
 
 
@@ -30,6 +32,22 @@ def station(key: Key, before: Iterable[WorklistItem], registered: Iterable[str])
     return ""
 
 
+def enter(title: str, key: Key) -> str:
+    """Say which title to enter at the console, or which habit of the document makes the one that was sent do."""
+    alike = any(value.upper() == title.upper() for value in key.values)
+    habit = "case_insensitive_titles" if alike else "ignore_station_key"
+    return f'you have "{title}": enter that at the console, or set {habit} in its document'
+
+
+def another_day(first: str, last: str, today: str) -> str:
+    """Say what is wrong with days that are not today; empty where nothing is."""
+    if last < first:
+        return "the range ends before it begins: its two days are to be swapped"
+    if first == last and today != first:
+        return f"today is {today}: has the console the right date and time zone?"
+    return ""
+
+
 def for_stations(before: Iterable[WorklistItem]) -> str:
     """Say for which stations items are."""
     counts = Counter(title for item in before for title in item.scheduled_station_ae_titles or ("no station",))
@@ -46,7 +64,11 @@ def instead(keyword: str, key: Key, before: Sequence[WorklistItem]) -> str:
     if keyword in _WORDS or keyword in (START_DATE, STATION):
         return f"there are {_listed(Counter(values))}"
     near = _nearest_of(key, values)
-    return f'there is "{near}"' if near else "no value is near it"
+    if near:
+        return f'there is "{near}"'
+    if keyword == "PatientID" and (owner := _other_identifier(key, before)):
+        return f'that is another identifier of PatientID "{owner}", which the RIS orders for'
+    return "no value is near it" + (_REFUSED if keyword in _NUMBERS else "")
 
 
 def days(counts: Counter[str], around: str) -> str:
@@ -62,6 +84,15 @@ def _nearest_of(key: Key, values: Sequence[str]) -> str:
         asked = [value.replace("*", "") for value in key.values]
         return next((found for each in asked if (found := _of(each, by_form) or _of(each, families))), "")
     return next((found for each in key.values if (found := nearest(each, values))), "")
+
+
+def _other_identifier(key: Key, items: Iterable[WorklistItem]) -> str:
+    """Return the PatientID of who has one of these by another authority; empty where nobody has."""
+    for item in items:
+        others = item.attributes.get("OtherPatientIDs", "").split("\\")
+        if not set(others).isdisjoint(key.values):
+            return item.patient_id
+    return ""
 
 
 def _of(asked: str, forms: dict[str, str]) -> str:

@@ -12,7 +12,7 @@ from broker.database import Database, Transaction
 from broker.errors import Unavailable
 from broker.orders.model import StepStatus
 from broker.worklist import advice, held
-from broker.worklist.habits import meant
+from broker.worklist.habits import meant, today
 from broker.worklist.held import HeldBack
 from broker.worklist.hiding import Hides, nobody_hides
 from broker.worklist.model import Viewer
@@ -47,6 +47,7 @@ class _About:
     stations: Stations
     looks: Looks
     is_named: bool
+    today: str
 
 
 def explained(  # noqa: PLR0917 - who asks what of what, as in `find`
@@ -57,7 +58,7 @@ def explained(  # noqa: PLR0917 - who asks what of what, as in `find`
     found, steps = walked(asked, viewer, looks)
     hidden = hides(tx, [item for item in found if item.status is StepStatus.STARTED])
     back = held.started(found, hidden) + held.held_back(tx, asked, viewer, stations, looks, now)
-    about = _About(asked, viewer, stations, looks, bool(back))
+    about = _About(asked, viewer, stations, looks, bool(back), today(viewer, now))
     return Explanation(
         steps=tuple(_advised(step, before, about) for step, before in steps),
         held=back,
@@ -105,7 +106,8 @@ def _advice(step: Step, before: Counted, about: _About) -> str:
     if step.keyword == START_DATE:
         return _other_days(about, frozenset(), f"there are none within {_DAYS_AROUND} days of it")
     if step.keyword == STATION:
-        return f'you have "{step.title}"' if step.title else advice.for_stations(before.items)
+        key = about.query.keys[STATION]
+        return advice.enter(step.title, key) if step.title else advice.for_stations(before.items)
     if step.keyword in _GENERAL:
         instead = advice.for_stations(before.items) if step.keyword == SHOWN else _instead(step, before, about)
         is_dated = START_DATE in about.query.keys
@@ -119,7 +121,7 @@ def _instead(step: Step, before: Counted, about: _About) -> str:
 
 
 def _other_days(about: _About, keywords: frozenset[str], otherwise: str) -> str:
-    """Say on which days around there are items with these keys that the device is shown."""
+    """Say on which days around there are items with these keys that the device is shown, and whether it is today."""
     spans = about.query.keys[START_DATE].spans
     first, last = spans[0].low or spans[0].high, spans[-1].high if spans[-1].has_high else spans[-1].low
     try:
@@ -129,7 +131,8 @@ def _other_days(about: _About, keywords: frozenset[str], otherwise: str) -> str:
     keys = {keyword: key for keyword, key in about.query.keys.items() if keyword in keywords}
     wide = Query(keys={**keys, START_DATE: Key("DA", spans=(Span(*around, ranged=True),))})
     found = Counter(item.scheduled_procedure_step_start_date for item in about.looks(wide, about.viewer).items)
-    return advice.days(found, first) if found else otherwise
+    said = advice.days(found, first) if found else otherwise
+    return "; ".join(filter(None, (said, advice.another_day(first, last, about.today))))
 
 
 def _shifted(day: str, days: int) -> str:

@@ -20,6 +20,12 @@ _WITHHELD = (StepStatus.HELD, StepStatus.CANCELED, StepStatus.COMPLETED, StepSta
 _IDENTIFYING = frozenset(
     {"AccessionNumber", "PatientID", "RequestedProcedureID", "ScheduledProcedureStepID", "StudyInstanceUID"}
 )
+_WHY = {
+    StepStatus.HELD: "the RIS has put it on hold, and shows it again by releasing it (ORC-1 RL)",
+    StepStatus.CANCELED: "the RIS has taken it back",
+    StepStatus.COMPLETED: "a device or a person has said that it is done",
+    StepStatus.DISCONTINUED: "a device or a person has said that it was broken off",
+}
 _STARTED = "it was started by another station, or too long ago (keep_started_hours)"
 
 
@@ -53,13 +59,11 @@ def lacks(item: WorklistItem) -> tuple[str, ...]:
         "PatientID": item.patient_id,
         "StudyInstanceUID": item.study_instance_uid,
         "RequestedProcedureID": item.requested_procedure_id,
-        "RequestedProcedureDescription": item.requested_procedure_description or item.requested_procedure_code,
         START_DATE: item.scheduled_procedure_step_start_date,
         START_TIME: item.scheduled_procedure_step_start_time,
         "Modality": item.modality,
         STATION: item.scheduled_station_ae_titles,
         "ScheduledProcedureStepID": item.scheduled_procedure_step_id,
-        "ScheduledProcedureStepDescription": item.scheduled_procedure_step_description or item.scheduled_protocol_codes,
     }
     return tuple(keyword for keyword, value in values.items() if not value)
 
@@ -68,7 +72,7 @@ def _withheld(tx: Transaction, query: Query, viewer: Viewer, stations: Stations)
     for item in store.withheld(tx, narrow(query, Viewer(), Stations()), _WITHHELD, NAMED_AT_MOST):
         known = resolved(item, viewer, stations)
         if visible(known, viewer) and has_keys(query, known):
-            yield HeldBack(known, f"it is {item.status.value}")
+            yield HeldBack(known, f"it is {item.status.value}: {_WHY[item.status]}")
 
 
 def _lately(now: datetime) -> dict[str, Key]:
@@ -80,8 +84,8 @@ def _elsewhere(query: Query, viewer: Viewer, looks: Looks) -> Iterator[HeldBack]
     found = looks(query, unbound(viewer)).items
     others = [item for item in found if not visible(item, viewer)]
     for item in others[:NAMED_AT_MOST]:
-        titles = ", ".join(item.scheduled_station_ae_titles) or "no station that is registered"
-        yield HeldBack(item, f"it is for {titles}")
+        titles = ", ".join(item.scheduled_station_ae_titles)
+        yield HeldBack(item, f"it is for {titles or f'nobody: no device of modality {item.modality} is registered'}")
 
 
 def _other_day(query: Query, viewer: Viewer, looks: Looks) -> Iterator[HeldBack]:

@@ -48,7 +48,8 @@ class Listing:
         if not self._begun:
             self._begun, self._listed = True, self._list(tx)
         places = self._next_places(tx, at_most)
-        found = search_store.items(tx, [place.item_id for place in places], self._may_match) if places else []
+        may_match = self._may_match if self._listed is None else None  # of few, all are read
+        found = search_store.items(tx, [place.item_id for place in places], may_match) if places else []
         return [resolved(item, self._viewer, self._stations) for item in found]
 
     def _next_places(self, tx: Transaction, at_most: int) -> Sequence[Place]:

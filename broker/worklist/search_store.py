@@ -101,12 +101,12 @@ def beginning(prefix: str) -> tuple[str, str]:
     return prefix, prefix + _LAST
 
 
-def items(tx: Transaction, ids: Sequence[int], may_match: Callable[[Any], bool]) -> list[WorklistItem]:
+def items(tx: Transaction, ids: Sequence[int], may_match: Callable[[Any], bool] | None) -> list[WorklistItem]:
     """Return those of the items that are offered now and whose row may match, in the order of their ids."""
     found: Iterable[Any]
     if tx.dialect.name == "sqlite":
         found = _OF_PAGE.rows(tx, {"ids": json.dumps(ids)})
     else:
         found = tx.execute(select(*_ANSWERED).where(ITEM.c.id.in_(ids), _OFFERED))
-    by_id = {row.id: row for row in found if may_match(row)}
+    by_id = {row.id: row for row in found if may_match is None or may_match(row)}
     return [rows.item_of(by_id[item_id]) for item_id in ids if item_id in by_id]

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 from typing import Any, cast
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from broker.database import METADATA, Database, Transaction, sqlite_url
 from broker.worklist import listing, rows, store
@@ -185,6 +186,29 @@ def test_each_number_alone_is_found_by_its_own_index(sizes: dict[int, Database],
 )
 def test_what_leads_to_the_items_of_a_typical_query(sizes: dict[int, Database], name: str, index: str) -> None:
     assert any(index in line for line in watched(sizes[FEW], *of_console(FEW, name)).lines)
+
+
+@pytest.mark.parametrize("database_url", [pytest.param("postgresql", marks=pytest.mark.foreign)], indirect=True)
+def test_postgresql_reads_a_typical_query_by_index_too(database: Database) -> None:
+    worklist_items.fill(database, 4_000)
+    with database.engine.connect() as connection:
+        connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("ANALYZE"))
+    for name in TYPICAL:
+        said: list[tuple[str, Any]] = []
+        note = partial(_note, said)
+        event.listen(database.engine, "before_cursor_execute", note)
+        with database.read() as tx:
+            Listing(*of_console(4_000, name)).next(tx, 500)
+            event.remove(database.engine, "before_cursor_execute", note)
+            for statement, parameters in said:
+                if statement.startswith("SELECT"):
+                    plan_text = "\n".join(row[0] for row in tx.exec_driver_sql(f"EXPLAIN {statement}", parameters))
+                    assert "Index" in plan_text and "Seq Scan" not in plan_text, (name, plan_text)
+        assert len(said) > 1
+
+
+def _note(said: list[tuple[str, Any]], *arguments: Any) -> None:
+    said.append(arguments[2:4])
 
 
 def test_a_page_of_a_long_list_costs_as_much_as_any_other(sizes: dict[int, Database]) -> None:
