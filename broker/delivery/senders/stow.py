@@ -133,7 +133,8 @@ def _after_unknown(items: Items, peer: StowPeer, error: Unavailable, *, was_alon
     except (Unreached, Cut):
         yield items[0].delivery, Unanswered(error)
         return False
-    yield from ((item.delivery, Listed()) for item in items if item.uid in listed)
+    if not (yield from _told((item.delivery, Listed()) for item in items if item.uid in listed)):
+        return False
     left = [item for item in items if item.uid not in listed]
     if not was_alone:
         return (yield from _each_alone(left, peer))

@@ -60,7 +60,7 @@ class StowPeer:
         if answer.status != 406:
             return answer
         # It does not write the one form; it may write the other (PS3.18 10.5.3.2).
-        self._accepts = XML if self._accepts == JSON else JSON
+        self._accepts = XML if headers["Accept"] == JSON else JSON
         return self._called("POST", f"{self.url}/studies", {**headers, "Accept": self._accepts}, body)
 
     def search(self, path: str, keys: Mapping[str, str]) -> HttpAnswer:
