@@ -18,6 +18,7 @@ from broker.database import Transaction
 from broker.delivery.model import Delivery, DeliveryState
 from broker.environments.commitment import ProofBy
 from broker.errors import NotFound, Refused
+from broker.people.model import Right
 from broker.spool.files import FileSpool
 
 _MOST = 200
@@ -84,7 +85,7 @@ def waive(delivery_ids: tuple[int, ...], destination: str | None, why: str, env:
     """Want no proof of deliveries: what the destination answered counts, and the spool lets them go."""
     if bool(delivery_ids) == bool(destination):
         raise click.UsageError("name deliveries, or --destination D")
-    with opened(env) as here:
+    with opened(env, Right.WORK) as here:
         reason = f"waived by {here.actor}: {why}"
         with here.database.write("proof") as tx:
             done = _waived(tx, delivery_ids, destination, reason, here)
@@ -101,7 +102,7 @@ def waive(delivery_ids: tuple[int, ...], destination: str | None, why: str, env:
 @env_option
 def report_again(transaction_uid: str, env: str) -> None:
     """Send a device its report once more, one that was given up or one that it says it never got."""
-    with opened(env) as here, here.database.write("commitment-report") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("commitment-report") as tx:
         known = requests.by_transaction(tx, transaction_uid)
         if not known:
             raise NotFound(f"no device asked with {transaction_uid}; `broker commitment list` shows requests")
