@@ -276,15 +276,17 @@ def listed(database: Database, keys: dict[str, Any], viewer: Viewer, at_most: in
         {"PatientID": "P*"},
         {"PatientID": "P*", "ScheduledProcedureStepStartDate": "-20260202"},
         {"RequestedProcedureID": "RP200"},
+        {"ScheduledStationAETitle": "NOBODY_1"},
     ],
     ids=str,
 )
 def test_candidates_come_once_each_in_the_order_of_answers_whatever_leads_to_them(
     database: Database, monkeypatch: pytest.MonkeyPatch, viewer: Viewer, keys: dict[str, Any]
 ) -> None:
-    put(database, *STARTS, stations=("US1", "US2"))
+    put(database, *STARTS, stations=("US1", "US2", "NOBODY_1"))
     keys = {"SpecificCharacterSet": "ISO_IR 192", **keys}
     whole = listed(database, keys, viewer, 1_000)
+    assert whole
     order = {f"P{number}": (*start, number) for number, start in enumerate(STARTS, 1)}
     assert whole == sorted(set(whole), key=lambda found: order[found])
     for limit, least in ((10_000, 20), (3, 1), (0, 2)):
