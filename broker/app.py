@@ -376,7 +376,7 @@ def _commitment_chores(
     }
     chores["gather-commitment"] = (_PROOF_BEAT, flows.commitment.gather)
     chores["report-commitment"] = (_PROOF_BEAT, partial(flows.commitment.report_anew, EngineRequestor()))
-    chores["unproven"] = (_CHORE_BEAT, flows.commitment.tell_unproven)
+    chores["unproven"] = (_HOUSE_BEAT, flows.commitment.tell_unproven)  # an alert that was acknowledged comes again
     chores["forget"] = (_CHORE_BEAT, flows.commitment.forget_held)
     return chores
 
