@@ -102,9 +102,10 @@ _LISTS = ("calls", "received", "sent", "queries", "steps", "images", "commitment
 
 def bearing_so(facts: Facts, bearing: Bearing) -> Facts:
     """The same facts, all of which bear so."""
-    lists = {name: tuple(replace(each, bearing=bearing) for each in getattr(facts, name)) for name in _LISTS}
+    lists: Any = {name: tuple(replace(each, bearing=bearing) for each in getattr(facts, name)) for name in _LISTS}
     return replace(facts, **lists)
 
 
 def without(facts: Facts, *lists: str) -> Facts:
-    return replace(facts, **dict.fromkeys(lists or _LISTS, ()))
+    none: Any = dict.fromkeys(lists or _LISTS, ())
+    return replace(facts, **none)
