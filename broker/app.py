@@ -50,12 +50,15 @@ from broker.promotion.gate import Here
 from broker.promotion.recorded import noting
 from broker.registry.cache import RegistryCache
 from broker.schedule import Metronome
-from broker.spool.files import FileSpool
+from broker.spool.room import Room
+from broker.spool.spool import Spool
 from broker.supervisor import Ports, Supervisor
 
 _SWITCH_SECONDS = 0.0005  # a thread that computes must not starve the ones that answer (measured: 60 s against 0.15 s)
 _DELIVERY_BEAT = 0.25
 _PROOF_BEAT = 0.5
+_INDEX_BEAT = 0.1
+_SEGMENTS_BEAT = 5.0
 _IMAGES_BEAT = 5.0
 _CHORE_BEAT = 60.0
 _HOUSE_BEAT = 3600.0
@@ -164,10 +167,10 @@ def _take_state(profile: Profile) -> int:
     raise Unavailable(f"another `broker serve` runs on {profile.state}: stop it first")
 
 
-def _flows(profile: Profile, clock: Clock) -> tuple[Flows, Database, FileSpool]:
+def _flows(profile: Profile, clock: Clock) -> tuple[Flows, Database, Spool]:
     sys.setswitchinterval(_SWITCH_SECONDS)
     database = Database(profile.database_url)
-    spool = FileSpool(profile.spool)
+    spool = Spool(profile.spool, Room(profile.spool, profile.disk))
     return Flows(profile, database, RegistryCache(database), spool, clock), database, spool
 
 
@@ -192,7 +195,8 @@ def _ports(
 ) -> None:
     """Be the process of all listeners. After a restart it binds the ports that it had."""
     clock = clocks.from_environment()
-    flows, database, _ = _flows(profile, clock)
+    flows, database, spool = _flows(profile, clock)
+    spool.begin()
     noting.note(database, profile, clock)
     recovered = flows.recover_spool()
     if recovered:
@@ -219,6 +223,7 @@ def _ports(
     reports.stop()
     _stop_all(servers)
     health.stop()
+    spool.end()
     database.close()
 
 
@@ -292,8 +297,11 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     flows, database, _ = _flows(profile, clocks.from_environment())
     flows.release_leases()
     _pace(profile, peers, stop)
+    recovered = flows.index_instances()
+    if recovered:
+        log.warning("spool.recovered", instances=recovered)
     senders = [each for one in profile.destinations for each in _senders(one, callers[one.name], stop)]
-    chores: dict[str, tuple[float, Callable[[], None]]] = {
+    chores: dict[str, tuple[float, Callable[[], object]]] = {
         f"deliver:{each.destination.name}:{each.number}": (
             _DELIVERY_BEAT,
             partial(_deliver, flows, each, peers[each.destination.name], stop),
@@ -308,6 +316,10 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
             partial(flows.pass_on, destination, requestor(destination)),
         )
     chores |= _commitment_chores(profile, flows, _provers(profile, callers, peers), stop)
+    chores["index"] = (_INDEX_BEAT, flows.index_instances)
+    chores["segments"] = (_SEGMENTS_BEAT, flows.keep_segments)
+    chores["parked"] = (_CHORE_BEAT, flows.move_parked)
+    chores["disk"] = (_CHORE_BEAT, flows.watch_disk)
     chores["stale-steps"] = (_CHORE_BEAT, flows.note_stale_steps)
     chores["images-available"] = (_IMAGES_BEAT, flows.note_available_images)
     chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)
