@@ -137,13 +137,14 @@ def _show(found: Sequence[CheckResult], here: Opened, name: str) -> None:
             "state": _MARKS[check.state],
             "check": check.check,
             "title": check.title,
-            "what": f"{check.text}. {check.to_do}" if check.to_do else check.text,
+            "so_far": check.text,
+            "to_do": check.to_do,
             "when": seconds(check.at) if check.at else "",
         }
         for check in found
     ]
-    keys = ("state", "check", "title", "what", "when")
-    listing(rows, [(key, key) for key in keys], False, titled(here.profile, f"{name}, what it has proven"))
+    keys = ("state", "check", "title", "so_far", "to_do", "when")
+    listing(rows, [(key, key.replace("_", " ")) for key in keys], False, titled(here.profile, f"{name}, what it has proven"))
 
 
 def _fact(check: CheckResult) -> dict[str, object]:
