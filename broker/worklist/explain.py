@@ -21,7 +21,7 @@ from broker.worklist.ranges import Span
 from broker.worklist.stations import Stations
 from broker.worklist.walk import OFFERED, SHOWN, Counted, Looks, Step, asked_text, looking, walked
 
-RECORDED_AT_MOST = 1_000  # items looked at a step, for a query that somebody waits behind
+RECORDED_AT_MOST = 250  # items looked at a step, some 5 ms: consoles that find nothing ask again and again
 SHOWN_AT_MOST = 100_000  # for a person
 
 _DAYS_AROUND = 7
