@@ -19,7 +19,7 @@ from broker.delivery.model import Delivery, DeliveryState
 from broker.environments.commitment import ProofBy
 from broker.errors import NotFound, Refused
 from broker.people.model import Right
-from broker.spool.files import FileSpool
+from broker.spool.spool import Spool
 
 _MOST = 200
 _COLUMNS = tuple(
@@ -92,7 +92,7 @@ def waive(delivery_ids: tuple[int, ...], destination: str | None, why: str, env:
             subject = destination or ", ".join(map(str, delivery_ids))
             audit.record(tx, act(here, "proof.waived", subject, deliveries=len(done), why=why))
         ids = [proof.instance_id for proof in done]
-        spool = FileSpool(here.profile.spool)
+        spool = Spool(here.profile.spool)
         gone = keeping.let_go(here.database, spool, Keeping.of(here.profile), ids, here.clock)
     click.echo(f"waived: {len(done)}; {gone} left the spool")
 
