@@ -71,12 +71,13 @@ def sizes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Databa
 def test_items_filled_in_are_those_that_the_store_writes(
     database: Database, sizes: dict[int, Database], number: int
 ) -> None:
+    order_id = worklist_items.order_id(number)
     with database.write("orders") as tx:
-        store.replace(tx, number + 1, plan(worklist_items.order(number), number + 1))
+        store.replace(tx, order_id, plan(worklist_items.order(number), order_id))
     with database.read() as tx, sizes[FEW].read() as filled:
         for where in (
-            f"worklist_item WHERE order_id = {number + 1}",
-            f"worklist_place WHERE item_id = (SELECT id FROM worklist_item WHERE order_id = {number + 1})",
+            f"worklist_item WHERE order_id = {order_id}",
+            f"worklist_place WHERE item_id = (SELECT id FROM worklist_item WHERE order_id = {order_id})",
         ):
             assert _row(tx, where) == _row(filled, where)
 
