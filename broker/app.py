@@ -335,6 +335,8 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     log.info("deliveries.ready", destinations=len(profile.destinations))
     ready({})
     stop.wait()
+    # Each sender's last beat gives back its association: a peer that takes one at a time would let nobody else end.
+    threading.Event().wait(3 * _DELIVERY_BEAT)
     metronome.stop()
     for each in senders:
         each.associations.close()
@@ -421,7 +423,10 @@ def _deliver(flows: Flows, sender: _Sender, stow: StowPeer | None, stop: threadi
     try:
         flows.deliver(sender.destination, sender.associations, stow, stop.is_set)
     finally:
-        sender.associations.sweep()
+        if stop.is_set():
+            sender.associations.close()
+        else:
+            sender.associations.sweep()
 
 
 def _readiness(database: Database, profile: Profile) -> Mapping[str, object]:
