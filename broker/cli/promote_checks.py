@@ -144,7 +144,8 @@ def _show(found: Sequence[CheckResult], here: Opened, name: str) -> None:
         for check in found
     ]
     keys = ("state", "check", "title", "so_far", "to_do", "when")
-    listing(rows, [(key, key.replace("_", " ")) for key in keys], False, titled(here.profile, f"{name}, what it has proven"))
+    title = titled(here.profile, f"{name}, what it has proven")
+    listing(rows, [(key, key.replace("_", " ")) for key in keys], False, title)
 
 
 def _fact(check: CheckResult) -> dict[str, object]:

@@ -308,7 +308,7 @@ class Profile:
     commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
     disk: DiskSettings = field(default_factory=DiskSettings)
     spool_hours: int = 0  # so long an instance stays after it was delivered and proven everywhere
-    promotion: PromotionSettings = PromotionSettings()
+    promotion: PromotionSettings = field(default_factory=PromotionSettings)
 
     @property
     def colour(self) -> str:
