@@ -27,7 +27,7 @@ def _asked(facts: Facts, to_do: str) -> verdict.Asked:
 
 def _others(facts: Facts) -> list[Seen]:
     """Return what is not the device's own and nobody has explained since."""
-    explained = max((said.at for said in verdict.own(facts.stated("one_device"))), default=None)
+    explained = verdict.explained(facts, "one_device")
     heard: tuple[Seen, ...] = (*facts.calls, *facts.images)
     return [each for each in heard if each.bearing.foreign and (explained is None or each.at > explained)]
 

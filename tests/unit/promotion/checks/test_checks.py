@@ -137,6 +137,12 @@ def test_a_statement_explains_what_went_wrong_before_it_and_nothing_after() -> N
     assert state("trouble", replace(facts, statements=(later,))) is CheckState.PASSED
 
 
+def test_an_explanation_outlasts_a_change_of_the_device_that_it_explains() -> None:
+    facts = FAILURES["one_device"](proven())
+    said_before = said("one_device", at=NOW, bearing=Bearing(changed=(Change.DEVICE,)))
+    assert state("one_device", replace(facts, statements=(said_before,))) is CheckState.PASSED
+
+
 def test_a_step_without_an_order_and_an_instance_that_is_held_are_trouble() -> None:
     held = image(3, sent=(Sent("main-pacs", "held", "PatientID disagrees"),))
     assert state("trouble", replace(proven(), steps=(step(1, unlinked=1),))) is CheckState.FAILED
