@@ -1,7 +1,7 @@
 """The product with the rows of the worklist tests, served for foreign peers; and data sets to send and compare."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -10,6 +10,8 @@ from pydicom.filebase import DicomBytesIO
 from pydicom.filewriter import write_dataset
 
 from broker.dimse.service import OutgoingInstance
+from broker.environments import profile as profiles
+from broker.migrations import open_database
 from tests.peers.broker import Environment
 from tests.peers.processes import program, run
 from tests.peers.raw_sender import DataSet, read_part10
@@ -34,7 +36,8 @@ def broker(folder: Path, destinations: str = "") -> Iterator[Environment]:
     """Run `broker serve` with the worklist's rows; everybody is let in."""
     made = Environment(folder, destinations=destinations, policy='unknown_callers = "accept"').write()
     made.register()
-    fill(made.profile)
+    with closing(open_database(profiles.read(made.profile))) as database:
+        fill(database)
     with made.serving():
         yield made
 
