@@ -21,6 +21,7 @@ from broker.database import Database
 from broker.delivery import store as deliveries
 from broker.delivery.pace import Pacer
 from broker.delivery.senders.stow_peer import StowPeer
+from broker.delivery.senders.stow_query import probe
 from broker.dimse import tls
 from broker.dimse.acceptor import Server
 from broker.dimse.kept import KeptAssociations
@@ -47,6 +48,7 @@ from broker.pipeline import Flows
 from broker.promotion import clockwork, judging
 from broker.promotion.approved import serving
 from broker.promotion.gate import Here
+from broker.promotion.probing import Network
 from broker.promotion.recorded import noting
 from broker.registry.cache import RegistryCache
 from broker.schedule import Metronome
@@ -345,10 +347,22 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     database.close()
 
 
+def web_answers(destination: Destination) -> str:
+    """Return what a STOW-RS destination says when it is asked for nothing. Raises Unavailable, Misconfigured."""
+    peer = stow_peer(destination)
+    if peer is None:
+        raise Unavailable(f"{destination.name} is not reached by STOW-RS")
+    try:
+        return probe(peer)
+    finally:
+        peer.close()
+
+
 def _promote(profile: Profile, database: Database) -> None:
     """Apply what is approved for now; end the watch over what went well."""
     clock = clocks.from_environment()
-    clockwork.apply_due(profile, database, clock, judging.checks, _source)
+    checks = judging.by(Network(requestor, web_answers))
+    clockwork.apply_due(profile, database, clock, checks, _source)
     clockwork.settle(database, clock)
 
 

@@ -11,15 +11,15 @@ from click.exceptions import Exit
 from broker.cli import persons, promote_checks, promote_paper
 from broker.cli import promote_words as words
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.probing import network
 from broker.cli.promote_paper import parts_of
 from broker.database import Transaction
 from broker.environments.model import Profile
 from broker.identifiers import AETitle
 from broker.people.model import Right
-from broker.promotion import flow, gate, store
+from broker.promotion import flow, gate, judging, store
 from broker.promotion.flow import By
 from broker.promotion.gate import Here
-from broker.promotion.judging import checks
 from broker.promotion.model import Request
 from broker.registry.model import Binding
 
@@ -62,9 +62,9 @@ def _binding_options(function: _F) -> _F:
 @json_option
 def plan(name: str, source: str, target: str, as_json: bool, **bound: Any) -> None:
     """Show what the promotion of NAME would change, what it rests on, and whether it may go. Exit 3: not ready."""
-    with _both(source, target) as (here, there, tx, other):
+    checks = judging.by(network())
+    with _both(source, target) as (here, there, _, other):
         made = gate.prepared(here, there, name, _binding(bound, there, name), checks, _now(other)).plan
-        _ = tx
     if as_json:
         detail(words.plan_fact(made), as_json=True)
     else:
@@ -81,8 +81,11 @@ def plan(name: str, source: str, target: str, as_json: bool, **bound: Any) -> No
 @json_option
 def request(name: str, source: str, target: str, why: str, as_json: bool, **bound: Any) -> None:
     """Ask for the promotion of NAME as its plan says; prints the request's ID, which another person approves."""
-    with _both(source, target, Right.CONFIGURE) as (here, there, tx, other):
+    checks = judging.by(network())
+    with _both(source, target) as (here, there, _, other):  # the network is asked before anything is locked
         persons.person(other, Right.CONFIGURE)
+        gate.prepared(here, there, name, _binding(bound, there, name), checks, _now(other))
+    with _both(source, target, Right.CONFIGURE) as (here, there, tx, other):
         made = gate.prepared(here, there, name, _binding(bound, there, name), checks, _now(other))
         by = By(other.actor, _now(other), why)
         asked = flow.requested(tx, made.plan, made.content, made.binding, str(here.profile.file), by)
@@ -140,8 +143,11 @@ def apply(id_: str, at: datetime | None) -> None:
 
 def _apply(here: Opened, source_tx: Transaction, there: Opened, asked: Request) -> str:
     by = By(there.actor, _now(there))
+    checks, source = judging.by(network()), Here(here.profile, source_tx)
+    with there.database.read() as tx:  # the network is asked before anything is locked
+        gate.prepared(source, Here(there.profile, tx), asked.name, asked.binding, checks, by.now)
     with there.database.write("promotion") as tx:
-        source, target = Here(here.profile, source_tx), Here(there.profile, tx)
+        target = Here(there.profile, tx)
         made = gate.prepared(source, target, asked.name, asked.binding, checks, by.now)
         device = flow.applied(tx, asked, made.plan, _own_titles(there.profile), by)
     return f"AE titles {', '.join(device.ae_titles)}; stations {', '.join(device.stations)}"

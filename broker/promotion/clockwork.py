@@ -50,9 +50,12 @@ def _applied(  # noqa: PLR0917 - as `apply_due`
     by = By(CLOCK, clock.now(), f"at the time that was set, {request.apply_at}")
     titles = (profile.dicom.ae_title, *profile.dicom.aliases)
     try:
-        with open_source(Path(request.source_file)) as source, database.write("promotion") as tx:
-            made = gate.prepared(source, Here(profile, tx), request.name, request.binding, checks, by.now)
-            flow.applied(tx, request, made.plan, titles, by)
+        with open_source(Path(request.source_file)) as source:
+            with database.read() as tx:  # what the network has to say is asked before anything is locked
+                gate.prepared(source, Here(profile, tx), request.name, request.binding, checks, by.now)
+            with database.write("promotion") as tx:
+                made = gate.prepared(source, Here(profile, tx), request.name, request.binding, checks, by.now)
+                flow.applied(tx, request, made.plan, titles, by)
     except BrokerError as error:
         _say_why_not(request, database, by, error)
         return False

@@ -2,12 +2,25 @@
 
 from datetime import datetime
 
-from broker.promotion import evidence
-from broker.promotion.gate import Here
+from broker.promotion import evidence, facts, readiness
+from broker.promotion.gate import Checks, Here
 from broker.promotion.model import CheckResult
+from broker.promotion.probing import Prober
 from broker.registry.model import Binding, Modality
 
 
-def checks(source: Here, _target: Here, device: Modality, _binding: Binding, now: datetime) -> tuple[CheckResult, ...]:
-    """Judge a device and its target."""
-    return evidence.evaluate(source.tx, source.profile, device, now)
+def by(prober: Prober) -> Checks:
+    """Return what judges a device and its target; `prober` asks the target's surroundings.
+
+    Judge once in a reading transaction before it is done in a writing one: what the prober was told it remembers, so
+    that nobody waits for the network with the database locked.
+    """
+
+    def checks(
+        source: Here, target: Here, device: Modality, binding: Binding, now: datetime
+    ) -> tuple[CheckResult, ...]:
+        found = facts.read(source.tx, source.profile, device, now)
+        proven = evidence.judged(found, target.profile.promotion)
+        return (*proven, *readiness.judge(target.profile, target.tx, found, prober, now, binding))
+
+    return checks

@@ -2,6 +2,7 @@
 running product and its command line."""
 
 import json
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,8 +17,8 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from broker.delivery.model import DeliveryState
-from tests.peers.broker import MODALITY, Environment, destination
-from tests.peers.processes import free_port, wait_for
+from tests.peers.broker import COMMAND, MODALITY, Environment, destination
+from tests.peers.processes import free_port, run, wait_for
 from tests.unit.procedures.building import creation, dataset, ending, item
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -206,6 +207,7 @@ def test_a_device_proves_itself_by_its_own_traffic_and_an_impostor_earns_nothing
             proven = bench.checks()
             assert proven["soak"]["text"] == "3 of 3 exams on 2 of 2 days"
             assert proven["one_device"]["text"] == "Maker Sono, serial S1, software 5.0, CONSOLE_1, at 127.0.0.1"
+            promoted(bench, pacs)
             bench.do("modality", "bind", "us-room-2", "--host", "127.0.0.1", "--port", "104")
             assert "stale" in {check["state"] for check in bench.checks().values()}
 
@@ -218,3 +220,62 @@ def impostor(bench: Bench) -> None:
     assert "passed" not in {check["state"] for check in checks.values()}
     assert checks["one_device"]["state"] == "failed"
     assert "from 127.0.0.2, while it was bound to 127.0.0.1" in checks["still_image"]["text"]
+
+
+def promoted(bench: Bench, pacs: int) -> None:
+    """What was proven goes live with a second pair of eyes, and comes back; the device is served at once."""
+    live = Environment(
+        bench.environment.folder,
+        "production",
+        "production",
+        "BROKER",
+        destinations=destination("main-pacs", pacs, keys='proof = "none"\n'),
+    ).write()
+    live.token = ann = live.add_user("ann", "administrator")
+    eve = live.add_user("eve", "approver")
+    sides = ("us-room-2", "--from", str(bench.environment.profile), "--to", str(live.profile))
+    with live.serving():
+        plan = _broker("promote", "plan", *sides, "--json", token=ann)
+        made = json.loads(plan.stdout)
+        assert (plan.returncode, made["ready"]) == (0, True), [c for c in made["checks"] if c["state"] != "passed"]
+        bench.at("20261124", "0910")
+        asked = _broker("promote", "request", *sides, "--why", "tested", "--json", token=ann)
+        assert asked.returncode == 0, asked.stderr
+        id_ = f"{live.profile}/{json.loads(asked.stdout)['id'].rpartition('/')[2]}"
+        assert "this needs approver" in _broker("promote", "approve", id_, token=ann).stderr
+        assert "not approved" in _broker("promote", "apply", id_, token=ann).stderr
+        bench.at("20261124", "0911")
+        assert _broker("promote", "approve", id_, token=eve).returncode == 0
+        applied = _broker("promote", "apply", id_, token=ann)
+        assert applied.returncode == 0, applied.stderr
+        exported = [each.command("modality", "export", "us-room-2").stdout for each in (bench.environment, live)]
+        assert exported[0] == exported[1]
+        assert _broker("promote", "plan", *sides, "--json", token=ann).stdout.count('"field"') == 0
+        file = live.folder / "live.hl7"
+        file.write_bytes(_message(7, bench.day).replace("|T|2.3.1", "|P|2.3.1").encode())
+        assert live.command("order", "send", file).returncode == 0
+        assert _accessions(live) == ["E7"]
+        back = live.command("promote", "rollback", "us-room-2", "--why", "the probe is broken")
+        assert "is suspended" in back.stdout, back.stderr
+        assert _accessions(live) == []
+        whats = [line["what"] for line in live.ask("promote", "history", "us-room-2")]
+        assert whats == ["suspended", "applied"]
+        packet = live.folder / "packet.html"
+        assert _broker("promote", "packet", id_, "--out", str(packet), token=ann).returncode == 0
+        assert (
+            "the very same" in _broker("promote", "verify", str(packet), "--env", str(live.profile), token=ann).stdout
+        )
+
+
+def _broker(*words: str, token: str) -> subprocess.CompletedProcess[str]:
+    return run([*COMMAND, *words], BROKER_TOKEN=token)
+
+
+def _accessions(live: Environment) -> list[str]:
+    ae = AE("US_ROOM2")
+    ae.add_requested_context(FIND, ExplicitVRLittleEndian)
+    link = ae.associate("127.0.0.1", live.dicom.port, ae_title=live.dicom.ae_title)
+    assert link.is_established
+    found = [entry.AccessionNumber for entry in _listed(link, 7)]
+    link.release()
+    return found
