@@ -4,11 +4,10 @@ import gc
 import resource
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Protocol
 
 from broker import clock as clocks
@@ -32,7 +31,6 @@ from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import NormalizedRequest
 from broker.dimse.tls import Certificates
 from broker.environments import bound, hooks
-from broker.environments import profile as profiles
 from broker.environments.commitment import ProofBy
 from broker.environments.model import ClientCertificates, Destination, ListenerTls, Profile, World
 from broker.environments.model import Protocol as DestinationProtocol
@@ -45,10 +43,7 @@ from broker.listeners.metrics import metrics
 from broker.orders.sources import Sources
 from broker.outbox.connection import Sender, sender
 from broker.pipeline import Flows
-from broker.promotion import clockwork, judging
 from broker.promotion.approved import serving
-from broker.promotion.gate import Here
-from broker.promotion.probing import Network
 from broker.promotion.recorded import noting
 from broker.registry.cache import RegistryCache
 from broker.schedule import Metronome
@@ -359,23 +354,9 @@ def web_answers(destination: Destination) -> str:
 
 
 def _promote(profile: Profile, database: Database) -> None:
-    """Apply what is approved for now; end the watch over what went well."""
-    clock = clocks.from_environment()
-    checks = judging.by(Network(requestor, web_answers))
-    clockwork.apply_due(profile, database, clock, checks, _source)
-    clockwork.settle(database, clock)
+    from broker.promoting import promote  # noqa: PLC0415 - a fifth of the start, and Production's deliveries need it alone
 
-
-@contextmanager
-def _source(file: Path) -> Iterator[Here]:
-    """Open the environment that a device was tested in."""
-    source = profiles.read(file)
-    database = Database(source.database_url)
-    try:
-        with database.read() as tx:
-            yield Here(source, tx)
-    finally:
-        database.close()
+    promote(profile, database, requestor, web_answers)
 
 
 def _provers(

@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from broker.cli import main
 from broker.database import Database, sqlite_url
 from broker.delivery import store
 from broker.delivery.model import Delivery
@@ -79,7 +82,7 @@ class Environment:
 
     def command(self, *arguments: str | Path, seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
         """Run `broker ARGUMENTS --env <this>`."""
-        return run([*COMMAND, *arguments, "--env", self.profile], seconds, BROKER_TOKEN=self.token)
+        return commanded([str(word) for word in (*arguments, "--env", self.profile)], self.token, seconds)
 
     def add_user(self, name: str, role: str) -> str:
         """Add a user and return the token."""
@@ -208,3 +211,24 @@ def _processor_seconds(pid: int) -> float:
     """Return the processor time that a process has used (proc(5), utime and stime)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def commanded(words: Sequence[str], token: str = "", seconds: float = 60.0) -> subprocess.CompletedProcess[str]:
+    """Run `broker WORDS` as the person whose token it is."""
+    if _needs_a_process():
+        return run([*COMMAND, *words], seconds, BROKER_TOKEN=token)
+    return _ran_here(words, token)
+
+
+def _needs_a_process() -> bool:
+    """Tell whether a command may not run in this process: it would end it, or write over another one's output."""
+    armed = {"BROKER_FAIL", "BROKER_FAIL_TRACE"} & os.environ.keys()
+    return bool(armed) or threading.current_thread() is not threading.main_thread()
+
+
+def _ran_here(words: Sequence[str], token: str) -> subprocess.CompletedProcess[str]:
+    """Run a command without the two seconds that a process of its own takes to start; it is the same code."""
+    result = CliRunner(env={"BROKER_TOKEN": token}).invoke(main, list(words))
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return subprocess.CompletedProcess(list(words), result.exit_code, result.stdout, result.stderr)

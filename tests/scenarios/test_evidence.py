@@ -17,8 +17,8 @@ from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from broker.delivery.model import DeliveryState
-from tests.peers.broker import COMMAND, MODALITY, Environment, destination
-from tests.peers.processes import free_port, run, wait_for
+from tests.peers.broker import MODALITY, Environment, commanded, destination
+from tests.peers.processes import free_port, wait_for
 from tests.unit.procedures.building import creation, dataset, ending, item
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -268,7 +268,7 @@ def promoted(bench: Bench, pacs: int) -> None:
 
 
 def _broker(*words: str, token: str) -> subprocess.CompletedProcess[str]:
-    return run([*COMMAND, *words], BROKER_TOKEN=token)
+    return commanded(words, token)
 
 
 def _accessions(live: Environment) -> list[str]:
