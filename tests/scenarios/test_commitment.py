@@ -155,7 +155,7 @@ POINTS = [
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # pynetdicom's sockets, cut by the kill
-@pytest.mark.parametrize("point", tried(POINTS, 7))
+@pytest.mark.parametrize("point", tried(POINTS, 12))
 def test_killed_between_proof_and_report_and_started_again_all_is_proven_and_reported(
     tmp_path: Path, point: str
 ) -> None:

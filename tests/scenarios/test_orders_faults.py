@@ -60,7 +60,7 @@ KINDS: dict[str, tuple[tuple[bytes, ...], bytes, set[tuple[str, str]]]] = {
 POINTS = [f"{place}.{side}" for place in ("orders.commit", "hl7.answer") for side in ("before", "after")]
 
 
-@pytest.mark.parametrize(("kind", "point"), tried(list(product(KINDS, POINTS)), 3))
+@pytest.mark.parametrize(("kind", "point"), tried(list(product(KINDS, POINTS)), 5))
 def test_killed_at_a_failpoint_a_message_has_its_whole_effect_or_none_and_once_sent_again_all(
     tmp_path: Path, kind: str, point: str
 ) -> None:

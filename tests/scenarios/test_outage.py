@@ -78,7 +78,7 @@ POINTS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", tried(POINTS, 3))
+@pytest.mark.parametrize("point", tried(POINTS, 7))
 def test_killed_between_receipt_and_forwarding_and_started_again_all_is_delivered(tmp_path: Path, point: str) -> None:
     with dcmtk.storescp(tmp_path / "pacs") as pacs:
         environment = Environment(tmp_path, destinations=destination("main-pacs", pacs.port)).write()

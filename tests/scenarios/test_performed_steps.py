@@ -85,7 +85,7 @@ POINTS = {
 
 # pynetdicom leaves the socket of an association open whose peer was killed.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.parametrize("point", tried(list(POINTS), 4))
+@pytest.mark.parametrize("point", tried(list(POINTS), 8))
 def test_an_exam_survives_an_end_at_any_point(tmp_path: Path, point: str) -> None:
     place, nth = POINTS[point]
     with next_provider() as provider:

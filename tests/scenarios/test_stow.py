@@ -209,7 +209,7 @@ ENDS = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("end", tried(ENDS, 5))
+@pytest.mark.parametrize("end", tried(ENDS, 9))
 def test_instances_arrive_once_and_whole_whenever_the_product_is_killed(
     pacs: Orthanc, tmp_path: Path, end: str
 ) -> None:
