@@ -42,7 +42,7 @@ def test_word_that_is_no_noun_is_a_usage_error(run: Command) -> None:
 
 
 def test_missing_environment_is_a_usage_error_that_names_those_there_are(run: Command, environments: Path) -> None:
-    stderr = run("modality", "list", code=2).stderr
+    stderr = run("worklist", "list", code=2).stderr
     assert "Give --env or set $BROKER_ENV" in stderr
     assert "production, test" in stderr
 

@@ -69,5 +69,5 @@ def test_a_mistake_is_named_with_its_place(line: str, words: str) -> None:
 
 
 def test_what_a_route_may_look_at_is_what_the_spool_reads() -> None:
-    read_by_spool = set(scan._KEYWORDS.values())
+    read_by_spool = set(scan.KEYWORDS.values())
     assert {keyword for keyword in keyword_dict if is_read_of_instances(keyword)} == read_by_spool

@@ -142,7 +142,7 @@ def test_frame_at_the_limit_is_taken_and_one_over_closes_after_the_earlier_answe
             connection.sendall(frame(b"first") + b"\x0b" + b"x" * 4097)
             assert answers(connection, 1) == [b"got first"]
             assert is_closed(connection)
-        assert running.closed(2)[1] == "a frame of more than 4096 bytes"
+        assert "a frame of more than 4096 bytes" in running.closed(2)  # the one before may be noticed after it
 
 
 def test_silence_inside_a_frame_closes_without_an_answer() -> None:

@@ -91,6 +91,7 @@ def test_orthanc_echoes(server: Orthanc, environment: Environment) -> None:
 def test_orthanc_stores_to_the_product(server: Orthanc, environment: Environment, stored: dict[str, DataSet]) -> None:
     told = server.call("POST", "/modalities/broker/store", server.get("/instances"))
     assert told["FailedInstancesCount"] == 0
+    environment.await_index()
     log = environment.log.read_text(encoding="utf-8")
     assert log.count('"instance.received"') >= len(stored)
 
