@@ -5,8 +5,8 @@ from typing import Any
 
 import click
 
-from broker import durable
 from broker.cli.context import Opened, opened
+from broker.cli.paper_file import write_file
 from broker.database import Transaction
 from broker.errors import Refused
 from broker.promotion import difference, store
@@ -22,13 +22,7 @@ def written(out: Path | None, content: bytes) -> None:
     if out is None:
         click.echo(content, nl=False)
         return
-    try:
-        durable.discard_leftover(out)
-        with durable.DurableFile(out, "folder") as file:
-            file.write(content)
-            file.commit()
-    except OSError as error:
-        raise Refused(f"{out} cannot be written: {error.strerror}") from error
+    write_file(out, content)
     click.echo(f"{out} written")
 
 

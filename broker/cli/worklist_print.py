@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from broker import durable
 from broker.audit import store as audit
 from broker.cli.acts import act
 from broker.cli.context import Opened, env_option, opened
+from broker.cli.paper_file import write_file
 from broker.database import Transaction
-from broker.errors import NotFound, Refused
+from broker.errors import NotFound
 from broker.exams import silence
 from broker.exams.printed import as_html, page
 from broker.exams.printed.page import Heading, Room
@@ -53,7 +53,7 @@ def print_(env: str, day: str, room: str | None, out: Path | None, kind: str | N
     if out is None:
         click.echo(content, nl=False)
         return
-    _write(out, content)
+    write_file(out, content)
     click.echo(f"{out}: {_counted(count, 'step')} in {_counted(len(rooms), 'room')}")
 
 
@@ -110,14 +110,3 @@ def _heading(tx: Transaction, here: Opened, day: date) -> Heading:
 
 def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
-
-
-def _write(out: Path, content: bytes) -> None:
-    """Write the file whole, or leave the last one: it is needed when nothing else works. Only its owner may read it."""
-    try:
-        durable.discard_leftover(out)
-        with durable.DurableFile(out, "folder") as file:
-            file.write(content)
-            file.commit()
-    except OSError as error:
-        raise Refused(f"{out} cannot be written: {error.strerror}") from error
