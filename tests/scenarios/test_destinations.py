@@ -85,7 +85,7 @@ def test_a_dead_pacs_delays_no_other_and_its_cause_is_said(tmp_path: Path) -> No
                 wait_for("it arrives", lambda number=number: states(environment, "pacs").count("delivered") == number)  # type: ignore[misc]
                 longest = max(longest, time.monotonic() - began)
             assert longest < 5
-            assert set(states(environment, "dead")) == {"waiting"}
+            wait_for("the rest wait", lambda: set(states(environment, "dead")) == {"waiting"})
             wait_for("a person is told", lambda: environment.ask("alert", "list"), 40)
             (alert,) = environment.ask("alert", "list")
             assert (alert["event"], alert["subject"]) == ("destination.failing", "dead")

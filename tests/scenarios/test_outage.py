@@ -29,9 +29,8 @@ def test_orthanc_shows_what_was_stored_while_it_was_down_and_nothing_twice(tmp_p
         for item in items:
             assert send(environment.dicom, "US_ROOM2", item) == 0
         wait_for("the outage is seen", lambda: "destination.failed" in environment.log.read_text())
-        rows = environment.ask("delivery", "list")
-        assert {row["state"] for row in rows} == {"waiting"}
-        assert all("nothing listens on the port" in row["why"] for row in rows)
+        wait_for("all wait", lambda: {row["state"] for row in environment.ask("delivery", "list")} == {"waiting"})
+        assert all("nothing listens on the port" in row["why"] for row in environment.ask("delivery", "list"))
         with orthanc(tmp_path / "orthanc", port) as pacs:
             wait_for("all delivered", lambda: delivered(environment, len(items)), 60)
             _shows(pacs, items)

@@ -174,7 +174,7 @@ def test_each_way_in_which_tls_fails_is_said_in_words_and_heals_without_a_restar
             assert missing(causes, whys(environment)) == {}
             trusted.write_bytes(hospital.authority.certificate.read_bytes())
             wait_for("delivered", lambda: states(environment)["wrong-issuer"] == "delivered", 60)
-            assert states(environment)["without"] == "waiting"
+            wait_for("waiting between two tries", lambda: states(environment)["without"] == "waiting")
 
 
 def whys(environment: Environment) -> dict[str, str]:
