@@ -11,6 +11,7 @@ from broker.environments.corrections import CorrectionSettings
 from broker.environments.promotion import PromotionSettings
 from broker.environments.schedules import Hours
 from broker.environments.stow import StowSettings
+from broker.environments.worlds import WorldsSettings
 from broker.identifiers import AETitle
 
 _UTC = ZoneInfo("UTC")
@@ -307,6 +308,7 @@ class Profile:
     commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
     spool_hours: int = 0  # so long an instance stays after it was delivered and proven everywhere
     promotion: PromotionSettings = PromotionSettings()
+    worlds: WorldsSettings = field(default_factory=WorldsSettings)
 
     @property
     def colour(self) -> str:
