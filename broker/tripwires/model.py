@@ -6,6 +6,9 @@ from enum import StrEnum
 OTHER_WORLD = "other-world"
 """The name of the built-in destination: the other world's DICOM listener."""
 
+ANY_ISSUER = "*"
+"""Stands for the assigning authority of a patient's identifier where none is stated."""
+
 
 class Kind(StrEnum):
     """What an identifier names; one letter, as it stands in the file."""

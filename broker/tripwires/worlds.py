@@ -1,15 +1,15 @@
 """What the flows ask: where something began, what trips, what is written for the other world. Alerts nobody."""
 
 import fnmatch
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from broker.environments import hooks
-from broker.environments.model import Destination, Profile, Source, World
+from broker.environments.model import Destination, Profile, World
 from broker.errors import Misconfigured
 from broker.journal import log
 from broker.tripwires import judging
 from broker.tripwires.file import Hashing, IdentifiersFile
-from broker.tripwires.model import Identifier, Kind, Seen
+from broker.tripwires.model import ANY_ISSUER, Identifier, Kind, Seen
 from broker.tripwires.other import Other, identifiers_of, other_of
 from broker.tripwires.table import TRIPWIRES, Into, Tripwire
 
@@ -71,10 +71,8 @@ class Worlds:
         return self.is_other_title(calling_ae_title) and address in self.other.addresses
 
     def patient_of(self, patient_id: str, issuer: str) -> tuple[Identifier, ...]:
-        """Return a patient as a device states it: without an authority, as each of our senders would have meant it."""
-        hl7 = self._profile.hl7
-        authorities = {issuer} if issuer else {"", hl7.default.patient_authority, *_authorities(hl7.sources)}
-        return tuple(Identifier(Kind.PATIENT, patient_id, each) for each in sorted(authorities) if patient_id)
+        """Return a patient as a device states it: most state no authority, which then may be any."""
+        return (Identifier(Kind.PATIENT, patient_id, issuer or ANY_ISSUER),) if patient_id else ()
 
     # --- what is known of it -----------------------------------------------------------------------------------------
 
@@ -105,7 +103,7 @@ class Worlds:
         if self._hashing is None or self._own is None:
             return
         # What could not be written before is tried again with this.
-        lines = [*self._unwritten, *((one.kind, self._hashing(one)) for one in what)]
+        lines = [*self._unwritten, *((one.kind, self._hashing(one)) for one in _with_any_issuer(what))]
         try:
             self._own.add(lines)
             self._unwritten = []
@@ -190,5 +188,9 @@ def live(name: str, titles: Iterable[str], kind: Kind = Kind.LIVE) -> tuple[Iden
     return (*named, *(Identifier(kind, title, "title") for title in titles))
 
 
-def _authorities(sources: Iterable[Source]) -> set[str]:
-    return {source.patient_authority for source in sources}
+def _with_any_issuer(what: Iterable[Identifier]) -> Iterator[Identifier]:
+    """Yield identifiers as they are written: a patient also for those who will not state the authority."""
+    for one in what:
+        yield one
+        if one.kind is Kind.PATIENT:
+            yield Identifier(Kind.PATIENT, one.value, ANY_ISSUER)
