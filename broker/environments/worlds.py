@@ -10,7 +10,7 @@ _HIGHEST_PORT = 65535
 
 
 @dataclass(frozen=True, slots=True)
-class TestPatient:
+class ListedPatient:
     """One identifier that is no patient's: of a commissioning or a test, with its assigning authority."""
 
     patient_id: str
@@ -28,7 +28,7 @@ class WorldsSettings:
     host: str = ""  # of its DICOM listener, as above
     port: int = 0
     ae_title: str = ""
-    test_patients: tuple[TestPatient, ...] = ()
+    test_patients: tuple[ListedPatient, ...] = ()
     test_names: tuple[str, ...] = ()  # patterns of PatientName that alert: `*` is any text
 
 
@@ -56,8 +56,8 @@ def _path(table: TomlTable, key: str, file: Path) -> Path | None:
     return (file.parent / text).resolve() if text else None
 
 
-def _test_patient(table: TomlTable) -> TestPatient:
-    patient = TestPatient(table.text("id"), table.text("issuer", ""))
+def _test_patient(table: TomlTable) -> ListedPatient:
+    patient = ListedPatient(table.text("id"), table.text("issuer", ""))
     table.finish()
     return patient
 

@@ -6,7 +6,7 @@ anything to the other world, and neither alone stops an order.
 
 from collections.abc import Iterable
 
-from broker.environments.worlds import TestPatient
+from broker.environments.worlds import ListedPatient
 from broker.tripwires.model import Kind, Seen
 
 _CHANCE = frozenset({Kind.PATIENT, Kind.ACCESSION})
@@ -41,7 +41,7 @@ def step(seen: Seen, *, handed_over: bool) -> str:
     return "step-by-patient" if seen.foreign & _CHANCE and Kind.STUDY not in seen.own else ""
 
 
-def is_test_patient(listed: Iterable[TestPatient], patient_id: str, issuer: str, *, states_issuer: bool) -> bool:
+def is_test_patient(listed: Iterable[ListedPatient], patient_id: str, issuer: str, *, states_issuer: bool) -> bool:
     """Tell whether an identifier is listed; where a device states no authority, by the ID alone."""
     of_id = [one for one in listed if one.patient_id == patient_id]
     return bool(of_id) and (not states_issuer or any(one.issuer == issuer for one in of_id))

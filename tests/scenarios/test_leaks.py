@@ -1,13 +1,16 @@
 """Attempts to let something cross between Test and Production: each passes without its tripwire, and not with it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from broker.dimse.requestor import EngineRequestor
+from broker.environments import hooks
 from broker.tripwires.table import TRIPWIRES, Into, Response
 from tests.scenarios.two_worlds import Side, TwoWorlds, make_template
+from tests.torture import hl7_messages
 
 STUDY = "1.2.826.0.1.5.1"
 PATIENT = {"PatientID": "H1", "AccessionNumber": ""}
@@ -291,6 +294,46 @@ def test_a_step_that_went_astray_whole_arrives_whole(make: Make, into: str) -> N
     assert here.complete("1.2.8.1") == "handed over"
     here.hand_over()
     assert there.step_status("1.2.8.1") == "COMPLETED"
+
+
+@pytest.mark.parametrize("into", ["production", "test"])
+def test_nothing_is_sent_to_a_destination_of_the_other_world(make: Make, into: str) -> None:
+    here, there = make().of(into)
+    here.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
+    (theirs,) = there.profile.destinations
+    here.flows.deliver(theirs, EngineRequestor())
+    assert [one.state.value for one in here.owed("1.2.7.1")] == ["waiting"]
+    assert "tripwire.destination-world" in here.events()
+
+
+@pytest.mark.parametrize("into", ["production", "test"])
+def test_a_destination_of_the_other_world_is_sent_to_without_its_tripwire(make: Make, into: str) -> None:
+    here, there = make("destination-world").of(into)
+    here.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
+    (theirs,) = there.profile.destinations
+    here.flows.deliver(theirs, EngineRequestor())
+    assert [one.state.value for one in here.owed("1.2.7.1")] == ["delivered"]
+
+
+def test_messages_of_the_other_processing_id_are_refused(make: Make) -> None:
+    both = make()
+    for here, there in (both.of("production"), both.of("test")):
+        raw = hl7_messages.order("9", msh={11: there.profile.kind.value[0].upper()})
+        assert here.message(raw) == "refused"
+
+
+def test_a_production_where_patients_are_switches_nothing_off(
+    tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BROKER_TEST_HOOKS", "1")
+    monkeypatch.setenv("BROKER_TRIPWIRES_OFF", "image-of-other")
+    both = TwoWorlds(tmp_path, template)
+    try:
+        real = replace(both.production.profile, state=Path("/var/lib/broker"))
+        assert hooks.tripwires_off(both.production.profile) == {"image-of-other"}
+        assert hooks.tripwires_off(real) == frozenset()
+    finally:
+        both.close()
 
 
 def test_an_unreadable_file_is_told_and_stops_nothing(make: Make) -> None:
