@@ -50,13 +50,16 @@ from broker.promotion.gate import Here
 from broker.promotion.recorded import noting
 from broker.registry.cache import RegistryCache
 from broker.schedule import Metronome
-from broker.spool.files import FileSpool
+from broker.spool.room import Room
+from broker.spool.spool import Spool
 from broker.supervisor import Ports, Supervisor
 from broker.tripwires.other import other_of, refuse_crossing
 
 _SWITCH_SECONDS = 0.0005  # a thread that computes must not starve the ones that answer (measured: 60 s against 0.15 s)
 _DELIVERY_BEAT = 0.25
 _PROOF_BEAT = 0.5
+_INDEX_BEAT = 0.1
+_SEGMENTS_BEAT = 5.0
 _IMAGES_BEAT = 5.0
 _CHORE_BEAT = 60.0
 _HOUSE_BEAT = 3600.0
@@ -169,10 +172,10 @@ def _take_state(profile: Profile) -> int:
     raise Unavailable(f"another `broker serve` runs on {profile.state}: stop it first")
 
 
-def _flows(profile: Profile, clock: Clock) -> tuple[Flows, Database, FileSpool]:
+def _flows(profile: Profile, clock: Clock) -> tuple[Flows, Database, Spool]:
     sys.setswitchinterval(_SWITCH_SECONDS)
     database = Database(profile.database_url)
-    spool = FileSpool(profile.spool)
+    spool = Spool(profile.spool, Room(profile.spool, profile.disk))
     return Flows(profile, database, RegistryCache(database), spool, clock), database, spool
 
 
@@ -197,7 +200,8 @@ def _ports(
 ) -> None:
     """Be the process of all listeners. After a restart it binds the ports that it had."""
     clock = clocks.from_environment()
-    flows, database, _ = _flows(profile, clock)
+    flows, database, spool = _flows(profile, clock)
+    spool.begin()
     noting.note(database, profile, clock)
     flows.write_worlds()
     recovered = flows.recover_spool()
@@ -231,6 +235,7 @@ def _ports(
     reports.stop()
     _stop_all(servers)
     health.stop()
+    spool.end()
     database.close()
 
 
@@ -304,12 +309,15 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     flows, database, _ = _flows(profile, clocks.from_environment())
     flows.release_leases()
     _pace(profile, peers, stop)
+    recovered = flows.index_instances()
+    if recovered:
+        log.warning("spool.recovered", instances=recovered)
     senders = [each for one in profile.destinations for each in _senders(one, callers[one.name], stop)]
     other = flows.worlds.destination
     if other is not None and other.name in callers:
         senders += _senders(other, callers[other.name], stop)
         peers = {**peers, other.name: None}
-    chores: dict[str, tuple[float, Callable[[], None]]] = {
+    chores: dict[str, tuple[float, Callable[[], object]]] = {
         f"deliver:{each.destination.name}:{each.number}": (
             _DELIVERY_BEAT,
             partial(_deliver, flows, each, peers[each.destination.name], stop),
@@ -326,6 +334,10 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     if other is not None and other.name in callers:
         chores[f"pass-on:{other.name}"] = (_DELIVERY_BEAT, partial(flows.pass_on, other, callers[other.name]))
     chores |= _commitment_chores(profile, flows, _provers(profile, callers, peers), stop)
+    chores["index"] = (_INDEX_BEAT, flows.index_instances)
+    chores["segments"] = (_SEGMENTS_BEAT, flows.keep_segments)
+    chores["parked"] = (_CHORE_BEAT, flows.move_parked)
+    chores["disk"] = (_CHORE_BEAT, flows.watch_disk)
     chores["stale-steps"] = (_CHORE_BEAT, flows.note_stale_steps)
     chores["images-available"] = (_IMAGES_BEAT, flows.note_available_images)
     chores["absent-destinations"] = (_CHORE_BEAT, flows.note_absent_destinations)
@@ -341,6 +353,8 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     log.info("deliveries.ready", destinations=len(profile.destinations))
     ready({})
     stop.wait()
+    # Each sender's last beat gives back its association: a peer that takes one at a time would let nobody else end.
+    threading.Event().wait(3 * _DELIVERY_BEAT)
     metronome.stop()
     for each in senders:
         each.associations.close()
@@ -394,7 +408,7 @@ def _commitment_chores(
     }
     chores["gather-commitment"] = (_PROOF_BEAT, flows.commitment.gather)
     chores["report-commitment"] = (_PROOF_BEAT, partial(flows.commitment.report_anew, EngineRequestor()))
-    chores["unproven"] = (_CHORE_BEAT, flows.commitment.tell_unproven)
+    chores["unproven"] = (_HOUSE_BEAT, flows.commitment.tell_unproven)  # an alert that was acknowledged comes again
     chores["forget"] = (_CHORE_BEAT, flows.commitment.forget_held)
     return chores
 
@@ -427,7 +441,10 @@ def _deliver(flows: Flows, sender: _Sender, stow: StowPeer | None, stop: threadi
     try:
         flows.deliver(sender.destination, sender.associations, stow, stop.is_set)
     finally:
-        sender.associations.sweep()
+        if stop.is_set():
+            sender.associations.close()
+        else:
+            sender.associations.sweep()
 
 
 def _readiness(database: Database, profile: Profile) -> Mapping[str, object]:

@@ -12,6 +12,7 @@ IMPLEMENTATION_VERSION_NAME = "MODALITY_BROKER1"
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 _UID_LIKE = re.compile(r"[0-9A-Za-z]+(\.[0-9A-Za-z]+)*")
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _CROCKFORD for second in _CROCKFORD]
 _NAMESPACE = uuid.UUID("4c0a8b8e-6a63-5a5c-9b52-0f3b8e5d2a11")
 
 
@@ -53,4 +54,4 @@ def derived_uid(*key: str) -> str:
 def new_id(now: datetime) -> str:
     """Return a fresh 26-character identifier (ULID) that sorts by time and holds no text of a peer."""
     number = (int(now.timestamp() * 1000) << 80) | secrets.randbits(80)
-    return "".join(_CROCKFORD[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return "".join([_PAIRS[(number >> shift) & 1023] for shift in range(120, -1, -10)])

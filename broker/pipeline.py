@@ -4,6 +4,7 @@ Each has one rhythm: capture raw, translate, decide (pure), store, answer.
 """
 
 import hashlib
+import json
 import platform
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,11 +12,12 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+from broker import recycling
 from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
 from broker.associations import open as associations
 from broker.associations import store as association_rows
-from broker.associations.model import Result
+from broker.associations.model import Association, Result
 from broker.clock import Clock
 from broker.commitment.devices import taking
 from broker.commitment.devices.reporting import Notify
@@ -43,6 +45,7 @@ from broker.errors import Unavailable
 from broker.exams import begun_store, checking, crossing, housekeeping, identity, meant, silence
 from broker.identifiers import new_id
 from broker.inbox.model import Arrival
+from broker.indexing import Indexing
 from broker.intake import Answer, Beside, Intake
 from broker.journal import log
 from broker.orders import order_store
@@ -68,8 +71,11 @@ from broker.registry.model import Modality, Registry
 from broker.registry.nearest import advice
 from broker.spool import store as spool_index
 from broker.spool.errors import DamagedInstance
-from broker.spool.files import FileSpool, Known
+from broker.spool.files import Known
 from broker.spool.model import ReceiptFacts, SpooledInstance
+from broker.spool.record import Kept
+from broker.spool.room import Level
+from broker.spool.spool import Spool, in_segment
 from broker.tripwires.model import OTHER_WORLD, Identifier, Kind
 from broker.tripwires.table import Tripwire
 from broker.tripwires.worlds import Worlds, live
@@ -78,6 +84,7 @@ from broker.worklist import store as worklist
 from broker.worklist.model import QueryResult
 from broker.worklist.viewer import registry_stations, viewer_of
 
+_INDEX_SECONDS = 5.0
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
 _INCOMPLETE = "an instance has no Study or no Series Instance UID: it is kept and forwarded as it came"
 _CONFLICT = "an instance came again under the same SOP Instance UID with other content: both are kept and forwarded"
@@ -95,7 +102,7 @@ class Flows:
     """The flows of one environment. Every method may be called from many threads at once."""
 
     def __init__(
-        self, profile: Profile, database: Database, registry: RegistryCache, spool: FileSpool, clock: Clock
+        self, profile: Profile, database: Database, registry: RegistryCache, spool: Spool, clock: Clock
     ) -> None:
         self._profile = profile
         self._database = database
@@ -108,6 +115,9 @@ class Flows:
         self.commitment = Commitment(profile, database, registry, spool, clock, self._alert)
         self.worlds = Worlds(profile)
         self._intake = Intake(profile, database, registry, clock, self.worlds)
+        self._began: list[Identifier] = []  # with what was indexed and is not written yet
+        self._known_associations = associations.KnownAssociations()
+        self._indexing = Indexing(database, spool, self._indexed, self._report_damaged)
 
     # --- RIS -> worklist -----------------------------------------------------------------------------------------
 
@@ -361,7 +371,11 @@ class Flows:
 
         Raises BadInstance for a data set at fault, Unavailable when it could not be made durable.
         """
-        instance = self._spool.keep(request.data, self._receipt(association, request))
+        note = self._open.note(association.id, self._note)
+        instance = self._spool.keep(request.data, self._receipt(association, request), note)
+        if in_segment(instance):
+            self.worlds.began(crossing.image(self.worlds, instance).began if self.worlds.watches else ())
+            return  # its record is what `index_instances` finds
         with self._database.write("spool-index") as tx:
             self._open.write(tx, association.id)
             repeated = self._repeated(tx, instance)
@@ -392,6 +406,46 @@ class Flows:
             count += 1
         return count
 
+    def index_instances(self) -> int:
+        """What is durable in the spool's segments -> index, deliveries, in groups; return how many were new."""
+        count = self._indexing.run()
+        began, self._began = self._began, []
+        self.worlds.began(began)
+        return count
+
+    def keep_segments(self) -> None:
+        """Segments of which nothing is needed any more -> free, to be used again."""
+        recycling.release(self._database, self._spool, self._indexing.tail)
+
+    def move_parked(self) -> None:
+        """What is parked and alone holds a segment -> a file of its own."""
+        recycling.move_parked(self._database, self._spool, self._indexing.tail)
+
+    def watch_disk(self) -> None:
+        """Say that the spool's disk is nearly full, or full; once until somebody has acknowledged it."""
+        level = self._spool.room.level()
+        if level is not Level.WELL:
+            with self._database.write("alerts") as tx:
+                self._alert(tx, *recycling.DISK[level])
+
+    def _indexed(self, tx: Transaction, kept: Kept) -> bool:
+        """Index an instance of a segment; tell False where it was received before."""
+        self._known_associations.ensure(tx, kept.note.get("association"))
+        repeated = self._repeated(tx, kept.instance)
+        if not repeated:
+            self._began += self._owe(tx, kept.instance, tuple(kept.note.get("owed") or ()))
+        return not repeated
+
+    def _note(self, association: Association) -> bytes:
+        """Return what stands beside its instances in the spool, for an index that was lost: from whom, owed to whom.
+
+        What is owed stands there where the routes look at the association alone; else they are asked again.
+        """
+        modality = self._registry.last().by_name(association.device)
+        rules = routing.rules(modality.document.routes if modality else (), self._profile.routes)
+        owed = routing.of_association(rules.routes, association.device, association.calling_ae_title)
+        return json.dumps({"association": associations.note(association), "owed": owed}).encode("ascii")
+
     def _repeated(self, tx: Transaction, instance: SpooledInstance) -> SpooledInstance | None:
         """Return what was received before with equal content and is delivered or whole: then nothing new is owed."""
         twin = spool_index.same(tx, instance.facts, instance.sha256)
@@ -415,13 +469,15 @@ class Flows:
             received=self._clock.now(),
         )
 
-    def _owe(self, tx: Transaction, instance: SpooledInstance) -> tuple[Identifier, ...]:
+    def _owe(
+        self, tx: Transaction, instance: SpooledInstance, owed_once: tuple[str, ...] = ()
+    ) -> tuple[Identifier, ...]:
         """Index the instance and what is owed of it; return what began with it here.
 
         What belongs to the other world is owed there and nowhere else.
         """
         if not self.worlds.looks:
-            self._owe_here(tx, instance)
+            self._owe_here(tx, instance, owed_once)
             return ()
         looked = crossing.image(self.worlds, instance)
         facts = instance.facts
@@ -429,7 +485,7 @@ class Flows:
         if looked.is_handed_over:
             crossing.hand_over(tx, instance, self._clock)
             return ()
-        self._owe_here(tx, self._of_device(tx, instance))
+        self._owe_here(tx, self._of_device(tx, instance), owed_once)
         for row in looked.held:
             deliveries.hold(tx, instance.id, row.text)
         return looked.began
@@ -441,11 +497,16 @@ class Flows:
             return instance
         return replace(instance, facts=replace(facts, device=spool_index.device_of(tx, instance.study_instance_uid)))
 
-    def _owe_here(self, tx: Transaction, instance: SpooledInstance) -> None:
-        """Index the instance, and one delivery for each destination; without any, park it where a person sees it."""
+    def _owe_here(self, tx: Transaction, instance: SpooledInstance, owed_once: tuple[str, ...] = ()) -> None:
+        """Index the instance, and one delivery for each destination; without any, park it where a person sees it.
+
+        Where the device's document was lost with the database, what its routes said when the instance came counts.
+        """
         order_id, keywords = checking.found(tx, instance)
         routes = self.rules(tx, instance.facts.device).routes
         targets = routing.targets(self.subject(tx, instance, order_id, routes), routes)
+        if owed_once and instance.facts.device and not self._registry.within(tx).by_name(instance.facts.device):
+            targets = tuple(routing.Target(name) for name in owed_once if self._profile.destination(name))
         conflict = spool_index.conflicting(tx, instance.facts, instance.sha256)
         spool_index.add(tx, instance)
         priorities = {target.destination: target.priority for target in targets}
@@ -550,6 +611,7 @@ class Flows:
         asked = taking.read(request)
         if self._modality(association) is None and self._profile.unknown_callers is UnknownCallers.REJECT:
             raise CommitmentRefused(NOT_AUTHORISED, "only a registered device is answered for")
+        self._spool.await_index(_INDEX_SECONDS)  # a device that asks at once asks for what it has just sent
         with self._database.write("commitment") as tx:
             self._open.write(tx, association.id)
             number = self.commitment.keep_request(tx, association, asked)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
-Chore = Callable[[], None]
+Chore = Callable[[], object]
 
 
 class Metronome:

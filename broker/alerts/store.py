@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, insert, select, update
+from sqlalchemy import Row, Text, bindparam, insert, select, update
 from sqlmodel import Field, SQLModel
 
 from broker.alerts.model import Alert, Severity
 from broker.database import Transaction, UtcDateTime, table_of
+from broker.statements import Prepared
 
 
 class AlertRow(SQLModel, table=True):
@@ -29,14 +30,23 @@ class AlertRow(SQLModel, table=True):
 
 _TABLE = table_of(AlertRow)
 
+_SAME = (_TABLE.c.event == bindparam("the_event"), _TABLE.c.subject == bindparam("the_subject"))
+_OPEN = Prepared(select(_TABLE.c.id).where(*_SAME, _TABLE.c.acknowledged.is_(None)).order_by(_TABLE.c.id))
+_AGAIN = Prepared(
+    update(_TABLE)
+    .where(_TABLE.c.id == bindparam("the_id"))
+    .values(times=_TABLE.c.times + 1, last=bindparam("new_last"))
+    .values(text=bindparam("new_text"), severity=bindparam("new_severity"))
+)
+
 
 def raise_alert(  # noqa: PLR0917 - the parts of one value
     tx: Transaction, event: str, subject: str, severity: Severity, text: str, now: datetime
 ) -> None:
     """Raise an alert, or count an open one of the same event and subject up; its text becomes the newest."""
-    same = (_TABLE.c.event == event, _TABLE.c.subject == subject, _TABLE.c.acknowledged.is_(None))
-    again = {"times": _TABLE.c.times + 1, "last": now, "text": text, "severity": severity.value}
-    if tx.execute(update(_TABLE).where(*same).values(again)).rowcount:
+    if open_already := _OPEN.rows(tx, {"the_event": event, "the_subject": subject}):
+        again = {"new_last": now, "new_text": text, "new_severity": severity.value}
+        _AGAIN.run(tx, {"the_id": open_already[0].id, **again})
         return
     fresh = {"event": event, "subject": subject, "severity": severity.value, "text": text}
     tx.execute(insert(_TABLE).values(**fresh, first=now, last=now, times=1, acknowledged_by=""))

@@ -4,6 +4,7 @@ Writing at once would cost a sync before every first answer; an association that
 """
 
 import threading
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -21,6 +22,7 @@ class OpenAssociations:
         self._lock = threading.Lock()
         self._open: dict[str, Association] = {}
         self._written: set[str] = set()
+        self._notes: dict[str, bytes] = {}
 
     def add(self, association: Association) -> None:
         """Remember an association that was just accepted."""
@@ -46,6 +48,14 @@ class OpenAssociations:
             if syntaxes and (one.calling_ae_title, one.called_ae_title) == (calling_ae_title, called_ae_title):
                 return one.id, syntaxes[0]
         return None
+
+    def note(self, association_id: str, make: Callable[[Association], bytes]) -> bytes:
+        """Return what stands beside each of its instances in the spool, made once."""
+        with self._lock:
+            found, association = self._notes.get(association_id), self._open[association_id]
+        if found is None:
+            found = self._notes[association_id] = make(association)
+        return found
 
     def write(self, tx: Transaction, association_id: str) -> None:
         """Add its row in the caller's transaction, unless an earlier committed one did."""
@@ -74,6 +84,7 @@ class OpenAssociations:
         with self._lock:
             self._open.pop(association_id, None)
             self._written.discard(association_id)
+            self._notes.pop(association_id, None)
 
 
 def accepted(association: AcceptedAssociation, device: str, revision: str, now: datetime) -> Association:
@@ -103,3 +114,45 @@ def _facts(association_id: str, request: AssociationRequest, now: datetime) -> A
         revision="",
         software=__version__,
     )
+
+
+class KnownAssociations:
+    """Associations of another process, as their instances tell of them. Of one thread."""
+
+    def __init__(self) -> None:
+        self._last = ""  # instances of one association come one after the other
+
+    def ensure(self, tx: Transaction, values: Mapping[str, str] | None) -> None:
+        """Add the row of what `note` tells, unless there is one; it knows no contexts."""
+        if not values or values["id"] == self._last:
+            return
+        store.ensure(tx, noted(values))
+        self._last = values["id"]
+
+
+def note(association: Association) -> dict[str, str]:
+    """Return what an index that was lost has to know of an association."""
+    return {"started": association.started.isoformat(), **{name: getattr(association, name) for name in _NOTED}}
+
+
+def noted(values: Mapping[str, str]) -> Association:
+    """Return the row's value that `note` speaks of."""
+    started = datetime.fromisoformat(values["started"])
+    texts = [values[name] for name in _NOTED]
+    identifier, calling, called, address, class_uid, version_name, device, revision, software = texts
+    return Association(
+        identifier, started, calling, called, address, class_uid, version_name, (), device, revision, software
+    )
+
+
+_NOTED = (
+    "id",
+    "calling_ae_title",
+    "called_ae_title",
+    "address",
+    "implementation_class_uid",
+    "implementation_version_name",
+    "device",
+    "revision",
+    "software",
+)

@@ -1,16 +1,16 @@
 """The association table. A refused association is a row like any other, with its reason."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, bindparam, insert, select, update
+from sqlalchemy import Row, Text, bindparam, select, update
 from sqlmodel import Field, SQLModel
 
 from broker.associations.model import Association, Context, Result
 from broker.database import Transaction, UtcDateTime, table_of
-from broker.statements import Prepared
+from broker.statements import Prepared, upsert
 
 
 class AssociationRow(SQLModel, table=True):
@@ -36,32 +36,55 @@ class AssociationRow(SQLModel, table=True):
 
 
 _TABLE = table_of(AssociationRow)
-_ADD = Prepared(insert(_TABLE))
+_ADDING: dict[tuple[str, str], Prepared] = {}
 _END = Prepared(update(_TABLE).where(_TABLE.c.id == bindparam("row")))
 
 
 def add(tx: Transaction, association: Association) -> None:
-    """Add the row."""
-    _ADD.run(
-        tx,
-        {
-            "id": association.id,
-            "started": association.started,
-            "ended": association.ended,
-            "calling_ae_title": association.calling_ae_title,
-            "called_ae_title": association.called_ae_title,
-            "address": association.address,
-            "implementation_class_uid": association.implementation_class_uid,
-            "implementation_version_name": association.implementation_version_name,
-            "contexts": json.dumps([[c.abstract_syntax, c.transfer_syntax] for c in association.contexts]),
-            "device": association.device,
-            "revision": association.revision,
-            "software": association.software,
-            "result": association.result.value,
-            "reason": association.reason,
-            "nearest": association.nearest,
-        },
-    )
+    """Add the row; where another process has written one from what the spool knows, this one is fuller."""
+    _prepared(tx, _fill).run(tx, _values(association))
+
+
+def ensure(tx: Transaction, association: Association) -> None:
+    """Add the row unless there is one."""
+    _prepared(tx, _leave).run(tx, _values(association))
+
+
+def _fill(insert: Any) -> Any:
+    rest = {column.name: insert.excluded[column.name] for column in _TABLE.c if not column.primary_key}
+    return insert.on_conflict_do_update(index_elements=["id"], set_=rest)
+
+
+def _leave(insert: Any) -> Any:
+    return insert.on_conflict_do_nothing(index_elements=["id"])
+
+
+def _prepared(tx: Transaction, on_conflict: Callable[[Any], Any]) -> Prepared:
+    """Return the statement of this database's dialect, which is loaded with the first."""
+    key = (tx.dialect.name, on_conflict.__name__)
+    if key not in _ADDING:
+        _ADDING[key] = Prepared(on_conflict(upsert(tx, _TABLE)))
+    return _ADDING[key]
+
+
+def _values(association: Association) -> dict[str, object]:
+    return {
+        "id": association.id,
+        "started": association.started,
+        "ended": association.ended,
+        "calling_ae_title": association.calling_ae_title,
+        "called_ae_title": association.called_ae_title,
+        "address": association.address,
+        "implementation_class_uid": association.implementation_class_uid,
+        "implementation_version_name": association.implementation_version_name,
+        "contexts": json.dumps([[c.abstract_syntax, c.transfer_syntax] for c in association.contexts]),
+        "device": association.device,
+        "revision": association.revision,
+        "software": association.software,
+        "result": association.result.value,
+        "reason": association.reason,
+        "nearest": association.nearest,
+    }
 
 
 def end(tx: Transaction, association_id: str, result: Result, reason: str, at: datetime) -> None:

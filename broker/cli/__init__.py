@@ -18,6 +18,7 @@ NOUNS = {
     "delivery": Noun("broker.cli.delivery:group", "Deliveries: what is owed to whom, and why it waits."),
     "route": Noun("broker.cli.route:group", "Routes: where an instance goes, and why; a file may be tried."),
     "commitment": Noun("broker.cli.commitment:group", "Proof that destinations keep what they got; devices' requests."),
+    "spool": Noun("broker.cli.spool:group", "The spool: kept images, whether they are whole, and as DICOM files."),
     "outbox": Noun("broker.cli.outbox:group", "Messages that tell other systems how orders stand."),
     "promote": Noun("broker.cli.promote:group", "From Test to Production: plan, request, approval, apply, rollback."),
     "card": Noun("broker.cli.card:command", "What the service engineer types into a console."),

@@ -5,7 +5,7 @@ from broker.environments.model import Profile
 from broker.intake import Intake
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
-from broker.spool.files import FileSpool
+from broker.spool.spool import Spool
 
 
 def intake_of(here: Opened, profile: Profile | None = None) -> Intake:
@@ -13,7 +13,9 @@ def intake_of(here: Opened, profile: Profile | None = None) -> Intake:
     return Intake(profile or here.profile, here.database, RegistryCache(here.database), here.clock)
 
 
-def flows_of(here: Opened) -> Flows:
-    """Return the environment's flows."""
-    registry = RegistryCache(here.database)
-    return Flows(here.profile, here.database, registry, FileSpool(here.profile.spool), here.clock)
+def flows_of(here: Opened, *, begins: bool = False) -> Flows:
+    """Return the environment's flows; `begins` to write its spool, where no `serve` does. Raises Unavailable then."""
+    registry, spool = RegistryCache(here.database), Spool(here.profile.spool)
+    if begins:
+        spool.begin()
+    return Flows(here.profile, here.database, registry, spool, here.clock)

@@ -7,6 +7,7 @@ from broker.audit import store as audit
 from broker.audit.model import AuditEntry
 from broker.cli.context import env_option, json_option, listing, opened, titled
 from broker.errors import NotFound
+from broker.people.model import Right
 
 _COLUMNS = (
     ("id", "id"),
@@ -52,7 +53,7 @@ def list_(env: str, as_json: bool) -> None:
 @env_option
 def ack(env: str, alert_id: int) -> None:
     """Acknowledge an alert: it has been seen and is being dealt with."""
-    with opened(env) as here:
+    with opened(env, Right.WORK) as here:
         now = here.clock.now()
         with here.database.write("alerts") as tx:
             if not store.acknowledge(tx, alert_id, str(here.actor), now):

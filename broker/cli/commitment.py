@@ -18,7 +18,8 @@ from broker.database import Transaction
 from broker.delivery.model import Delivery, DeliveryState
 from broker.environments.commitment import ProofBy
 from broker.errors import NotFound, Refused
-from broker.spool.files import FileSpool
+from broker.people.model import Right
+from broker.spool.spool import Spool
 
 _MOST = 200
 _COLUMNS = tuple(
@@ -84,14 +85,14 @@ def waive(delivery_ids: tuple[int, ...], destination: str | None, why: str, env:
     """Want no proof of deliveries: what the destination answered counts, and the spool lets them go."""
     if bool(delivery_ids) == bool(destination):
         raise click.UsageError("name deliveries, or --destination D")
-    with opened(env) as here:
+    with opened(env, Right.WORK) as here:
         reason = f"waived by {here.actor}: {why}"
         with here.database.write("proof") as tx:
             done = _waived(tx, delivery_ids, destination, reason, here)
             subject = destination or ", ".join(map(str, delivery_ids))
             audit.record(tx, act(here, "proof.waived", subject, deliveries=len(done), why=why))
         ids = [proof.instance_id for proof in done]
-        spool = FileSpool(here.profile.spool)
+        spool = Spool(here.profile.spool)
         gone = keeping.let_go(here.database, spool, Keeping.of(here.profile), ids, here.clock)
     click.echo(f"waived: {len(done)}; {gone} left the spool")
 
@@ -101,7 +102,7 @@ def waive(delivery_ids: tuple[int, ...], destination: str | None, why: str, env:
 @env_option
 def report_again(transaction_uid: str, env: str) -> None:
     """Send a device its report once more, one that was given up or one that it says it never got."""
-    with opened(env) as here, here.database.write("commitment-report") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("commitment-report") as tx:
         known = requests.by_transaction(tx, transaction_uid)
         if not known:
             raise NotFound(f"no device asked with {transaction_uid}; `broker commitment list` shows requests")

@@ -18,6 +18,7 @@ from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState
 from broker.environments.schedules import opens_after
 from broker.errors import Refused
 from broker.exams import checking
+from broker.people.model import Right
 from broker.spool import store as spool
 from broker.spool.model import SpooledInstance
 
@@ -77,7 +78,7 @@ def show(env: str, delivery_id: int, as_json: bool) -> None:
 @env_option
 def retry(env: str, delivery_ids: tuple[int, ...]) -> None:
     """Send again now: parked and waiting deliveries; what no route took is routed anew."""
-    with opened(env) as here, here.database.write("delivery") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("delivery") as tx:
         for delivery_id in dict.fromkeys(delivery_ids):
             _retry(tx, here, found(tx, delivery_id))
     click.echo(f"to be sent: {', '.join(str(i) for i in dict.fromkeys(delivery_ids))}")

@@ -10,6 +10,7 @@ from broker.delivery import destination_store, store
 from broker.delivery.model import Delivery, DeliveryState
 from broker.environments.reading import did_you_mean
 from broker.errors import NotFound, Refused
+from broker.people.model import Right
 
 _destination_option = click.option("--destination", metavar="D", help="Everything to this destination.")
 _ids = click.argument("delivery_ids", metavar="[ID]...", type=int, nargs=-1)
@@ -28,7 +29,7 @@ def hold(env: str, delivery_ids: tuple[int, ...], destination: str | None, why: 
     _check(delivery_ids, destination)
     if not why.strip():
         raise click.BadParameter("says nothing", param_hint="--why")
-    with opened(env) as here, here.database.write("delivery") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("delivery") as tx:
         if destination is not None:
             click.echo(_hold_destination(tx, here, destination, why.strip()))
             return
@@ -44,7 +45,7 @@ def hold(env: str, delivery_ids: tuple[int, ...], destination: str | None, why: 
 def release(env: str, delivery_ids: tuple[int, ...], destination: str | None) -> None:
     """Let held deliveries go, or a held destination: they are sent now, as they came."""
     _check(delivery_ids, destination)
-    with opened(env) as here, here.database.write("delivery") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("delivery") as tx:
         if destination is not None:
             click.echo(_release_destination(tx, here, destination))
             return

@@ -7,7 +7,7 @@ import click
 from click.exceptions import Exit
 from sqlalchemy import make_url
 
-from broker.cli import env_settings
+from broker.cli import env_diff, env_settings
 from broker.cli.context import detail, json_option, listing, titled
 from broker.cli.env_check import offline, online
 from broker.environments import profile as profiles
@@ -61,7 +61,13 @@ def check(env: str, is_online: bool, as_json: bool) -> None:
         raise Exit(NOT_READY)
 
 
-for _command in (env_settings.pending, env_settings.request, env_settings.approve, env_settings.adopt):
+for _command in (
+    env_diff.command,
+    env_settings.pending,
+    env_settings.request,
+    env_settings.approve,
+    env_settings.adopt,
+):
     group.add_command(_command)
 
 

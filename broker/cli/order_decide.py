@@ -22,6 +22,7 @@ from broker.inbox.model import FOR_PEOPLE, EntryState, InboxEntry
 from broker.intake import Taken
 from broker.orders import store as orders
 from broker.orders.model import PERFORMED, StepStatus, StoredOrder
+from broker.people.model import Right
 
 _NOT_ACCEPTED = 3  # exit code: an acknowledgement other than AA
 _TO_DECIDE = FOR_PEOPLE | {EntryState.REFUSED, EntryState.DISMISSED}
@@ -52,7 +53,7 @@ def replay(context: click.Context, keys: tuple[str, ...], env: str, as_json: boo
     """
     if decided and not why.strip():
         raise Refused("--decided needs --why TEXT: the reason is kept in the audit")
-    with opened(env) as here:
+    with opened(env, Right.WORK) as here:
         with here.database.read() as tx:
             entries = _all(tx, keys)
         rows = [_replayed(here, entry, decided, why) for entry in _without_copies(entries)]
@@ -69,7 +70,7 @@ def dismiss(keys: tuple[str, ...], env: str, why: str) -> None:
     """Decide that nothing is done with messages, and with copies of them; they are kept, and can still be replayed."""
     if not why.strip():
         raise Refused("--why TEXT is empty: say why nothing is to be done")
-    with opened(env) as here, here.database.write("inbox") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("inbox") as tx:
         stated = _all(tx, keys)
         found = {one.id: one for entry in stated for one in (entry, *waiting_copies(tx, entry))}
         for number in sorted(found):
@@ -92,7 +93,7 @@ def status(key: str, performed: str, env: str, steps: tuple[str, ...], why: str)
     """
     if not why.strip():
         raise Refused("--why TEXT is empty: say how you know")
-    with opened(env) as here:
+    with opened(env, Right.WORK) as here:
         with here.database.read() as tx:
             stored = one(orders.order_detail(tx, key), key, here.profile)
         _refuse_unknown(stored, steps)

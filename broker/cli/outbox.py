@@ -10,6 +10,7 @@ from broker.errors import NotFound, Refused
 from broker.outbox import store
 from broker.outbox.messages import readable
 from broker.outbox.model import OutboxMessage, OutboxState
+from broker.people.model import Right
 
 _COLUMNS = (
     ("id", "id"),
@@ -61,7 +62,7 @@ def show(env: str, message_id: int, as_json: bool) -> None:
 def retry(env: str, message_ids: tuple[int, ...]) -> None:
     """Send again now: parked and waiting messages."""
     ids = tuple(dict.fromkeys(message_ids))
-    with opened(env) as here, here.database.write("outbox") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("outbox") as tx:
         for message_id in ids:
             _retry(tx, here, _found(tx, message_id))
     click.echo(f"to be sent: {', '.join(map(str, ids))}")
@@ -74,7 +75,7 @@ def retry(env: str, message_ids: tuple[int, ...]) -> None:
 def discard(env: str, message_ids: tuple[int, ...], why: str) -> None:
     """Do not send parked or waiting messages: their receivers are never told."""
     ids = tuple(dict.fromkeys(message_ids))
-    with opened(env) as here, here.database.write("outbox") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("outbox") as tx:
         for message_id in ids:
             _discard(tx, here, _found(tx, message_id), why)
     click.echo(f"discarded: {', '.join(map(str, ids))}")

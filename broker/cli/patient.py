@@ -15,6 +15,7 @@ from broker.orders import order_store, patient_store
 from broker.orders import store as orders
 from broker.orders.model import Applied, StoredOrder
 from broker.orders.patients import StoredMerge, StoredPatient
+from broker.people.model import Right
 
 _AUTHORITY = "^^^"  # between PatientID and its issuer, as in PID-3
 _COLUMNS = tuple(
@@ -105,7 +106,7 @@ def unmerge(merge_id: int, env: str, why: str) -> None:
 
     if not why.strip():
         raise Refused("--why TEXT is empty: say why the merge was wrong")
-    with opened(env) as here, here.database.write("orders") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("orders") as tx:
         applied = orders.undo_merge(tx, merge_id, here.clock.now(), str(here.actor))
         intake_of(here).change(tx, applied)
         audit.record(tx, act(here, "patient.unmerged", f"merge {merge_id}", why=why.strip(), orders=_ids(applied)))

@@ -16,6 +16,7 @@ from broker.errors import NotFound, Refused
 from broker.orders import store as orders
 from broker.outbox import store as outbox
 from broker.outbox.model import OutboxState
+from broker.people.model import Right
 from broker.procedures import flow, store
 from broker.procedures.flow import Taking
 from broker.procedures.forward import store as forwards
@@ -83,7 +84,7 @@ def show(uid: str, env: str, as_json: bool) -> None:
 @env_option
 def link(uid: str, key: str, step_id: str, why: str, env: str) -> None:
     """Say to which order a performed step belongs: the order's step then stands as the performed one does."""
-    with opened(env) as here:
+    with opened(env, Right.WORK) as here:
         intake = intake_of(here)
         with here.database.write("orders") as tx:
             known = _found(tx, uid)
@@ -111,7 +112,7 @@ def unlink(uid: str, key: str, step_id: str, why: str, env: str) -> None:
 
     Nothing links it again but a person: `broker procedure link`. Receivers are told nothing of it by themselves.
     """
-    with opened(env) as here:
+    with opened(env, Right.WORK) as here:
         intake = intake_of(here)
         with here.database.write("orders") as tx:
             known = _found(tx, uid)
@@ -136,7 +137,7 @@ def unlink(uid: str, key: str, step_id: str, why: str, env: str) -> None:
 @env_option
 def retry(ids: tuple[int, ...], env: str) -> None:
     """Pass parked requests on again now; `broker procedure show` has their IDs."""
-    with opened(env) as here, here.database.write("mpps-lease") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("mpps-lease") as tx:
         for each in _forwards(tx, ids):
             if not forwards.retry(tx, each.id, here.clock.now()):
                 raise Refused(f"request {each.id} is {each.state}; nothing was retried")
@@ -150,7 +151,7 @@ def retry(ids: tuple[int, ...], env: str) -> None:
 @env_option
 def discard(ids: tuple[int, ...], why: str, env: str) -> None:
     """Do not pass parked or waiting requests on; what follows of the same step goes on."""
-    with opened(env) as here, here.database.write("mpps-lease") as tx:
+    with opened(env, Right.WORK) as here, here.database.write("mpps-lease") as tx:
         for each in _forwards(tx, ids):
             if not forwards.discard(tx, each.id, f"discarded by {here.actor}: {why}", here.clock.now()):
                 raise Refused(f"request {each.id} is {each.state}; nothing was discarded")

@@ -32,8 +32,8 @@ class CannotCorrect(Rejected):
 class Content:
     """A data set in its transfer syntax, as one destination gets it. Only `bytes` parts are held in memory."""
 
-    path: Path  # of the spool file
-    head: Slice  # of the file: preamble, prefix and File Meta Information (PS3.10 7.1), before the data set
+    path: Path  # of the file that the slices are of
+    head: Part  # preamble, prefix and File Meta Information (PS3.10 7.1), before the data set
     parts: tuple[Part, ...]
 
     @property
@@ -44,7 +44,7 @@ class Content:
     @property
     def part10_length(self) -> int:
         """How many bytes `part10` gives."""
-        return self.head.length + self.length
+        return _length(self.head) + self.length
 
     def pieces(self, size: int = _PIECE) -> Iterator[bytes]:
         """Yield the data set in pieces of at most `size` bytes. Raises OSError where the file cannot be read."""

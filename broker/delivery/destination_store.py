@@ -42,7 +42,7 @@ def hold_destination(tx: Transaction, name: str, held: str, now: datetime) -> bo
     """
     if bool(destination_state(tx, name).held) == bool(held):
         return False
-    values = {"held": held, "held_since": now if held else None}
+    values = {"held": held, "held_since": now if held else None, "told": 0}
     if not tx.execute(update(_TABLE).where(_TABLE.c.name == name).values(values)).rowcount:
         tx.execute(insert(_TABLE).values(name=name, failures=0, reason="", **values))
     return True

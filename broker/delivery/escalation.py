@@ -18,6 +18,7 @@ OnEvent = Callable[[Transaction, str, str, str], None]
 FAILING = "destination.failing"
 ABSENT = "destination.absent"
 STUCK = "delivery.failing"
+HELD = "destination.held"
 
 AT_ONCE, QUARTER, HOUR, DAY = 1, 2, 3, 4
 """How far a person has been told; each further day is one more."""
@@ -85,20 +86,39 @@ def escalate(database: Database, clock: Clock, on_event: OnEvent) -> int:
     with database.read() as tx:
         states, waiting = destination_store.destination_states(tx), store.waiting(tx)
         told = destination_store.told_of_instances(tx)
-    failing = [one for name, one in states.items() if name in waiting and stage_of(one, now) > one.told]
+    due_now = [one for name, one in states.items() if name in waiting and _due(one, now) > one.told]
     due = {name: stage(one.failing_since, now) for name, one in waiting.items()}
-    stuck = [name for name, wanted in due.items() if wanted > told.get(name, 0)]
+    unwell = {name for name, one in states.items() if one.failures or one.held}  # told of as a whole
+    stuck = [name for name, wanted in due.items() if wanted > told.get(name, 0) and name not in unwell]
     over = [name for name in told if not (name in waiting and waiting[name].failing)]
-    if not (failing or stuck or over):
+    if not (due_now or stuck or over):
         return 0
     with database.write("delivery") as tx:
-        count = sum(tell(tx, one, False, now, on_event, FAILING if one.failures else ABSENT) for one in failing)
+        count = sum(_tell_again(tx, one, waiting[one.name], now, on_event) for one in due_now)
         for name in stuck:
             destination_store.set_told_of_instances(tx, name, due[name])
             on_event(tx, STUCK, name, stuck_text(waiting[name], now))
         for name in over:
             destination_store.set_told_of_instances(tx, name, 0)
     return count + len(stuck)
+
+
+def _due(state: DestinationState, now: datetime) -> int:
+    """Return how far a person should have been told; of what a person holds himself, each day."""
+    if not state.held:
+        return stage_of(state, now)
+    by_time = stage(state.held_since, now)
+    return by_time if by_time >= DAY else 0
+
+
+def _tell_again(tx: Transaction, state: DestinationState, waiting: Waiting, now: datetime, on_event: OnEvent) -> bool:
+    if not state.held:
+        return tell(tx, state, False, now, on_event, FAILING if state.failures else ABSENT)
+    if not destination_store.note_told(tx, state.name, _due(state, now)):
+        return False
+    lasted = duration(now - (state.held_since or now))
+    on_event(tx, HELD, state.name, f"{state.held}; for {lasted}, and {_instances(waiting.count)} for its release")
+    return True
 
 
 def note_absent(database: Database, names: Collection[str], clock: Clock, on_event: OnEvent) -> set[str]:

@@ -77,6 +77,18 @@ def targets(subject: Subject, routes: Sequence[Route]) -> tuple[Target, ...]:
     return tuple(_target(name, taking, subject.order) for name in names)
 
 
+def of_association(routes: Sequence[Route], device: str, calling_ae_title: str) -> tuple[str, ...] | None:
+    """Return to whom all is owed that comes on an association; None where that depends on more than who sends it."""
+    sender = {"device": device, "calling": calling_ae_title}
+    names: list[str] = []
+    for route in routes:
+        if route.unless or route.times or any(key not in sender for key, _ in route.when):
+            return None
+        if all(any(_fits(pattern, sender[key]) for pattern in patterns) for key, patterns in route.when):
+            names += route.to
+    return tuple(dict.fromkeys(names))
+
+
 def judged(subject: Subject, routes: Sequence[Route]) -> tuple[Judged, ...]:
     """Return each route, first to last, with every reason why it does not take the instance."""
     return tuple(Judged(number, route, tuple(_against(route, subject))) for number, route in enumerate(routes, 1))

@@ -16,10 +16,12 @@ from broker.delivery.tables import DeliveryRow
 from broker.environments.model import Priority
 from broker.spool import store as spool_store
 from broker.spool.model import SpooledInstance
+from broker.statements import Prepared
 
 NO_ROUTE_REASON = "no route took this instance: add a route for it, then retry"
 
 _TABLE = table_of(DeliveryRow)
+_OWE = Prepared(insert(_TABLE))
 _PRIORITY_OF = {rank: priority for priority, rank in RANK.items()}
 _ROUTINE: Mapping[str, Priority] = {}
 
@@ -36,7 +38,7 @@ def owe(
     `priorities` are those of destinations for which it is not routine.
     """
     owed = [_owed(instance_id, name, now, priorities.get(name, Priority.ROUTINE)) for name in destinations]
-    tx.execute(insert(_TABLE), owed or [_without_route(instance_id, now)])
+    _OWE.run(tx, *(owed or [_without_route(instance_id, now)]))
 
 
 def hold(tx: Transaction, instance_id: str, reason: str) -> int:
@@ -298,6 +300,15 @@ def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
     return {row.destination: row[1] for row in tx.execute(query.group_by(_TABLE.c.destination))}
 
 
+def paths_of_moving(tx: Transaction) -> set[str]:
+    """Return where the instances lie that wait to be sent, or are being sent."""
+    instances = table_of(spool_store.InstanceRow)
+    moving = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
+    query = select(instances.c.path).join(_TABLE, _TABLE.c.instance_id == instances.c.id)
+    held = (_TABLE.c.state.in_(moving), instances.c.forgotten.is_(None))
+    return set(tx.execute(query.where(*held).distinct()).scalars())
+
+
 def _owed(
     instance_id: str, destination: str, now: datetime, priority: Priority = Priority.ROUTINE
 ) -> dict[str, object]:
@@ -309,6 +320,7 @@ def _owed(
         "due": now,
         "created": now,
         "reason": "",
+        "syntax": "",
         "lease": "",
         "priority": RANK[priority],
     }

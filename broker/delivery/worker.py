@@ -280,22 +280,13 @@ def _decide(  # noqa: PLR0917 - one outcome and all that it depends on
         case Answered(status):
             return state.after_answer(status, tries, now, jitter, delivery.since)
         case NoContext(result):
-            return _after_refused(result, delivery, instance, now, transcodes)
+            return transcoding.decide(result, delivery, instance, now, transcodes=transcodes)
         case Damaged(error):
             return state.after_damage(error)
         case Uncorrected() | Refused() | Listed():
             return _plain(outcome)
         case Unanswered(error) | NotSent(error):
             return state.after_unknown(error, tries, now, jitter)
-
-
-def _after_refused(
-    result: int | None, delivery: Delivery, instance: SpooledInstance, now: datetime, transcodes: bool
-) -> Decision:
-    sop_class, syntax = instance.facts.sop_class_uid, instance.facts.transfer_syntax
-    if transcodes:
-        return transcoding.after_refused(result, sop_class, syntax, delivery.syntax, now)
-    return state.after_context_refused(result, sop_class, syntax)
 
 
 def _plain(outcome: Uncorrected | Refused | Listed) -> Decision:

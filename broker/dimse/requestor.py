@@ -46,9 +46,7 @@ def _at_once(ready: bytes | memoryview) -> tuple[bytes | memoryview]:
 class EngineRequestor:
     """Opens associations by our own upper layer."""
 
-    def __init__(
-        self, limits: Limits | None = None, tls: TlsContext | None = None, pace: Pace | None = None
-    ) -> None:
+    def __init__(self, limits: Limits | None = None, tls: TlsContext | None = None, pace: Pace | None = None) -> None:
         self._limits = limits or Limits()
         self._tls = tls
         self._pace = pace

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from broker.environments.commitment import CommitmentSettings, ProofSettings
 from broker.environments.corrections import CorrectionSettings
+from broker.environments.disk import DiskSettings
 from broker.environments.promotion import PromotionSettings
 from broker.environments.schedules import Hours
 from broker.environments.stow import StowSettings
@@ -306,8 +307,9 @@ class Profile:
     expire_days: int = 7  # past its own day an item is offered no longer; 0: never expires
     retention_days: int = 0  # what the ledger does not need is purged then; 0: never
     commitment: CommitmentSettings = field(default_factory=CommitmentSettings)
+    disk: DiskSettings = field(default_factory=DiskSettings)
     spool_hours: int = 0  # so long an instance stays after it was delivered and proven everywhere
-    promotion: PromotionSettings = PromotionSettings()
+    promotion: PromotionSettings = field(default_factory=PromotionSettings)
     worlds: WorldsSettings = field(default_factory=WorldsSettings)
 
     @property

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 from broker.environments.commitment import ProofBy, read_commitment, read_proof
 from broker.environments.corrections import read_correction
 from broker.environments.dicom import read_call_tls, read_dicom
+from broker.environments.disk import read_disk
 from broker.environments.hl7 import NOWHERE_ELSE, read_hl7
 from broker.environments.limits import read_exams, read_expiry, read_retention
 from broker.environments.model import (
@@ -131,6 +132,7 @@ def _profile(root: TomlTable, file: Path, places: Mapping[Path, Path]) -> Profil
         expire_days=_worklist(root),
         retention_days=retention_days,
         commitment=read_commitment(root),
+        disk=read_disk(root),
         spool_hours=spool_hours,
         promotion=read_promotion(root),
         worlds=read_worlds(root, file),

@@ -139,7 +139,7 @@ def unlink_by_person(  # noqa: PLR0917 - a person's act in all its parts
     if len(ids) != 1:
         raise Refused(f"which step of the order? It is linked to {', '.join(ids)}" if ids else "it is not linked so")
     _, before = store.performances(tx, order_id, ids[0])
-    unlinks.unlink(tx, known.id, found, by=by, why=why, now=here.now)
+    unlinks.take_back(tx, known.id, found, by=by, why=why, now=here.now)
     if before is not None:
         unlinks.begin_with(tx, order_id, ids[0], before)
     applied, events = _apply(tx, [replace(found[0], before=before or found[0].before)], here)

@@ -24,6 +24,11 @@ def of_bindings(before: Binding | None, after: Binding) -> tuple[Difference, ...
     return _compared(old, _flat(after, "binding."))
 
 
+def of_values(before: Any, after: Any) -> tuple[Difference, ...]:
+    """Return every field in which two values of one dataclass differ."""
+    return _compared(_flat(before), _flat(after))
+
+
 def _compared(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[Difference, ...]:
     names = dict.fromkeys((*before, *after))
     changed = ((name, before.get(name, ""), after.get(name, "")) for name in names)

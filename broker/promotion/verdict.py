@@ -4,6 +4,7 @@ nothing. Pure; which facts a check looks for is its own.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TypeVar
 
 from broker.promotion.model import CheckResult, CheckState
@@ -71,6 +72,11 @@ def of(
     if found:
         return missing(asked, f"{absent}; {_earns_nothing(found)}", found[:_MOST])
     return missing(asked, absent)
+
+
+def explained(facts: Facts, check: str) -> datetime | None:
+    """Return up to when a person has explained what went wrong: what happened, happened, whatever changes after."""
+    return max((said.at for said in facts.stated(check)), default=None)
 
 
 def own(seen: Iterable[_S]) -> list[_S]:

@@ -21,6 +21,10 @@ class RegistryCache:
         with self._database.read() as tx:
             return self.within(tx)
 
+    def last(self) -> Registry:
+        """Return the registry as it was last asked for, without a look at the database where it ever was."""
+        return self._copy or self.current()
+
     def within(self, tx: Transaction) -> Registry:
         """Return the registry as the caller's transaction sees it."""
         copy = self._copy

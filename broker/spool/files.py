@@ -1,4 +1,4 @@
-"""The files of received instances: kept whole and synced, or not at all. Knows no database; `store.py` is the index.
+"""Received instances in a file each, the large ones: kept whole and synced, or not at all. `store.py` is the index.
 
 A file is named by an identifier of ours, never by a peer's text, and holds the data set exactly as received behind a
 head of our own (PS3.10). Two letters of the identifier's random tail spread the files over 1,024 directories.
@@ -18,6 +18,7 @@ from broker.identifiers import is_uid, is_uid_like, new_id
 from broker.spool import part10
 from broker.spool.errors import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, BadInstance, DamagedInstance
 from broker.spool.model import ReceiptFacts, SpooledInstance
+from broker.spool.record import Place, spooled
 from broker.spool.scan import Scan, Scanner
 
 PLACE = "spool"
@@ -51,13 +52,13 @@ class FileSpool:
         """The directory under which all files lie."""
         return self._directory
 
-    def keep(self, data: Iterable[memoryview], facts: ReceiptFacts) -> SpooledInstance:
+    def keep(self, data: Iterable[memoryview], facts: ReceiptFacts, _note: bytes = b"") -> SpooledInstance:
         """Write a data set as it streams in; when this returns, it survives a power cut.
 
         Raises BadInstance with the status to answer (PS3.4 B.2.3), Unavailable when the disk does not take it, and
         whatever `data` raises. In each case nothing is left. `data` is not read to its end when the disk fails.
         """
-        _check_command(facts)
+        check_command(facts)
         identifier = new_id(facts.received)
         path = self._path(identifier)
         try:
@@ -84,17 +85,29 @@ class FileSpool:
         """Return where the file lies."""
         return self._directory / instance.path
 
+    def data(self, instance: SpooledInstance) -> Iterator[bytes]:
+        """Give the data set in pieces. Raises DamagedInstance where it is not all there, else Unavailable."""
+        left = instance.length
+        with self.open(instance) as stream:
+            while left:
+                try:
+                    piece = stream.read(min(left, _PIECE))
+                except OSError as error:
+                    raise Unavailable(f"the spool cannot be read: {error.strerror}") from error
+                if not piece:
+                    raise DamagedInstance(f"the spool file ends {left} bytes before the data set does")
+                left -= len(piece)
+                yield piece
+
+    def head(self, instance: SpooledInstance) -> bytes:
+        """Return what a DICOM file of this instance has before its data set; the preamble is zeroed (PS3.10 7.1)."""
+        return part10.head(instance.facts)
+
     def verify(self, instance: SpooledInstance) -> None:
         """Read the data set again; raise DamagedInstance unless it is byte for byte what was received."""
-        with self.open(instance) as stream:
-            try:
-                sha256, length = _hashed(iter(lambda: stream.read(_PIECE), b""))
-            except OSError as error:
-                raise Unavailable(f"the spool cannot be read: {error.strerror}") from error
-        if length != instance.length:
-            raise DamagedInstance(f"the spool file holds {length} bytes of data set where {instance.length} were kept")
+        sha256, _ = _hashed(self.data(instance))
         if sha256 != instance.sha256:
-            raise DamagedInstance("the data set in the spool file has another hash than the one that was kept")
+            raise DamagedInstance("the data set in the spool has another hash than the one that was kept")
 
     def forget(self, instance: SpooledInstance) -> None:
         """Remove the file. Raises Unavailable; a file that stays is removed by the next `recover`."""
@@ -106,6 +119,34 @@ class FileSpool:
             durable.remove(self._path(identifier), PLACE)
         except OSError as error:
             raise Unavailable(f"the spool cannot remove a file: {error.strerror}") from error
+
+    def copy(self, instance: SpooledInstance, data: Iterable[bytes]) -> SpooledInstance:
+        """Write an instance that lies elsewhere into a file of its own; return it there. Raises as `keep` does."""
+        path, head = self._path(instance.id), part10.head(instance.facts)
+        try:
+            self._prepare(path.parent)
+            durable.discard_leftover(path)
+            with durable.DurableFile(path, PLACE) as file:
+                file.write(head)
+                for piece in data:
+                    file.write(piece)
+                file.commit()
+        except OSError as error:
+            raise Unavailable(f"the spool cannot be written: {error.strerror or type(error).__name__}") from error
+        return replace(instance, path=str(path.relative_to(self._directory)), offset=len(head))
+
+    def set_aside(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Keep bytes that are no whole instance in `damaged/`. Raises Unavailable."""
+        path = self._directory / DAMAGED / name
+        try:
+            self._prepare(path.parent)
+            durable.discard_leftover(path)
+            with durable.DurableFile(path, PLACE) as file:
+                for piece in pieces:
+                    file.write(piece)
+                file.commit()
+        except OSError as error:
+            raise Unavailable(f"the spool cannot be written: {error.strerror or type(error).__name__}") from error
 
     def recover(
         self, index: Callable[[Sequence[str]], Known], on_damaged: Callable[[str, str], None]
@@ -139,7 +180,7 @@ class FileSpool:
             scanner = Scanner(facts.transfer_syntax)
             pieces = _seen(iter(lambda: stream.read(_PIECE), b""), scanner)
             sha256, length = _hashed(pieces)
-        return self._instance(path.stem, facts, sha256, offset, length, _checked(scanner.finish(), facts))
+        return self._instance(path.stem, facts, sha256, offset, length, checked(scanner.finish(), facts))
 
     def _write(self, identifier: str, path: Path, data: Iterable[memoryview], facts: ReceiptFacts) -> SpooledInstance:
         scanner = Scanner(facts.transfer_syntax)
@@ -147,27 +188,15 @@ class FileSpool:
         with durable.DurableFile(path, PLACE) as file:
             file.write(head)
             sha256, length = _hashed(_written(_seen(data, scanner), file))
-            attributes = _checked(scanner.finish(), facts)
+            attributes = checked(scanner.finish(), facts)
             file.commit()
         return self._instance(identifier, facts, sha256, len(head), length, attributes)
 
     def _instance(  # noqa: PLR0917 - the parts of one value
         self, identifier: str, facts: ReceiptFacts, sha256: str, offset: int, length: int, attributes: dict[str, str]
     ) -> SpooledInstance:
-        return SpooledInstance(
-            id=identifier,
-            facts=_identified(facts, attributes),
-            sha256=sha256,
-            path=str(self._path(identifier).relative_to(self._directory)),
-            offset=offset,
-            length=length,
-            study_instance_uid=attributes.get("StudyInstanceUID", ""),
-            series_instance_uid=attributes.get("SeriesInstanceUID", ""),
-            patient_id=attributes.get("PatientID", ""),
-            accession_number=attributes.get("AccessionNumber", ""),
-            modality=attributes.get("Modality", ""),
-            attributes=attributes,
-        )
+        place = Place(str(self._path(identifier).relative_to(self._directory)), offset, length, sha256)
+        return spooled(identifier, identified(facts, attributes), attributes, place)
 
     def _path(self, identifier: str) -> Path:
         return self._directory / identifier[-1] / identifier[-2] / f"{identifier}{SUFFIX}"
@@ -205,13 +234,14 @@ def _written(pieces: Iterable[memoryview], file: durable.DurableFile) -> Iterato
         yield piece
 
 
-def _check_command(facts: ReceiptFacts) -> None:
+def check_command(facts: ReceiptFacts) -> None:
+    """Raise BadInstance for a command that names no UIDs."""
     for keyword, uid in (("SOP Class", facts.sop_class_uid), ("SOP Instance", facts.sop_instance_uid)):
         if not is_uid_like(uid):
             raise BadInstance(DATA_SET_DOES_NOT_MATCH, f"Affected {keyword} UID is not a UID")
 
 
-def _checked(scan: Scan, facts: ReceiptFacts) -> dict[str, str]:
+def checked(scan: Scan, facts: ReceiptFacts) -> dict[str, str]:
     """Return the attributes of a data set that belongs to its command (PS3.4 B.2.3).
 
     What cannot be read after the UIDs is the destination's to judge; what cannot be read before them is ours.
@@ -228,6 +258,9 @@ def _checked(scan: Scan, facts: ReceiptFacts) -> dict[str, str]:
     return attributes
 
 
-def _identified(facts: ReceiptFacts, attributes: dict[str, str]) -> ReceiptFacts:
+def identified(facts: ReceiptFacts, attributes: dict[str, str]) -> ReceiptFacts:
     """Return the facts with the data set's own identifiers: a command whose UID is none at all says nothing."""
-    return replace(facts, sop_class_uid=attributes["SOPClassUID"], sop_instance_uid=attributes["SOPInstanceUID"])
+    sop_class_uid, sop_instance_uid = attributes["SOPClassUID"], attributes["SOPInstanceUID"]
+    if (sop_class_uid, sop_instance_uid) == (facts.sop_class_uid, facts.sop_instance_uid):
+        return facts
+    return replace(facts, sop_class_uid=sop_class_uid, sop_instance_uid=sop_instance_uid)

@@ -7,7 +7,7 @@ a deflated data set is inflated for reading up to 64 MiB and 200:1.
 
 import struct
 import zlib
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 
 from pydicom.datadict import dictionary_VR, keyword_dict
@@ -27,8 +27,8 @@ _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _SPECIFIC_CHARACTER_SET = 0x00080005
 _PATIENT_NAME = 0x00100010
-_LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
-_SHORT = frozenset(
+LONG = frozenset({b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"})
+SHORT = frozenset(
     {b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FD", b"FL", b"IS", b"LO", b"LT"}
     | {b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"}
 )
@@ -38,18 +38,18 @@ _TEXTS = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "PN", "SH", 
 _PATIENT = frozenset(
     {"PatientID", "IssuerOfPatientID", "TypeOfPatientID", "PatientSex", "PatientAge", "PatientSpeciesDescription"}
 )
-_KEYWORDS: dict[int, str] = {
+KEYWORDS: dict[int, str] = {
     tag: keyword
     for keyword, tag in keyword_dict.items()
     if 0x0008 <= tag >> 16 <= LAST_GROUP
     and dictionary_VR(tag) in _TEXTS
     and (tag >> 16 != 0x0010 or keyword in _PATIENT)
 }
-_READ = frozenset((*_KEYWORDS, _PATIENT_NAME))
+READ = frozenset((*KEYWORDS, _PATIENT_NAME))
 
-_IMPLICIT = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
-_BIG_ENDIAN = "1.2.840.10008.1.2.2"
-_DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
+IMPLICIT = frozenset({"1.2.840.10008.1.2", "1.2.840.113619.5.2"})
+BIG_ENDIAN = "1.2.840.10008.1.2.2"
+DEFLATED = frozenset({"1.2.840.10008.1.2.1.99", "1.2.840.10008.1.2.4.95", "1.2.840.10008.1.2.4.205"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +85,29 @@ class _Stop(Exception):
 _Parser = Generator[int, bytes, None]
 
 
+def decoded(values: Mapping[int, bytes]) -> dict[str, str]:
+    """Return values by keyword, as text of the character set that is among them."""
+    character_set = values.get(_SPECIFIC_CHARACTER_SET, b"").decode("ascii", "replace").strip(" \0")
+    name = names.digest(text.decode(values.get(_PATIENT_NAME, b""), character_set))
+    named = {names.DIGEST: name} if name else {}
+    read = ((tag, raw) for tag, raw in values.items() if tag != _PATIENT_NAME)
+    return {KEYWORDS[tag]: text.decode(raw, character_set) for tag, raw in read} | named
+
+
 class Scanner:
     """Takes the pieces of one data set in turn; `finish` gives what was found."""
 
     def __init__(self, transfer_syntax: str) -> None:
-        order = ">" if transfer_syntax == _BIG_ENDIAN else "<"
+        order = ">" if transfer_syntax == BIG_ENDIAN else "<"
         self._values: dict[int, bytes] = {}
         self._problem = ""
         self._done = False
         self._between_elements = True
         self._elements_left = MAXIMUM_ELEMENTS
-        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS) if transfer_syntax in _DEFLATED else None
+        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS) if transfer_syntax in DEFLATED else None
         self._fed = self._inflated = 0
         self._buffer = bytearray()
-        self._parser = self._elements(_Encoding(transfer_syntax not in _IMPLICIT, order))
+        self._parser = self._elements(_Encoding(transfer_syntax not in IMPLICIT, order))
         self._want = next(self._parser)
 
     def feed(self, piece: memoryview | bytes) -> None:
@@ -130,11 +139,7 @@ class Scanner:
         self._buffer.clear()
 
     def _attributes(self) -> dict[str, str]:
-        character_set = self._values.get(_SPECIFIC_CHARACTER_SET, b"").decode("ascii", "replace").strip(" \0")
-        name = names.digest(text.decode(self._values.get(_PATIENT_NAME, b""), character_set))
-        named = {names.DIGEST: name} if name else {}
-        values = ((tag, raw) for tag, raw in self._values.items() if tag != _PATIENT_NAME)
-        return {_KEYWORDS[tag]: text.decode(raw, character_set) for tag, raw in values} | named
+        return decoded(self._values)
 
     # --- from pieces to what the parser asks for
 
@@ -191,7 +196,7 @@ class Scanner:
                 return
             if header.length == _UNDEFINED:
                 yield from self._pass_over_items(_inside(header, encoding))
-            elif header.tag in _READ and header.tag not in self._values and header.length <= MAXIMUM_VALUE:
+            elif header.tag in READ and header.tag not in self._values and header.length <= MAXIMUM_VALUE:
                 self._values[header.tag] = (yield header.length) if header.length else b""
             elif header.length:
                 yield -header.length
@@ -207,9 +212,9 @@ class Scanner:
         if not encoding.explicit or group == 0xFFFE:
             return _Header(tag, b"", struct.unpack_from(encoding.order + "I", raw, 4)[0])
         vr = raw[4:6]
-        if vr in _SHORT:
+        if vr in SHORT:
             return _Header(tag, vr, struct.unpack_from(encoding.order + "H", raw, 6)[0])
-        if vr not in _LONG and not (vr.isalpha() and vr.isupper()):
+        if vr not in LONG and not (vr.isalpha() and vr.isupper()):
             raise _Stop("an element has no value representation")
         # A VR of a later edition has the long form (PS3.5 7.1.2).
         raw = yield 4

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Row, Text, func, insert, select, update
+from sqlalchemy import BigInteger, Row, Text, bindparam, func, insert, select, update
 from sqlmodel import Field, SQLModel
 
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.spool.files import Known
 from broker.spool.model import ReceiptFacts, SpooledInstance
+from broker.statements import Prepared
 
 _BATCH = 500  # identifiers in one statement
 
@@ -54,34 +55,36 @@ class SpoolCounts:
 
 _TABLE = table_of(InstanceRow)
 
+_ADD = Prepared(insert(_TABLE))
+_BY_SOP = Prepared(select(_TABLE).where(_TABLE.c.sop_instance_uid == bindparam("uid")).order_by(_TABLE.c.id))
+
 
 def add(tx: Transaction, instance: SpooledInstance) -> None:
     """Add the row of an instance whose file is durable."""
     facts = instance.facts
-    tx.execute(
-        insert(_TABLE).values(
-            id=instance.id,
-            association_id=facts.association_id,
-            calling_ae_title=facts.calling_ae_title,
-            called_ae_title=facts.called_ae_title,
-            device=facts.device,
-            sop_class_uid=facts.sop_class_uid,
-            sop_instance_uid=facts.sop_instance_uid,
-            transfer_syntax=facts.transfer_syntax,
-            received=facts.received,
-            sha256=instance.sha256,
-            path=instance.path,
-            data_offset=instance.offset,
-            data_length=instance.length,
-            study_instance_uid=instance.study_instance_uid,
-            series_instance_uid=instance.series_instance_uid,
-            patient_id=instance.patient_id,
-            accession_number=instance.accession_number,
-            modality=instance.modality,
-            attributes=json.dumps(instance.attributes),
-            conflicts_with=instance.conflicts_with,
-        )
-    )
+    values = {
+        "id": instance.id,
+        "association_id": facts.association_id,
+        "calling_ae_title": facts.calling_ae_title,
+        "called_ae_title": facts.called_ae_title,
+        "device": facts.device,
+        "sop_class_uid": facts.sop_class_uid,
+        "sop_instance_uid": facts.sop_instance_uid,
+        "transfer_syntax": facts.transfer_syntax,
+        "received": facts.received,
+        "sha256": instance.sha256,
+        "path": instance.path,
+        "data_offset": instance.offset,
+        "data_length": instance.length,
+        "study_instance_uid": instance.study_instance_uid,
+        "series_instance_uid": instance.series_instance_uid,
+        "patient_id": instance.patient_id,
+        "accession_number": instance.accession_number,
+        "modality": instance.modality,
+        "attributes": json.dumps(instance.attributes),
+        "conflicts_with": instance.conflicts_with,
+    }
+    _ADD.run(tx, values)
 
 
 def find(tx: Transaction, instance_id: str) -> SpooledInstance | None:
@@ -100,8 +103,7 @@ def find_all(tx: Transaction, instance_ids: Collection[str]) -> dict[str, Spoole
 
 def find_by_sop(tx: Transaction, sop_instance_uid: str) -> list[SpooledInstance]:
     """Return every version of an instance, oldest first, forgotten ones too."""
-    query = select(_TABLE).where(_TABLE.c.sop_instance_uid == sop_instance_uid).order_by(_TABLE.c.id)
-    return [_value(row) for row in tx.execute(query)]
+    return [_value(row) for row in _BY_SOP.rows(tx, {"uid": sop_instance_uid})]
 
 
 def same(tx: Transaction, facts: ReceiptFacts, sha256: str) -> SpooledInstance | None:
@@ -140,6 +142,30 @@ def known(tx: Transaction, instance_ids: Sequence[str]) -> Known:
         for row in tx.execute(select(_TABLE.c.id, _TABLE.c.forgotten).where(_TABLE.c.id.in_(ids))):
             (held if row.forgotten is None else forgotten).add(row.id)
     return Known(held, forgotten)
+
+
+def held_paths(tx: Transaction) -> set[str]:
+    """Return where the instances that are held lie."""
+    return set(tx.execute(select(_TABLE.c.path).where(_TABLE.c.forgotten.is_(None)).distinct()).scalars())
+
+
+def held_in(tx: Transaction, path: str) -> list[SpooledInstance]:
+    """Return the instances that are held in one file."""
+    query = select(_TABLE).where(_TABLE.c.forgotten.is_(None), _TABLE.c.path == path).order_by(_TABLE.c.id)
+    return [_value(row) for row in tx.execute(query)]
+
+
+def held(tx: Transaction, after: str, limit: int) -> list[SpooledInstance]:
+    """Return instances that are held, by identifier, from the one after `after` on."""
+    query = select(_TABLE).where(_TABLE.c.forgotten.is_(None), _TABLE.c.id > after).order_by(_TABLE.c.id)
+    return [_value(row) for row in tx.execute(query.limit(limit))]
+
+
+def moved(tx: Transaction, instance: SpooledInstance) -> bool:
+    """Record where an instance lies now; tell whether it is still held."""
+    mine = (_TABLE.c.id == instance.id, _TABLE.c.forgotten.is_(None))
+    values = {"path": instance.path, "data_offset": instance.offset}
+    return tx.execute(update(_TABLE).where(*mine).values(values)).rowcount == 1
 
 
 def counts(tx: Transaction) -> SpoolCounts:

@@ -54,6 +54,10 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 def decode(raw: bytes, specific_character_set: str) -> str:
     """Return the text of a value; outer blanks of each of its values and all control characters are removed."""
+    if raw.isascii() and b"\x1b" not in raw and "13" not in specific_character_set:  # JIS X 0201 has a yen sign
+        text = raw.decode("ascii").rstrip("\0")
+        if text.isprintable():
+            return text.strip(" ") if "\\" not in text else "\\".join(v.strip(" ") for v in text.split("\\"))
     text = _decode(raw, _codec(specific_character_set.split("\\", maxsplit=1)[0]))
     return "\\".join(_CONTROLS.sub("", value).strip(" ") for value in text.split("\\"))
 

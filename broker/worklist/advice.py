@@ -39,15 +39,6 @@ def enter(title: str, key: Key) -> str:
     return f'you have "{title}": enter that at the console, or set {habit} in its document'
 
 
-def another_day(first: str, last: str, today: str) -> str:
-    """Say what is wrong with days that are not today; empty where nothing is."""
-    if last < first:
-        return "the range ends before it begins: its two days are to be swapped"
-    if first == last and today != first:
-        return f"today is {today}: has the console the right date and time zone?"
-    return ""
-
-
 def for_stations(before: Iterable[WorklistItem]) -> str:
     """Say for which stations items are."""
     counts = Counter(title for item in before for title in item.scheduled_station_ae_titles or ("no station",))

@@ -21,7 +21,7 @@ from broker.worklist.ranges import Span
 from broker.worklist.stations import Stations
 from broker.worklist.walk import OFFERED, SHOWN, Counted, Looks, Step, asked_text, looking, walked
 
-RECORDED_AT_MOST = 1_000  # items looked at a step, for a query that somebody waits behind
+RECORDED_AT_MOST = 250  # items looked at a step, some 5 ms: consoles that find nothing ask again and again
 SHOWN_AT_MOST = 100_000  # for a person
 
 _DAYS_AROUND = 7
@@ -104,35 +104,67 @@ def _advised(step: Step, before: Counted, about: _About) -> Step:
 
 def _advice(step: Step, before: Counted, about: _About) -> str:
     if step.keyword == START_DATE:
-        return _other_days(about, frozenset(), f"there are none within {_DAYS_AROUND} days of it")
+        return _other_date(about)
     if step.keyword == STATION:
-        key = about.query.keys[STATION]
-        return advice.enter(step.title, key) if step.title else advice.for_stations(before.items)
+        return _of_stations(step, before, about)
     if step.keyword in _GENERAL:
         instead = advice.for_stations(before.items) if step.keyword == SHOWN else _instead(step, before, about)
         is_dated = START_DATE in about.query.keys
-        days = _other_days(about, frozenset({"Modality"}), "") if is_dated else ""
-        return "; ".join(filter(None, (instead, days and f"on days around it {days}")))
+        days = _other_days(about, frozenset({"Modality"})) if is_dated else ""
+        return "; ".join(filter(None, (instead, days and f"on days around it {days}", days and _clock(about))))
     return "" if about.is_named and step.keyword != START_TIME else _instead(step, before, about)
+
+
+def _of_stations(step: Step, before: Counted, about: _About) -> str:
+    if step.title:
+        return advice.enter(step.title, about.query.keys[STATION])
+    own = f"{about.viewer.device} has {', '.join(about.viewer.stations)}" if about.viewer.is_bound else ""
+    return "; ".join(filter(None, (own, advice.for_stations(before.items))))
 
 
 def _instead(step: Step, before: Counted, about: _About) -> str:
     return advice.instead(step.keyword, about.query.keys[step.keyword], before.items)
 
 
-def _other_days(about: _About, keywords: frozenset[str], otherwise: str) -> str:
-    """Say on which days around there are items with these keys that the device is shown, and whether it is today."""
-    spans = about.query.keys[START_DATE].spans
-    first, last = spans[0].low or spans[0].high, spans[-1].high if spans[-1].has_high else spans[-1].low
-    try:
-        around = (_shifted(first, -_DAYS_AROUND), _shifted(last, _DAYS_AROUND))
-    except (ValueError, OverflowError):
+def _other_date(about: _About) -> str:
+    first, last = _first_and_last(about)
+    if not _is_day(first) or not _is_day(last):
         return "that is no day of any calendar"
+    if last < first:
+        return "the range ends before it begins: its two days are to be swapped"
+    days = _other_days(about, frozenset()) or f"there are none within {_DAYS_AROUND} days of it"
+    return "; ".join(filter(None, (days, _clock(about))))
+
+
+def _other_days(about: _About, keywords: frozenset[str]) -> str:
+    """Say on which days around there are items with these keys that the device is shown; empty where there are none."""
+    first, last = _first_and_last(about)
+    around = Span(_shifted(first, -_DAYS_AROUND), _shifted(last, _DAYS_AROUND), ranged=True)
     keys = {keyword: key for keyword, key in about.query.keys.items() if keyword in keywords}
-    wide = Query(keys={**keys, START_DATE: Key("DA", spans=(Span(*around, ranged=True),))})
+    wide = Query(keys={**keys, START_DATE: Key("DA", spans=(around,))})
     found = Counter(item.scheduled_procedure_step_start_date for item in about.looks(wide, about.viewer).items)
-    said = advice.days(found, first) if found else otherwise
-    return "; ".join(filter(None, (said, advice.another_day(first, last, about.today))))
+    return advice.days(found, first) if found else ""
+
+
+def _clock(about: _About) -> str:
+    """Say what day it is, where a single other one was asked for."""
+    first, last = _first_and_last(about)
+    is_other = first == last != about.today
+    return f"today is {about.today}: has the console the right date and time zone?" if is_other else ""
+
+
+def _first_and_last(about: _About) -> tuple[str, str]:
+    spans = about.query.keys[START_DATE].spans
+    return spans[0].low or spans[0].high, spans[-1].high if spans[-1].has_high else spans[-1].low
+
+
+def _is_day(day: str) -> bool:
+    try:
+        _shifted(day, -_DAYS_AROUND)
+        _shifted(day, _DAYS_AROUND)
+    except (ValueError, OverflowError):
+        return False
+    return True
 
 
 def _shifted(day: str, days: int) -> str:

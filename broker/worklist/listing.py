@@ -116,7 +116,7 @@ class _Walk:
 
     def _page(self, places: Sequence[Place], *, is_last: bool) -> _Page:
         self._after = places[-1] if places else self._after
-        return _Page(places, is_last)
+        return _Page(tuple(dict.fromkeys(places)), is_last)  # an item has a row for each group of its name
 
 
 def _walked(narrowing: Narrowing) -> tuple[search_store.Walk, Sequence[str]]:

@@ -37,7 +37,7 @@ class Console:
 
     def __init__(self, port: int, called: str, question: Question) -> None:
         self._port = port
-        self.answers = question.answers
+        self.calling, self.answers = question.calling, question.answers
         context = ProposedContext(1, inputs.WORKLIST, (raw_peer.IMPLICIT,))
         rq = raw_peer.rq((context,), 131_072, question.calling)
         self._rq = rq.replace(b"BROKER".ljust(16), called.encode().ljust(16), 1)
@@ -131,7 +131,7 @@ class _Crowd:
                 continue
             self.waits.append(time.monotonic() - begun)
             if answers != console.answers:
-                self.failed.append(f"{answers} answers, {console.answers} are right")
+                self.failed.append(f"{console.calling}: {answers} answers, {console.answers} are right")
 
 
 def main() -> None:

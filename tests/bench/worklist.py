@@ -126,9 +126,10 @@ def _filled(state: Path, count: int) -> float:
 
 
 def _replace(database: Database, number: int) -> None:
-    items = plan(worklist_items.order(number), number + 1)
+    order_id = worklist_items.order_id(number)
+    items = plan(worklist_items.order(number), order_id)
     with database.write("orders") as tx:
-        store.replace(tx, number + 1, items)
+        store.replace(tx, order_id, items)
 
 
 def _questions(count: int) -> dict[str, Question]:

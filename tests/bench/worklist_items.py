@@ -96,6 +96,11 @@ def order(number: int) -> Order:
     return _order(slot, f"{number:07}", f"{patient:07}", _family(patient), _day_text(number))
 
 
+def order_id(number: int) -> int:
+    """Return the order of an item: none that the product gives to those that it is sent meanwhile."""
+    return 100_000_000 + number
+
+
 def fill(database: Database, count: int) -> None:
     """Put in so many items, as rows that are made of one of each station by writing other numbers into it."""
     templates = [_Template(slot) for slot in range(A_DAY // 10)]
@@ -168,7 +173,7 @@ class _Template:
         if table is store.PLACE:
             return (number + 1, *texts)
         *others, encoded = texts
-        return (number + 1, number + 1, 1, *others, encoded.encode("latin-1"))
+        return (number + 1, order_id(number), 1, *others, encoded.encode("latin-1"))
 
 
 def _texts(row: Mapping[str, object]) -> Iterator[str]:

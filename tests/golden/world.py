@@ -21,7 +21,7 @@ from broker.pipeline import Flows
 from broker.registry import document
 from broker.registry import store as registry
 from broker.registry.cache import RegistryCache
-from broker.spool.files import FileSpool
+from broker.spool.spool import Spool
 from broker.worklist import find
 from broker.worklist.attributes import STEP_SEQUENCE, Entity, answer_entity, step_entity, step_keywords_of
 from broker.worklist.model import Viewer, WorklistItem
@@ -90,7 +90,7 @@ class World:
         # One engine for all cases: each new one would compile every statement again.
         self.database = Database(sqlite_url(self._file))
         self._clock = FakeClock()
-        spool = FileSpool(folder / "spool")
+        spool = Spool(folder / "spool")
         self._flows = Flows(self.profile, self.database, RegistryCache(self.database), spool, self._clock)
 
     def _prepare(self, devices: Iterable[str]) -> None:

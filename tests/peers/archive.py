@@ -45,7 +45,8 @@ class Archive:
 
     def report(self, asked: Dataset) -> tuple[int, Dataset]:
         """Return the event type and information of the report on a request."""
-        committed, failed = [], []
+        committed: list[Dataset] = []
+        failed: list[Dataset] = []
         for item in asked.ReferencedSOPSequence:
             uid = str(item.ReferencedSOPInstanceUID)
             reason = self.failures.get(uid) or (None if uid in self.stored else 0x0112)

@@ -16,6 +16,7 @@ from typing import Any
 from broker.database import Database, sqlite_url
 from broker.delivery import store
 from broker.delivery.model import Delivery
+from broker.spool.segments import FOLDER, PACKED, TAKEN, WRITTEN
 from tests.peers.dcmtk import Node
 from tests.peers.processes import run
 
@@ -87,19 +88,34 @@ class Environment:
         return str(json.loads(result.stdout)["token"])
 
     def ask(self, *arguments: str | Path) -> Any:
-        """Run a listing with --json and return what it printed."""
+        """Run a listing with --json and return what it printed, once what was received is in it."""
+        self.await_index()
         result = self.command(*arguments, "--json")
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
     def deliveries(self) -> list[Delivery]:
-        """Return every delivery from the environment's database, for waits: a command takes a second of start."""
+        """Return every delivery from the environment's database, for waits: a command takes a second of start.
+
+        What was answered before is among them: the index follows the spool a moment later.
+        """
+        self.await_index()
         database = Database(self.database_url or sqlite_url(self.folder / f"state-{self.name}" / "broker.db"))
         try:
             with database.read() as tx:
                 return store.deliveries(tx, None, limit=100_000)
         finally:
             database.close()
+
+    def await_index(self, seconds: float = 5.0) -> None:
+        """Wait until the index has read what is durable in the spool; where nothing serves, not for ever."""
+        folder = self.folder / f"state-{self.name}" / "spool" / FOLDER
+        deadline = time.monotonic() + seconds
+        while (folder / WRITTEN).exists() and time.monotonic() < deadline:
+            written, taken = ((folder / name).read_bytes()[:PACKED] for name in (WRITTEN, TAKEN))
+            if written == taken:
+                return
+            time.sleep(0.02)
 
     def register(self, document: str = MODALITY) -> None:
         """Apply a modality document."""

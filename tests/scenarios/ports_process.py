@@ -26,7 +26,7 @@ from broker.listeners.dicom import Services
 from broker.listeners.mllp import listen
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
-from broker.spool.files import FileSpool
+from broker.spool.spool import Spool
 from tests import tables as _tables  # noqa: F401 - what a start imports is imported once
 
 LIVES_AT_MOST = 300  # seconds, should nobody be left to end it
@@ -53,7 +53,7 @@ def _serve(profile: Profile, fail: str, trace: str) -> None:
         os.environ["BROKER_FAIL_TRACE"] = trace
     failpoints.arm_from_environment()
     database, clock = Database(profile.database_url), SystemClock()
-    flows = Flows(profile, database, RegistryCache(database), FileSpool(profile.state / "spool"), clock)
+    flows = Flows(profile, database, RegistryCache(database), Spool(profile.state / "spool"), clock)
     hl7 = listen(profile.hl7, 0, flows, clock)
     dicom = Server("127.0.0.1", 0, Services(flows), clock)
     sys.setswitchinterval(0.0005)  # as app.py does

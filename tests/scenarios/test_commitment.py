@@ -14,6 +14,7 @@ from tests.peers.processes import wait_for
 from tests.peers.raw_sender import DataSet, read_part10, send
 from tests.scenarios.kills import tried
 from tests.scenarios.test_main_job import images
+from tests.unit.spool.reading import left
 from tests.wire.commitment_world import Console, action, committed
 
 pytestmark = pytest.mark.foreign
@@ -22,7 +23,8 @@ COMMITMENT = 'proof = "commitment"'
 
 
 def spooled(environment: Environment) -> int:
-    """How many instances the spool's index holds."""
+    """How many instances the spool's index holds, with all that was answered before."""
+    environment.await_index()
     database = Database(environment.database_url or sqlite_url(environment.folder / "state-test" / "broker.db"))
     try:
         with database.read() as tx:
@@ -31,8 +33,8 @@ def spooled(environment: Environment) -> int:
         database.close()
 
 
-def files(environment: Environment) -> list[Path]:
-    return list((environment.folder / "state-test" / "spool").rglob("*.dcm"))
+def files(environment: Environment) -> list[str]:
+    return left(environment.folder / "state-test" / "spool")
 
 
 def sent(environment: Environment, count: int = 3) -> list[DataSet]:

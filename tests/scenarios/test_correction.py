@@ -16,6 +16,7 @@ from tests.peers.raw_sender import DataSet, cut_part10, read_part10, send
 from tests.scenarios.test_exam import image, study_of
 from tests.scenarios.test_main_job import send_order
 from tests.unit.delivery.correction.reading import EXPLICIT, ORIGINAL_ATTRIBUTES, but_for, dataset
+from tests.unit.spool.reading import data_sets
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow]
 
@@ -126,8 +127,7 @@ def test_archives_with_a_rule_get_the_orders_patient_and_the_other_what_came(tmp
     assert [(one.destination, one.reason.partition(";")[0]) for one in held] == [
         ("web", "not corrected: no order is known for it")
     ]
-    spooled = {read_part10(path).data for path in (tmp_path / "state-test" / "spool").rglob("*.dcm")}
-    assert spooled == {sent.data, stranger.data}
+    assert data_sets(tmp_path / "state-test" / "spool") == {sent.data, stranger.data}
     _told(exam, text)
     log = environment.log.read_text()
     assert log.count('"event": "destination.corrects"') == 3

@@ -5,15 +5,17 @@ from pathlib import Path
 import pytest
 
 from broker.failpoints import PLACES
+from broker.spool.spool import LARGEST
 from tests.peers import dcmtk
 from tests.peers.archive import archive
 from tests.peers.broker import Environment
 from tests.peers.processes import wait_for
-from tests.peers.raw_sender import read_part10, send
+from tests.peers.raw_sender import DataSet, read_part10, send
 from tests.scenarios.test_main_job import KEYS, images, send_order
 from tests.scenarios.test_performed_steps import PASSED_ON
 from tests.unit.outbox.ris import ris
 from tests.unit.procedures.building import creation
+from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 from tests.wire.commitment_world import Console
 from tests.wire.test_mpps import console, next_provider
 
@@ -81,8 +83,13 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             with console(environment.ports["dicom"], calling="US_ROOM2", called="BROKER_TEST") as modality:
                 assert modality.create(creation()).Status == 0
             wait_for("the MPPS is passed on", lambda: provider.got)
-            for file in images():
-                assert send(environment.dicom, "US_ROOM2", read_part10(file)) == 0
+            large = DataSet(
+                US_IMAGE, "1.2.3.4.5", EXPLICIT, data_set("1.2.3.4.5", pixels=LARGEST, AccessionNumber=None)
+            )
+            for item in [*map(read_part10, images()), large]:
+                assert send(environment.dicom, "US_ROOM2", item) == 0
+            count = len(images()) + 1
+            wait_for("all indexed", lambda: len({d.instance_id for d in environment.deliveries()}) == count)
             wait_for("all sent", lambda: {d.state.value for d in environment.deliveries()} == {"delivered", "parked"})
             wait_for("what may prove has been asked", lambda: proving.actions)
             environment.command("modality", "bind", "us-room-2", "--host", "127.0.0.1", "--port", str(listening))

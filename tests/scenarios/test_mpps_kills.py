@@ -31,7 +31,7 @@ from tests.wire.worklist_golden import NOW
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mpps-kills"), pytest.mark.timeout(600)]
 
 DUPLICATE, MAY_NO_LONGER_BE_UPDATED, A710 = 0x0111, 0x0110, 0xA710
-EXAMS = 48  # with the points of each, over 1,000 kills
+EXAMS = 64  # with the points of each, over 1,000 kills
 OF_A_SAMPLE = 4  # exams, and kills of each
 OWED_TO = """\
 [[mpps.destinations]]

@@ -23,7 +23,7 @@ from broker.listeners.mllp import acknowledgement
 from broker.migrations import upgrade
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
-from broker.spool.files import FileSpool
+from broker.spool.spool import Spool
 from broker.worklist import find
 from broker.worklist.model import Viewer, WorklistItem
 from broker.worklist.stations import Stations
@@ -313,7 +313,7 @@ def _taking(folder: Path, database: Database) -> Callable[[bytes], str | None]:
     with closing(World(folder)) as world:
         profile = world.profile
     clock = SystemClock()
-    flows = Flows(profile, database, RegistryCache(database), FileSpool(folder / "spool"), clock)
+    flows = Flows(profile, database, RegistryCache(database), Spool(folder / "spool"), clock)
 
     def take(raw: bytes) -> str | None:
         arrival = Arrival(clock.now(), "127.0.0.1", 40000)

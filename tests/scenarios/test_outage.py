@@ -15,6 +15,7 @@ from tests.peers.processes import free_port, wait_for
 from tests.peers.raw_sender import DataSet, read_part10, send
 from tests.scenarios.kills import tried
 from tests.scenarios.test_main_job import delivered, images
+from tests.unit.spool.reading import found, left
 
 pytestmark = pytest.mark.foreign
 
@@ -65,13 +66,14 @@ def _read(item: DataSet) -> Dataset:
 
 
 POINTS = [
-    *(f"spool.{verb}.{side}" for verb in ("write", "sync", "rename", "syncdir") for side in ("before", "after")),
+    *(f"segment.{verb}.{side}" for verb in ("prewrite", "rename", "syncdir", "write") for side in ("before", "after")),
+    *(f"segment.sync.{side}" for side in ("before", "after")),
     *(f"spool-index.commit.{side}" for side in ("before", "after")),
     *(f"store.answer.{side}" for side in ("before", "after")),
     *(f"delivery-lease.commit.{side}" for side in ("before", "after")),
     *(f"store.send.{side}" for side in ("before", "after")),
     *(f"delivery-outcome.commit.{side}" for side in ("before", "after")),
-    *(f"spool.unlink.{side}" for side in ("before", "after")),
+    *(f"segment.mark.{side}" for side in ("before", "after")),
 ]
 
 
@@ -93,7 +95,7 @@ def test_killed_between_receipt_and_forwarding_and_started_again_all_is_delivere
                 assert send(environment.dicom, "US_ROOM2", item) == 0
             wait_for("all delivered", lambda: _all_delivered(environment), 30)
             # The PACS is found not to prove anything; then what was delivered goes.
-            wait_for("the spool is empty", lambda: not list(_spool(environment).rglob("*.dcm")), 20)
+            wait_for("the spool is empty", lambda: not left(_spool(environment)), 20)
     received = [read_part10(file).data for file in (tmp_path / "pacs").iterdir()]
     assert sorted(received) == sorted(item.data for item in items)
 
@@ -117,7 +119,7 @@ def _all_delivered(environment: Environment) -> bool:
 def test_a_part_that_dies_is_started_again_on_the_same_ports(tmp_path: Path) -> None:
     environment = Environment(tmp_path).write()
     item = read_part10(images()[0])
-    with environment.serving(BROKER_TEST_HOOKS="1", BROKER_FAIL="spool.rename.before:1:kill"):
+    with environment.serving(BROKER_TEST_HOOKS="1", BROKER_FAIL="segment.sync.before:1:kill"):
         environment.register()
         assert not _answered(environment, item)
         wait_for("it answers again", lambda: dcmtk.echoscu(environment.dicom, "US_ROOM2").returncode == 0)
@@ -130,11 +132,12 @@ def test_an_instance_without_a_route_is_parked_and_told_and_kept(tmp_path: Path)
     with environment.serving():
         environment.register()
         assert send(environment.dicom, "US_ROOM2", item) == 0
+        wait_for("it is indexed", environment.deliveries)
         (row,) = environment.ask("delivery", "list")
         (alert,) = environment.ask("alert", "list")
     assert (row["state"], row["destination"]) == ("parked", "no-route")
     assert alert["event"] == "delivery.no-route"
-    assert len(list((tmp_path / "state-test" / "spool").rglob("*.dcm"))) == 1
+    assert len(found(tmp_path / "state-test" / "spool")) == 1
 
 
 def test_an_instance_that_was_damaged_on_disk_is_healed_by_sending_it_again(tmp_path: Path) -> None:
@@ -144,8 +147,11 @@ def test_an_instance_that_was_damaged_on_disk_is_healed_by_sending_it_again(tmp_
     with environment.serving():
         environment.register()
         assert send(environment.dicom, "US_ROOM2", item) == 0
-        (file,) = (tmp_path / "state-test" / "spool").rglob("*.dcm")
-        file.write_bytes(file.read_bytes()[:-10] + bytes(10))
+        wait_for("it is indexed", environment.deliveries)
+        (file,) = (tmp_path / "state-test" / "spool").rglob("*.seg")
+        content = bytearray(file.read_bytes())
+        content[content.index(item.data) + len(item.data) - 1] ^= 1
+        file.write_bytes(content)
         assert send(environment.dicom, "US_ROOM2", item) == 0
         with dcmtk.storescp(tmp_path / "pacs", port):
             wait_for("one arrives", lambda: DeliveryState.DELIVERED in {d.state for d in environment.deliveries()}, 30)

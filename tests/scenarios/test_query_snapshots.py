@@ -52,9 +52,7 @@ def _quick_turns() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("others", tried([150, 20, 900], 3))  # all within a page
-def test_each_answer_is_a_state_that_existed_not_killed_by_what_is_written(
-    tmp_path: Path, database_url: str, others: int
-) -> None:
+def test_each_answer_is_a_state_that_existed(tmp_path: Path, database_url: str, others: int) -> None:
     count = IN_ALL if os.environ.get("BROKER_ALL_KILLS") == "1" else AS_A_SAMPLE
     with _serving(tmp_path, database_url) as serving:
         changing = writers()

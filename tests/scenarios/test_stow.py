@@ -106,6 +106,7 @@ def test_images_reach_orthanc_byte_for_byte_behind_its_login(pacs: Orthanc, tmp_
     assert list((tmp_path / "state-test" / "spool").rglob("*.dcm")) == []
 
 
+@pytest.mark.slow
 def test_what_is_refused_for_its_syntax_goes_in_another_where_the_profile_allows_it(tmp_path: Path) -> None:
     jpeg = "1.2.840.10008.1.2.4.50"
 
@@ -123,7 +124,7 @@ def test_what_is_refused_for_its_syntax_goes_in_another_where_the_profile_allows
         with environment.serving():
             for file in images():
                 assert send(environment.dicom, "US_ROOM2", read_part10(file)) == 0
-            wait_for("all delivered", lambda: delivered(environment, len(images())))
+            wait_for("all delivered", lambda: delivered(environment, len(images())), 60)
     sent = [(part.sop_instance_uid, part.transfer_syntax) for got in server.got for part in got.parts]
     assert len(sent) == len(images()) + 1
     assert [syntax for _, syntax in sent].count(jpeg) == 1

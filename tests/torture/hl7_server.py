@@ -23,7 +23,7 @@ from broker.listeners.mllp import listen
 from broker.migrations import open_database
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
-from broker.spool.files import FileSpool
+from broker.spool.spool import Spool
 from tests.peers.certificates import Authority
 
 _PROFILE = """\
@@ -71,7 +71,7 @@ def main() -> None:
     failpoints.arm_from_environment()
     database = open_database(profile)
     clock = SystemClock()
-    flows = Flows(profile, database, RegistryCache(database), FileSpool(folder / "spool"), clock)
+    flows = Flows(profile, database, RegistryCache(database), Spool(folder / "spool"), clock)
     server = listen(profile.hl7, 0, flows, clock)
     servers = [server] if len(sys.argv) < 3 else [server, listen(profile.hl7, 0, flows, clock, _contexts(folder))]
     sys.setswitchinterval(0.0005)  # as app.py does

@@ -33,7 +33,7 @@ from broker.registry.cache import RegistryCache
 from broker.registry.document import read
 from broker.registry.model import Binding
 from broker.spool import store as spool_index
-from broker.spool.files import FileSpool
+from broker.spool.spool import Spool
 from tests.conftest import FakeClock
 from tests.peers.archive import INSTANCE, PUSH, Archive
 from tests.peers.dcmtk import Node
@@ -102,7 +102,7 @@ class World:
         self.profile.state.mkdir()
         self.database = Database(sqlite_url(self.folder / "broker.db"))
         METADATA.create_all(self.database.engine)
-        self.spool = FileSpool(self.profile.spool)
+        self.spool = Spool(self.profile.spool)
         self.flows = Flows(self.profile, self.database, RegistryCache(self.database), self.spool, self.clock)
         self.server = Server("127.0.0.1", 0, Services(self.flows), self.clock)
         self.port = self.server.start()

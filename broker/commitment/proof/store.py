@@ -4,18 +4,31 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Index, Row, Text, UniqueConstraint, exists, func, insert, select, update
+from sqlalchemy import (
+    Index,
+    Row,
+    Text,
+    UniqueConstraint,
+    bindparam,
+    exists,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlmodel import Field, SQLModel
 
 from broker.commitment.model import Reference
 from broker.commitment.proof.model import OPEN, Asking, Proof, ProofState, ProverState
 from broker.commitment.proof.state import STATE_OF, Again, Decision, Proven, before
 from broker.database import Transaction, UtcDateTime, table_of
-from broker.delivery import store as deliveries
 from broker.delivery.model import Delivery, DeliveryState
 from broker.delivery.tables import DeliveryRow
 from broker.spool import store as spool_store
 from broker.spool.model import SpooledInstance
+from broker.statements import Prepared
 
 _BATCH = 500  # identifiers in one statement
 
@@ -80,6 +93,21 @@ _INSTANCE = table_of(spool_store.InstanceRow)
 _OPEN = tuple(state.value for state in OPEN)
 _DUE = (ProofState.WAITING.value, ProofState.ASKED.value)
 
+# Asked for each delivered instance.
+_ADD = Prepared(insert(_TABLE).inline())
+_STATE = Prepared(select(_TABLE.c.state).where(_TABLE.c.delivery_id == bindparam("delivery")))
+_PROVER_OF = Prepared(select(_PROVER).where(_PROVER.c.name == bindparam("destination")))
+_UNSENT = Prepared(
+    select(_DELIVERY.c.id)
+    .where(_DELIVERY.c.instance_id == bindparam("instance"), _DELIVERY.c.state != DeliveryState.DELIVERED.value)
+    .limit(literal_column("1"))
+)
+_UNPROVEN = Prepared(
+    select(_TABLE.c.id)
+    .where(_TABLE.c.instance_id == bindparam("instance"), or_(*(_TABLE.c.state == state for state in _OPEN)))
+    .limit(literal_column("1"))
+)
+
 
 def owe(tx: Transaction, delivery: Delivery, instance: SpooledInstance, due: datetime, now: datetime) -> None:
     """Owe the proof of a delivery that has just ended; one that there is begins anew.
@@ -87,15 +115,15 @@ def owe(tx: Transaction, delivery: Delivery, instance: SpooledInstance, due: dat
     That it was sent once more is remembered only where a destination's word was the reason, not a person's.
     """
     anew = {"state": ProofState.WAITING.value, "tries": 0, "due": due, "delivered": now, "finished": None}
-    known = tx.execute(select(_TABLE.c.state).where(_TABLE.c.delivery_id == delivery.id)).first()
-    if known is not None:
-        anew |= {"sent_again": known.state == ProofState.LACKING.value, "transaction_uid": ""}
+    known = _STATE.rows(tx, {"delivery": delivery.id})
+    if known:
+        anew |= {"sent_again": known[0].state == ProofState.LACKING.value, "transaction_uid": ""}
         tx.execute(update(_TABLE).where(_TABLE.c.delivery_id == delivery.id).values(anew))
         return
     facts = instance.facts
     fresh = {"delivery_id": delivery.id, "instance_id": instance.id, "destination": delivery.destination}
     fresh |= {"sop_class_uid": facts.sop_class_uid, "sop_instance_uid": facts.sop_instance_uid}
-    tx.execute(insert(_TABLE).values(**fresh, **anew, sent_again=False, transaction_uid="", reason=""))
+    _ADD.run(tx, {**fresh, **anew, "sent_again": False, "transaction_uid": "", "reason": ""})
 
 
 # --- the machine -------------------------------------------------------------------------------------------------
@@ -197,8 +225,8 @@ def waive(tx: Transaction, where: str, proof_ids: Collection[int], reason: str, 
 
 def prover(tx: Transaction, name: str) -> ProverState:
     """Return how a destination stands as one that proves; one of which nothing is known is well."""
-    row = tx.execute(select(_PROVER).where(_PROVER.c.name == name)).first()
-    return ProverState(name) if row is None else ProverState(*row)
+    found = _PROVER_OF.rows(tx, {"destination": name})
+    return ProverState(*found[0]) if found else ProverState(name)
 
 
 def set_prover(tx: Transaction, state: ProverState) -> None:
@@ -213,10 +241,7 @@ def set_prover(tx: Transaction, state: ProverState) -> None:
 
 def may_forget(tx: Transaction, instance_id: str, hours: int, now: datetime) -> bool:
     """Tell whether every destination has an instance, has proven it where it can, and that so many hours ago."""
-    if not deliveries.settled(tx, instance_id):
-        return False
-    open_ = select(_TABLE.c.id).where(_TABLE.c.instance_id == instance_id, _TABLE.c.state.in_(_OPEN))
-    if tx.execute(open_.limit(1)).first() is not None:
+    if _UNSENT.rows(tx, {"instance": instance_id}) or _UNPROVEN.rows(tx, {"instance": instance_id}):
         return False
     return not hours or _settled_since(tx, instance_id) <= now - timedelta(hours=hours)
 

@@ -108,7 +108,7 @@ class Way:
             with self.spool.open(instance) as stream:
                 syntax = instance.facts.transfer_syntax
                 parts = corrected(stream, instance.offset, instance.length, syntax, correction).parts
-        return Content(self.spool.path_of(instance), Slice(0, instance.offset), parts)
+        return Content(self.spool.path_of(instance), self.spool.head(instance), parts)
 
 
 Outcomes = Generator[tuple[Delivery, Outcome], None, None]

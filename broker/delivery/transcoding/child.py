@@ -9,6 +9,7 @@ import json
 import os
 import resource
 import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         try:
-            answer = transcoded(Path(asked["source"]), Path(asked["copy"]), asked["syntax"], asked["lossy_method"])
+            source = _part10(Path(asked["source"]), bytes.fromhex(asked["head"]), asked["offset"], asked["length"])
+            answer = transcoded(source, Path(asked["copy"]), asked["syntax"], asked["lossy_method"])
         except MemoryError:
             answer = {"problem": "it needs more memory than it may have"}
         except Exception as error:  # noqa: BLE001 - whatever a decoder raises is about this file alone
@@ -32,7 +34,14 @@ def main() -> None:
         print(json.dumps(answer), flush=True)
 
 
-def transcoded(source: Path, copy: Path, syntax: str, lossy_method: str) -> dict[str, Any]:
+def _part10(source: Path, head: bytes, offset: int, length: int) -> BytesIO:
+    """Return the DICOM file of an instance that may lie among others."""
+    with source.open("rb") as stream:
+        stream.seek(offset)
+        return BytesIO(head + stream.read(length))
+
+
+def transcoded(source: BytesIO | Path, copy: Path, syntax: str, lossy_method: str) -> dict[str, Any]:
     """Write a Part 10 file in another syntax; return where its data set is, or the problem. UIDs stay.
 
     Pixels are those that the decoder gives; what was lossy says so (PS3.3 C.7.6.1.1.5).

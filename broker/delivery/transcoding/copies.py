@@ -67,7 +67,7 @@ class _Child:
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
 
-    def ask(self, line: dict[str, str], seconds: float) -> dict[str, object]:
+    def ask(self, line: dict[str, object], seconds: float) -> dict[str, object]:
         """Return its answer, or the problem that there is none."""
         process = self._running()
         assert process.stdin is not None and process.stdout is not None
@@ -119,8 +119,11 @@ def _asked(
     """Return the copy as an instance, or why there is none."""
     copy = folder / f"{delivery.id}.dcm"
     own = instance.facts.transfer_syntax
-    line = {
+    line: dict[str, object] = {
         "source": str(spool.path_of(instance)),
+        "head": spool.head(instance).hex(),
+        "offset": instance.offset,
+        "length": instance.length,
         "copy": str(copy),
         "syntax": delivery.syntax,
         "lossy_method": LOSSY.get(own, ""),

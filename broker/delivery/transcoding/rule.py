@@ -6,7 +6,9 @@ Without further loss only: to Explicit or Implicit VR Little Endian, which every
 
 from datetime import datetime
 
+from broker.delivery.model import Delivery
 from broker.delivery.state import Again, Decision, Park, after_context_refused
+from broker.spool.model import SpooledInstance
 
 IMPLICIT = "1.2.840.10008.1.2"
 EXPLICIT = "1.2.840.10008.1.2.1"
@@ -37,6 +39,16 @@ def next_syntax(original: str, sent_as: str) -> str:
         return ""
     refused = {original, sent_as}
     return next((syntax for syntax in (EXPLICIT, IMPLICIT) if syntax not in refused and sent_as != IMPLICIT), "")
+
+
+def decide(
+    result: int | None, delivery: Delivery, instance: SpooledInstance, now: datetime, *, transcodes: bool
+) -> Decision:
+    """Decide when a destination, whose rule lets us transcode or not, took no context for an instance."""
+    sop_class, original = instance.facts.sop_class_uid, instance.facts.transfer_syntax
+    if transcodes:
+        return after_refused(result, sop_class, original, delivery.syntax, now)
+    return after_context_refused(result, sop_class, original)
 
 
 def after_refused(result: int | None, sop_class: str, original: str, sent_as: str, now: datetime) -> Decision:

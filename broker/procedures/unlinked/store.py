@@ -37,7 +37,7 @@ _LINK = table_of(store.PerformedLinkRow)
 _STEP = table_of(store.PerformedStepRow)
 
 
-def unlink(tx: Transaction, performed_step: int, links: Sequence[Link], *, by: str, why: str, now: datetime) -> None:
+def take_back(tx: Transaction, performed_step: int, links: Sequence[Link], *, by: str, why: str, now: datetime) -> None:
     """Take back links of a performed step to one scheduled step, and count what is left without one."""
     for one in links:
         key = {"performed_step": performed_step, "order_id": one.order_id, "step_id": one.step_id, "item": one.item}

@@ -15,7 +15,7 @@ def judge(facts: Facts) -> CheckResult:
         f"or explain it: broker promote state {facts.name} trouble --text …"
     )
     asked = verdict.Asked("trouble", TITLE, facts, to_do)
-    explained = max((said.at for said in verdict.own(facts.stated("trouble"))), default=None)
+    explained = verdict.explained(facts, "trouble")
     found = [each for each in _found(facts) if explained is None or each.at > explained]
     if found:
         more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

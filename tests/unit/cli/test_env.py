@@ -164,3 +164,13 @@ def test_online_check_finds_a_destination_that_cannot_prove_as_it_should(
     add(environments / "test.toml", DESTINATION.format(name="pacs", port=storescp_port) + f'proof = "{proof}"\n')
     lines = run("env", "check", "test", "--online", code=3).stderr.splitlines()
     assert lines == [f"proof of pacs: it takes no {called}: enable it there, or set another proof"]
+
+
+def test_two_environments_are_compared_by_settings_and_devices(run: Command, as_json: Any, document: Path) -> None:
+    run("modality", "apply", document, "--env", "test")
+    found = as_json("env", "diff", "test", "production", code=3)
+    rows = {(row["what"], row["field"]): (row["one"], row["other"]) for row in found["differences"]}
+    assert rows["settings", "dicom.ae_title"] == ("BROKER_TEST", "BROKER_PROD")
+    assert rows["us-room-2", ""][1] == "not there"
+    assert as_json("env", "diff", "test", "test")["differences"] == []
+    assert "dicom.port" in run("env", "diff", "test", "production", code=3).stdout

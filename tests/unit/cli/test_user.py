@@ -45,6 +45,8 @@ def test_a_viewer_changes_nothing_and_a_disabled_user_sees_nothing(
     run("modality", "list", *ENV)
     assert "joe is viewer" in run("modality", "retire", "us", *ENV, code=1).stderr
     assert "joe is viewer" in run("user", "disable", "ann", *ENV, code=1).stderr
+    for act in (("alert", "ack", 1), ("delivery", "retry", 1), ("order", "dismiss", 1, "--why", "x")):
+        assert "joe is viewer" in run(*act, *ENV, code=1).stderr
     monkeypatch.setenv("BROKER_TOKEN", ann)
     assert run("user", "disable", "joe", *ENV).stdout == "joe is disabled\n"
     assert run("user", "disable", "joe", *ENV).stdout == "joe was disabled before\n"

@@ -60,7 +60,8 @@ def test_explain_walks_the_keys_and_names_what_there_is(
     asked = ("--as", "US_ROOM2", "--env", "test", "--key", "ScheduledProcedureStepStartDate=20260201", "--key")
     said = run("worklist", "explain", *asked, "ScheduledStationAETitle=US-ROOM2").stdout
     assert said == (
-        '2 scheduled 20260201, 1 for us-room-2 (stations US_ROOM2), 0 for station "US-ROOM2": you have "US_ROOM2"\n'
+        '2 scheduled 20260201, 1 for us-room-2 (stations US_ROOM2), 0 for station "US-ROOM2": you have "US_ROOM2": '
+        "enter that at the console, or set ignore_station_key in its document\n"
     )
     fact = as_json("worklist", "explain", *asked, "Modality=CT")
     assert [step["remain"] for step in fact["steps"]] == [2, 0]

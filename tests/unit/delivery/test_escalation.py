@@ -8,7 +8,7 @@ import pytest
 
 from broker.database import Database, Transaction
 from broker.delivery import destination_store, escalation, store
-from broker.delivery.escalation import ABSENT, AT_ONCE, DAY, FAILING, HOUR, QUARTER, STUCK
+from broker.delivery.escalation import ABSENT, AT_ONCE, DAY, FAILING, HELD, HOUR, QUARTER, STUCK
 from broker.delivery.model import DeliveryState, DestinationState, Waiting
 from broker.delivery.state import well
 from broker.dimse.service import Answer, AssociationRefused, Rejection
@@ -161,6 +161,23 @@ def test_nobody_is_told_of_a_destination_that_is_owed_nothing(desk: Desk) -> Non
         destination_store.set_destination_state(tx, failing)
     desk.clock.advance(86_400)
     assert escalate(desk) == 0
+
+
+def test_who_holds_a_destination_is_reminded_each_day_and_told_of_nothing_else(desk: Desk) -> None:
+    desk.receive("1.1")
+    failing = replace(well("pacs"), failures=5, since=desk.clock.now(), reason="off")
+    with desk.database.write("delivery") as tx:
+        destination_store.set_destination_state(tx, failing)
+        destination_store.hold_destination(tx, "pacs", "held by x: new disks", desk.clock.now())
+    for hours, told in ((2, 0), (21, 0), (1, 1), (1, 0), (23, 1)):
+        desk.clock.advance(hours * 3600)
+        assert escalate(desk) == told, hours
+    assert desk.events[-1][2] == "held by x: new disks; for 2 days, and 1 instance waits for its release"
+    assert {event for event, _, _ in desk.events} == {HELD}
+    with desk.database.write("delivery") as tx:
+        destination_store.hold_destination(tx, "pacs", "", desk.clock.now())
+    assert escalate(desk) == 1
+    assert desk.events[-1][0] == FAILING
 
 
 def test_a_destination_that_the_profile_lacks_is_told_of_each_day(desk: Desk) -> None:

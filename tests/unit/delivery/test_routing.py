@@ -119,8 +119,14 @@ def test_a_route_holds_in_its_hours() -> None:
 
 @pytest.mark.parametrize(
     ("word", "priority"),
-    [("STAT", Priority.STAT), ("HIGH", Priority.HIGH), ("MEDIUM", Priority.ROUTINE), ("LOW", Priority.LOW)]
-    + [("stat ", Priority.STAT), ("SOON", Priority.ROUTINE)],
+    [
+        ("STAT", Priority.STAT),
+        ("HIGH", Priority.HIGH),
+        ("MEDIUM", Priority.ROUTINE),
+        ("LOW", Priority.LOW),
+        ("stat ", Priority.STAT),
+        ("SOON", Priority.ROUTINE),
+    ],
 )
 def test_the_priority_is_the_orders(word: str, priority: Priority) -> None:
     (target,) = targets(subject({"RequestedProcedurePriority": (word,)}), (EVERYTHING,))

@@ -87,23 +87,32 @@ def test_what_there_is_instead(filled: Database, key: str, text: str) -> None:
     assert last.advice.startswith(text)
 
 
+HELD = "it is HELD: the RIS has put it on hold, and shows it again by releasing it (ORC-1 RL)"
+CLOCK = "today is 20260201: has the console the right date and time zone?"
+
+
+def test_days_in_the_wrong_order_are_named(filled: Database) -> None:
+    (step,) = walk(filled, "ScheduledProcedureStepStartDate=20260203-20260201").steps
+    assert step.advice == "the range ends before it begins: its two days are to be swapped"
+
+
 def test_on_which_days_there_is_something(filled: Database) -> None:
     (step,) = walk(filled, "ScheduledProcedureStepStartDate=20260202").steps
-    assert step.advice == "there are 3 on 20260201, 1 on 20260203"
+    assert step.advice == f"there are 3 on 20260201, 1 on 20260203; {CLOCK}"
     (step,) = walk(filled, "ScheduledProcedureStepStartDate=20270101").steps
-    assert step.advice == "there are none within 7 days of it"
+    assert step.advice == f"there are none within 7 days of it; {CLOCK}"
     (step,) = walk(filled, "ScheduledProcedureStepStartDate=01.02.2026").steps
     assert step.advice == "that is no day of any calendar"
 
 
 def test_what_is_held_back_is_named_with_the_reason(filled: Database) -> None:
-    assert held(walk(filled, "AccessionNumber=A6")) == [("A6", "it is HELD")]
+    assert held(walk(filled, "AccessionNumber=A6")) == [("A6", HELD)]
     assert held(walk(filled, "AccessionNumber=A3")) == [("A3", "it is for US2")]
     assert held(walk(filled, "AccessionNumber=A7")) == []  # another station's, and canceled
-    assert held(walk(filled, "AccessionNumber=A7", by=ANYBODY)) == [("A7", "it is CANCELED")]
+    assert held(walk(filled, "AccessionNumber=A7", by=ANYBODY)) == [("A7", "it is CANCELED: the RIS has taken it back")]
     outside = [("A4", "it is scheduled outside the dates that are asked for")]
     assert held(walk(filled, DATE, "AccessionNumber=A4")) == outside
-    assert ("A6", "it is HELD") in held(walk(filled))
+    assert ("A6", HELD) in held(walk(filled))
 
 
 def test_a_started_item_that_is_hidden_is_named(filled: Database) -> None:

@@ -71,12 +71,13 @@ def sizes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, Databa
 def test_items_filled_in_are_those_that_the_store_writes(
     database: Database, sizes: dict[int, Database], number: int
 ) -> None:
+    order_id = worklist_items.order_id(number)
     with database.write("orders") as tx:
-        store.replace(tx, number + 1, plan(worklist_items.order(number), number + 1))
+        store.replace(tx, order_id, plan(worklist_items.order(number), order_id))
     with database.read() as tx, sizes[FEW].read() as filled:
         for where in (
-            f"worklist_item WHERE order_id = {number + 1}",
-            f"worklist_place WHERE item_id = (SELECT id FROM worklist_item WHERE order_id = {number + 1})",
+            f"worklist_item WHERE order_id = {order_id}",
+            f"worklist_place WHERE item_id = (SELECT id FROM worklist_item WHERE order_id = {order_id})",
         ):
             assert _row(tx, where) == _row(filled, where)
 
@@ -276,15 +277,17 @@ def listed(database: Database, keys: dict[str, Any], viewer: Viewer, at_most: in
         {"PatientID": "P*"},
         {"PatientID": "P*", "ScheduledProcedureStepStartDate": "-20260202"},
         {"RequestedProcedureID": "RP200"},
+        {"ScheduledStationAETitle": "NOBODY_1"},
     ],
     ids=str,
 )
 def test_candidates_come_once_each_in_the_order_of_answers_whatever_leads_to_them(
     database: Database, monkeypatch: pytest.MonkeyPatch, viewer: Viewer, keys: dict[str, Any]
 ) -> None:
-    put(database, *STARTS, stations=("US1", "US2"))
+    put(database, *STARTS, stations=("US1", "US2", "NOBODY_1"))
     keys = {"SpecificCharacterSet": "ISO_IR 192", **keys}
     whole = listed(database, keys, viewer, 1_000)
+    assert whole
     order = {f"P{number}": (*start, number) for number, start in enumerate(STARTS, 1)}
     assert whole == sorted(set(whole), key=lambda found: order[found])
     for limit, least in ((10_000, 20), (3, 1), (0, 2)):

@@ -114,3 +114,12 @@ def test_a_report_that_is_not_ready_is_not_sent_again(database: Database, clock:
     with database.write("commitment") as tx:
         assert not store.report_again(tx, kept(tx, clock), clock.now())
         assert [each.transaction_uid for each in store.by_transaction(tx, "2.25.1")] == ["2.25.1"]
+
+
+def test_what_was_being_reported_is_due_at_the_next_start(database: Database, clock: FakeClock) -> None:
+    with database.write("commitment") as tx:
+        store.ready(tx, kept(tx, clock), clock.now())
+        (due,) = store.due_reports(tx, clock.now(), 10)
+        store.lease(tx, due, "token", clock.now() + MINUTE)
+        assert store.release_all(tx) == 1
+        assert [each.id for each in store.due_reports(tx, clock.now(), 10)] == [due.id]

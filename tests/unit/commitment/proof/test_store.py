@@ -147,3 +147,18 @@ def test_a_destination_that_rests_is_not_asked(database: Database, clock: FakeCl
         store.set_prover(tx, ProverState("pacs"))
         assert store.prover(tx, "pacs") == ProverState("pacs")
         assert store.oldest_open(tx, now + SECOND) == {"pacs": (1, now)}
+
+
+def test_what_was_asked_without_an_answer_is_due_at_the_next_start(database: Database, clock: FakeClock) -> None:
+    now = clock.now()
+    with database.write("proof") as tx:
+        lost, answered = owed(tx, 1, now), owed(tx, 2, now)
+        store.ask(tx, "2.25.1", [lost], now + 60 * SECOND, now)
+        store.ask(tx, "2.25.2", [answered], now + 60 * SECOND, now)
+        store.answered(tx, "2.25.2", 0, now + 60 * SECOND)
+        assert store.release_unanswered(tx, now) == 1
+        assert (state(tx, lost), state(tx, answered)) == (ProofState.WAITING, ProofState.ASKED)
+        assert [proof.id for proof in store.in_states(tx, [ProofState.ASKED], "pacs")] == [answered.id]
+        assert [proof.id for proof in store.of_asking(tx, "2.25.2")] == [answered.id]
+        assert len(store.of_instances(tx, [lost.instance_id, answered.instance_id])) == 2
+        assert {each.transaction_uid for each in store.askings(tx)} == {"2.25.1", "2.25.2"}

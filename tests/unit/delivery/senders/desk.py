@@ -38,7 +38,7 @@ class Desk:
         return Way(destination, AETitle("BROKER"), EngineRequestor(), self.spool, self.peers[-1])
 
     def owe(self, uid: str, **options: int) -> SpooledInstance:
-        instance = self.spool.keep(pieces(data_set(uid, **options)), facts(uid))
+        instance = self.spool.keep(pieces(data_set(uid, **options), 65536), facts(uid))
         number = len(self.batch) + 1
         delivery = Delivery(number, instance.id, "pacs", DeliveryState.SENDING, 0, RECEIVED, RECEIVED, "")
         self.batch.append((delivery, instance))

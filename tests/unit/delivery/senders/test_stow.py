@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -74,6 +74,23 @@ def test_a_batch_is_cut_by_number_and_by_size(desk: Desk) -> None:
     desk.owe("2.3", pixels=3_000_000)
     desk.send(batch_instances=20, batch_megabytes=1)
     assert desk.web.stored == [["2.1"], ["2.2"], ["2.3"]]
+
+
+def test_what_is_sent_goes_at_its_pace_whole(desk: Desk) -> None:
+    desk.owe("1.1", pixels=300_000)
+    asked: list[int] = []
+
+    def pace(ready: bytes) -> Iterator[memoryview]:
+        for start in range(0, len(ready), 1000):
+            asked.append(start)
+            yield memoryview(ready)[start : start + 1000]
+
+    way = desk.way
+    assert way.stow is not None
+    way.stow.pace = pace
+    assert [outcome for _, outcome in stow.send(desk.batch, way)] == [KEPT]
+    assert len(asked) > 300
+    assert desk.web.got[0].parts[0].data_set == data_set("1.1", pixels=300_000)
 
 
 def test_one_uid_is_never_twice_in_a_request(desk: Desk) -> None:

@@ -1,0 +1,276 @@
+"""Writes records into pre-written segments, one sync for all who wait. Reads none, and knows no index.
+
+A segment is a file of zeros in which record follows record; when all of its instances are forgotten it is used again
+under a new name (`house.py`). A process never goes on with a segment that another began.
+"""
+
+import errno
+import secrets
+import struct
+import threading
+import zlib
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker import durable
+from broker.errors import Unavailable
+from broker.spool import record
+
+FOLDER = "segments"
+IN_USE = ".seg"
+FREE = ".free"
+PLACE = "segment"
+WRITTEN = "written"  # the page by which the writer says how far all is durable
+TAKEN = "taken"  # the page by which the index says how far it has read
+SIZE = 16 * 1024 * 1024  # some 430 images of 33 KiB; making one takes 20 to 50 ms
+FIRST = record.PAGE  # where the first record is: the page before says where a closed segment ends
+CLOSED = 1 << 62  # the end of a segment to which nobody writes any more
+
+_SPARES = 2
+_REST_SECONDS = 0.004  # between megabytes of a segment that is made in advance
+_DIGITS = 8
+_ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_MAGIC = b"MBSEGM01"
+_END = struct.Struct("<8s26sQI")  # magic, segment, end, CRC-32 of these
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How far a segment is written and synced. Of names, `number_of` says which came first."""
+
+    segment: str
+    end: int
+
+    def pack(self) -> bytes:
+        """Return it as bytes."""
+        content = _END.pack(_MAGIC, self.segment.encode("ascii"), self.end, 0)
+        return content[:-4] + struct.pack("<I", zlib.crc32(content))
+
+
+def unpack(content: bytes) -> Written | None:
+    """Return what `pack` has packed, or None where that is not whole."""
+    if len(content) < _END.size:
+        return None
+    magic, name, end, check = _END.unpack_from(content)
+    whole = zlib.crc32(content[: _END.size - 4] + bytes(4))
+    return Written(name.rstrip(b"\0").decode("ascii"), end) if (magic, check) == (_MAGIC, whole) else None
+
+
+PACKED = _END.size
+
+
+def number_of(name: str) -> int:
+    """Return which segment of this spool it is, in the order of use; -1 for no name at all."""
+    digits = name[:_DIGITS]
+    return int(digits) if digits.isdigit() else -1
+
+
+def in_use(folder: Path) -> list[str]:
+    """Return the names of the segments that hold records, in the order of use."""
+    return sorted((path.stem for path in folder.glob(f"*{IN_USE}")), key=number_of)
+
+
+def free(folder: Path) -> list[Path]:
+    """Return the segments that wait to be used again."""
+    return sorted(folder.glob(f"*{FREE}"))
+
+
+def path_of(name: str) -> str:
+    """Return a segment's path below the spool, as index rows have it."""
+    return f"{FOLDER}/{name}{IN_USE}"
+
+
+def retire(spool: Path, name: str, *, keeps: bool) -> None:
+    """Have a segment of which nothing is needed used again, or its room given back. Raises OSError."""
+    path = spool / path_of(name)
+    durable.move(path, path.with_suffix(FREE), PLACE)
+    if not keeps:
+        durable.remove(path.with_suffix(FREE), "spool")
+
+
+class _Job:
+    """A record that somebody waits for."""
+
+    def __init__(self, identifier: str, data: memoryview, sha256: bytes, facts: bytes) -> None:
+        self.identifier = identifier
+        self.data = data
+        self.sha256 = sha256
+        self.facts = facts
+        self.size = record.size_of(len(data), len(facts))
+        self.path = ""
+        self.at = 0
+        self.error: Exception | None = None
+
+    @property
+    def done(self) -> bool:
+        return bool(self.path) or self.error is not None
+
+    def pieces(self, segment: str) -> list[bytes | memoryview]:
+        head = record.pack_head(segment, self.identifier, len(self.data), self.sha256, self.facts)
+        pad = self.size - record.HEAD - len(self.data) - len(self.facts)
+        return [head, self.data, self.facts, bytes(pad)]
+
+
+@dataclass(slots=True)
+class _Active:
+    """The segment that is being written."""
+
+    name: str
+    file: durable.PrewrittenFile
+    size: int
+    at: int = FIRST
+    is_followed: bool = False  # spares were seen to
+
+
+class SegmentWriter:
+    """The one writer of a spool's segments. `append` may be called from many threads at once."""
+
+    def __init__(self, spool: Path, size: int = SIZE) -> None:
+        self._folder = spool / FOLDER
+        self._size = size
+        durable.make_directory(self._folder)
+        self._page = durable.SharedPage(self._folder / WRITTEN)
+        self._taken = durable.SharedPage(self._folder / TAKEN)
+        durable.remove_leftovers(self._folder)
+        names = [*in_use(self._folder), *(path.stem for path in free(self._folder))]
+        self._number = max(map(number_of, names), default=0)
+        self._active: _Active | None = None
+        self._waiting: list[_Job] = []
+        self._waiting_lock = threading.Lock()
+        self._turn = threading.Lock()
+        self._preparing = threading.Lock()
+        self._page.put(Written(f"{self._number:0{_DIGITS}}", CLOSED).pack())
+
+    def append(self, identifier: str, data: memoryview, sha256: bytes, facts: bytes) -> tuple[str, int]:
+        """Write a record; when this returns (path below the spool, offset of the data set), it survives a power cut.
+
+        Raises OSError where no segment could be had, Unavailable where the disk did not take the record.
+        """
+        job = _Job(identifier, data, sha256, facts)
+        with self._waiting_lock:
+            self._waiting.append(job)
+        with self._turn:
+            while not job.done:
+                with self._waiting_lock:
+                    jobs, self._waiting = self._waiting, []
+                self._write_all(jobs)
+        if job.error is not None:
+            raise job.error
+        return job.path, job.at + record.HEAD
+
+    def is_taken(self) -> bool:
+        """Tell whether the index has read all that is durable."""
+        return self._page.get(PACKED) == self._taken.get(PACKED)
+
+    def close(self) -> None:
+        """Say that nothing more will be written."""
+        with self._turn:
+            self._leave()
+
+    def _write_all(self, jobs: Sequence[_Job]) -> None:
+        try:
+            at = 0
+            while at < len(jobs):
+                at += self._write_some(jobs[at:])
+        except OSError as error:
+            for job in jobs:
+                if not job.done:
+                    job.error = OSError(error.errno, error.strerror)
+        finally:
+            for job in jobs:
+                if not job.done:  # whatever it was, it is the leader's to tell
+                    job.error = Unavailable("the spool's writer failed")
+
+    def _write_some(self, jobs: Sequence[_Job]) -> int:
+        """Write as many as the segment has room for, and sync once; return how many that were. Raises OSError."""
+        active = self._roomy(jobs[0].size)
+        group: list[_Job] = []
+        pieces: list[bytes | memoryview] = []
+        at = active.at
+        for job in jobs[:_MOST]:
+            if at + job.size > active.size:
+                break
+            job.at = at
+            at += job.size
+            pieces += job.pieces(active.name)
+            group.append(job)
+        try:
+            active.file.write(pieces, active.at)
+            active.file.sync()
+        except OSError as error:
+            self._give_up(group, error)
+            return len(group)
+        active.at = at
+        self._page.put(Written(active.name, at).pack())
+        for job in group:
+            job.path = path_of(active.name)
+        if at > active.size // 2 and not active.is_followed:
+            active.is_followed = True
+            self._prepare_aside()
+        return len(group)
+
+    def _give_up(self, group: Sequence[_Job], error: OSError) -> None:
+        """Leave a segment whose sync has failed: the kernel may have dropped its pages, so it is not tried again."""
+        active = self._active
+        assert active is not None  # the caller wrote to it
+        reason = Unavailable(f"the spool cannot be written: {error.strerror or type(error).__name__}")
+        for job in group:
+            job.error = reason
+        with suppress(OSError):
+            for job in group:  # what was refused had better not be found
+                active.file.write([bytes(record.HEAD)], job.at)
+        self._leave()
+
+    def _roomy(self, size: int) -> _Active:
+        """Return the segment to write to. Raises OSError where none can be had."""
+        if self._active is not None and self._active.at + size <= self._active.size:
+            return self._active
+        self._leave()
+        spare = self._spare()
+        self._number += 1
+        name = f"{self._number:0{_DIGITS}}-{''.join(secrets.choice(_ALPHABET) for _ in range(16))}"
+        path = self._folder / f"{name}{IN_USE}"
+        durable.move(spare, path, PLACE)
+        file = durable.PrewrittenFile(path, PLACE)
+        self._active = _Active(name, file, file.size)
+        self._page.put(Written(name, self._active.at).pack())
+        if self._active.at + size > self._active.size:
+            raise OSError(errno.EFBIG, "the record is larger than a segment")
+        return self._active
+
+    def _leave(self) -> None:
+        """Close the active segment, and say in its first page where it ends, so that a start need not search it."""
+        active, self._active = self._active, None
+        if active is None:
+            return
+        with suppress(OSError):
+            active.file.write([Written(active.name, active.at).pack()], 0)
+        active.file.close()
+        self._page.put(Written(active.name, CLOSED).pack())
+
+    def _spare(self) -> Path:
+        for _ in range(2):
+            for path in free(self._folder):
+                return path
+            self._prepare(1)
+        raise FileNotFoundError("there is no free segment")
+
+    def _prepare_aside(self) -> None:
+        """Have spares ready before they are needed."""
+        if not self._preparing.locked():
+            threading.Thread(target=self._prepare_quietly, name="segments", daemon=True).start()
+
+    def _prepare_quietly(self) -> None:
+        with suppress(OSError):  # whoever needs one tries again, and tells
+            self._prepare(_SPARES, _REST_SECONDS)
+
+    def _prepare(self, spares: int, pause: float = 0.0) -> None:
+        with self._preparing:
+            while len(free(self._folder)) < spares:
+                name = f"{0:0{_DIGITS}}-{secrets.token_hex(8)}"
+                durable.prewrite(self._folder / f"{name}{FREE}", self._size, PLACE, pause)
+
+
+_MOST = 200  # records in one call: four pieces each, and the system takes 1,024
