@@ -374,7 +374,6 @@ class Flows:
         note = self._open.note(association.id, self._note)
         instance = self._spool.keep(request.data, self._receipt(association, request), note)
         if in_segment(instance):
-            self.worlds.began(crossing.image(self.worlds, instance).began if self.worlds.watches else ())
             return  # its record is what `index_instances` finds
         with self._database.write("spool-index") as tx:
             self._open.write(tx, association.id)
