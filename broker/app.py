@@ -50,6 +50,7 @@ from broker.schedule import Metronome
 from broker.spool.room import Room
 from broker.spool.spool import Spool
 from broker.supervisor import Ports, Supervisor
+from broker.tripwires.other import other_of, refuse_crossing
 
 _SWITCH_SECONDS = 0.0005  # a thread that computes must not starve the ones that answer (measured: 60 s against 0.15 s)
 _DELIVERY_BEAT = 0.25
@@ -107,10 +108,14 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     journal.configure(profile.name, profile.colour)
     hooks.arm(profile)
     profile = _settled(profile)
+    other = other_of(profile)
+    refuse_crossing(profile, other, hooks.tripwires_off(profile))
     # Read before a process is started: a file that is missing is one clear line, and a later start of a process
     # needs none of them.
     contexts = listener_contexts(profile)
     callers = {destination.name: requestor(destination) for destination in profile.destinations}
+    if other.destination is not None:
+        callers[other.destination.name] = requestor(other.destination)
     peers = {destination.name: stow_peer(destination) for destination in profile.destinations}
     tellers = {receiver.name: sender(receiver) for receiver in profile.receivers}
     Sources(profile.hl7, profile.name)
@@ -195,6 +200,7 @@ def _ports(
     flows, database, spool = _flows(profile, clock)
     spool.begin()
     noting.note(database, profile, clock)
+    flows.write_worlds()
     recovered = flows.recover_spool()
     if recovered:
         log.warning("spool.recovered", instances=recovered)
@@ -214,7 +220,13 @@ def _ports(
     gc.enable()
     log.info("ports.ready", **ports)
     ready(ports)
-    reports = Metronome({"report": (_PROOF_BEAT, partial(flows.report_here, partial(_notify, dicom.values())))})
+    beats: dict[str, tuple[float, Callable[[], None]]] = {
+        "report": (_PROOF_BEAT, partial(flows.report_here, partial(_notify, dicom.values())))
+    }
+    if flows.worlds.watches:
+        flows.watch_worlds()
+        beats["worlds"] = (_CHORE_BEAT, flows.watch_worlds)
+    reports = Metronome(beats)
     reports.start()
     stop.wait()
     reports.stop()
@@ -298,6 +310,10 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
     if recovered:
         log.warning("spool.recovered", instances=recovered)
     senders = [each for one in profile.destinations for each in _senders(one, callers[one.name], stop)]
+    other = flows.worlds.destination
+    if other is not None and other.name in callers:
+        senders += _senders(other, callers[other.name], stop)
+        peers = {**peers, other.name: None}
     chores: dict[str, tuple[float, Callable[[], object]]] = {
         f"deliver:{each.destination.name}:{each.number}": (
             _DELIVERY_BEAT,
@@ -312,6 +328,8 @@ def _deliveries(  # noqa: PLR0917 - what the parent has built, and what every pa
             _DELIVERY_BEAT,
             partial(flows.pass_on, destination, requestor(destination)),
         )
+    if other is not None and other.name in callers:
+        chores[f"pass-on:{other.name}"] = (_DELIVERY_BEAT, partial(flows.pass_on, other, callers[other.name]))
     chores |= _commitment_chores(profile, flows, _provers(profile, callers, peers), stop)
     chores["index"] = (_INDEX_BEAT, flows.index_instances)
     chores["segments"] = (_SEGMENTS_BEAT, flows.keep_segments)

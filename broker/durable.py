@@ -4,6 +4,7 @@ The order is always: temporary name, write, fdatasync, rename, fsync of the dire
 retried on the same descriptor, since the kernel may have dropped the pages: the file is given up.
 """
 
+import errno
 import fcntl
 import mmap
 import os
@@ -181,6 +182,26 @@ def make_directory(path: Path) -> None:
     make_directory(path.parent)
     path.mkdir(mode=0o700, exist_ok=True)
     _sync_directory(path.parent)
+
+
+def append(path: Path, data: bytes, place: str, mode: int = 0o640) -> None:
+    """Add `data` to the end of a file in one write; when this returns, a power cut no longer loses it.
+
+    Several processes may do so at once. Raises OSError; what was written in part stays for the reader to pass over.
+    """
+    is_new = not path.exists()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
+    try:
+        with failpoints.around(f"{place}.write"):
+            written = os.write(descriptor, data)
+        if written < len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with failpoints.around(f"{place}.sync"):
+            os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
+    if is_new:
+        _sync_directory(path.parent)
 
 
 def remove(path: Path, place: str) -> None:

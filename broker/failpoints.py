@@ -41,6 +41,8 @@ PLACES: frozenset[str] = frozenset(
         "spool-index.commit",
         "registry.commit",
         "people.commit",
+        "identifiers.write",
+        "identifiers.sync",
         "settings.write",
         "settings.sync",
         "settings.rename",

@@ -3,7 +3,7 @@
 Knows no socket and builds no acknowledgement: the caller gives what builds it, so that it is kept with its message.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,9 +29,23 @@ from broker.journal import log
 from broker.orders import messages
 from broker.orders import store as orders
 from broker.orders.messages.context import Context
-from broker.orders.model import Applied, Applying, Change, Did, Refusal, StoredOrder
+from broker.orders.model import (
+    Applied,
+    Applying,
+    Change,
+    Did,
+    MergeChange,
+    OrderChange,
+    Patient,
+    PatientChange,
+    Refusal,
+    StoredOrder,
+)
 from broker.orders.sources import Sources
 from broker.registry.cache import RegistryCache
+from broker.tripwires.model import Identifier, identifiers
+from broker.tripwires.table import Response, Tripwire
+from broker.tripwires.worlds import Worlds
 from broker.worklist import plan
 from broker.worklist import store as worklist
 from broker.worklist.model import WorklistItem
@@ -46,6 +60,7 @@ Beside = Callable[[Transaction], None]
 _FOR_PERSON = "a message waits for a person: see `broker order inbox`, then replay or dismiss it"
 _FAILED = "a message could not be processed for a reason that is ours: it is kept, see `broker order inbox`"
 
+_APPLICATION_ERROR = "207"  # of table 0357
 _NUMBERS = frozenset(
     {"PlacerOrderNumberImagingServiceRequest", "FillerOrderNumberImagingServiceRequest", "AccessionNumber"}
 )
@@ -110,7 +125,15 @@ class _Understood:
 class Intake:
     """The intake of one environment. Every method may be called from many threads at once."""
 
-    def __init__(self, profile: Profile, database: Database, registry: RegistryCache, clock: Clock) -> None:
+    def __init__(
+        self,
+        profile: Profile,
+        database: Database,
+        registry: RegistryCache,
+        clock: Clock,
+        worlds: Worlds | None = None,
+    ) -> None:
+        self._worlds = worlds or Worlds(profile)
         self._environment = profile.name
         self._sources = Sources(profile.hl7, profile.name)
         self._database = database
@@ -127,7 +150,9 @@ class Intake:
             understood = self._understood(raw, incoming.facts, arrival.address)
             if understood.refusal is None:
                 try:
-                    return self._database.together("orders", partial(self._apply, incoming, understood))
+                    taken = self._database.together("orders", partial(self._apply, incoming, understood))
+                    self._worlds.began(_begun(understood.changes, taken.applied))
+                    return taken
                 except Refusal as refusal:
                     understood = replace(understood, refusal=refusal)
             return self._database.together("inbox", partial(self._refuse, incoming, understood))
@@ -158,7 +183,9 @@ class Intake:
         if understood.refusal is None:
             try:
                 work = partial(self._apply_again, entry, understood, note, decided)
-                return self._database.together("orders", partial(_both, work, beside))
+                taken = self._database.together("orders", partial(_both, work, beside))
+                self._worlds.began(_begun(understood.changes, taken.applied))
+                return taken
             except Refusal as refusal:
                 understood = replace(understood, refusal=refusal)
         work = partial(self._refuse_again, entry, understood, note)
@@ -218,6 +245,8 @@ class Intake:
         answered = incoming.answer(outcome, understood.acknowledged_by)
         entry_id = self._keep(tx, incoming, understood.source, _Verdict(state, outcome, answered))
         self._tell_person(tx, state, understood.source, _FOR_PERSON)
+        if isinstance(understood.refusal, Tripped):
+            self._trip(tx, understood.refusal.row)
         return Taken(entry_id, state, outcome, answered)
 
     def _twin(self, tx: Transaction, incoming: _Incoming, understood: _Understood) -> Taken | None:
@@ -243,10 +272,38 @@ class Intake:
         here = Applying(self._environment, entry_id, self._clock.now(), late, decided)
         done = []
         for change in understood.changes:
+            self._watch_patient(tx, change, decided)
             applied = orders.apply(tx, change, here)
+            self._watch_orders(tx, change, applied, decided)
             self.change(tx, applied)
             done.append(applied)
         return tuple(done)
+
+    # --- the other world -------------------------------------------------------------------------------------------
+
+    def _watch_patient(self, tx: Transaction, change: Change, decided: bool) -> None:
+        """Hold a message about a patient who is none, unless a person has decided. Raises Tripped."""
+        patient = _patient_of(change)
+        rows = self._worlds.patient(patient.patient_id, patient.issuer_of_patient_id, patient.patient_name)
+        self._answer(tx, rows, change, decided)
+
+    def _watch_orders(self, tx: Transaction, change: Change, applied: Applied, decided: bool) -> None:
+        """Hold or tell of orders that the other world knows. Raises Tripped."""
+        if not self._worlds.watches:
+            return
+        patient = _patient_of(change)
+        own = [_identifiers(stored) for stored in applied.orders]
+        for each in own or [identifiers(patient=(patient.patient_id, patient.issuer_of_patient_id))]:
+            self._answer(tx, self._worlds.order(self._worlds.seen(each)), change, decided)
+
+    def _answer(self, tx: Transaction, rows: Sequence[Tripwire], change: Change, decided: bool) -> None:
+        for row in rows:
+            if row.response is Response.HELD and not decided:
+                raise Tripped(row, change.location)
+            self._trip(tx, row)
+
+    def _trip(self, tx: Transaction, row: Tripwire) -> None:
+        raise_alert(tx, row.event, self._environment, Severity.URGENT, row.text, self._clock.now())
 
     def _apply_again(
         self, entry: InboxEntry, understood: _Understood, note: str, decided: bool, tx: Transaction
@@ -281,7 +338,9 @@ class Intake:
         assert understood.context is not None
         here = Applying(self._environment, 0, self._clock.now(), understood.context.source.late)
         for change in understood.changes:
+            self._watch_patient(tx, change, decided=False)
             one = orders.apply(tx, change, here)
+            self._watch_orders(tx, change, one, decided=False)
             for stored in one.orders:
                 before.setdefault(stored.id, tuple(worklist.of_order(tx, stored.id)))
             self.change(tx, one)
@@ -332,6 +391,41 @@ class Intake:
 def _both(work: Callable[[Transaction], Taken], beside: Beside, tx: Transaction) -> Taken:
     beside(tx)
     return work(tx)
+
+
+class Tripped(Refusal):
+    """A message that a tripwire holds until a person has decided."""
+
+    def __init__(self, row: Tripwire, location: str) -> None:
+        super().__init__("AE", location, _APPLICATION_ERROR, row.text, for_person=True)
+        self.row = row
+
+
+def _patient_of(change: Change) -> Patient:
+    return change.order.patient if isinstance(change, OrderChange) else _stated(change)
+
+
+def _stated(change: PatientChange | MergeChange) -> Patient:
+    return change.surviving if isinstance(change, MergeChange) else change.patient
+
+
+def _identifiers(stored: StoredOrder) -> tuple[Identifier, ...]:
+    patient = stored.order.patient
+    return identifiers(
+        patient=(patient.patient_id, patient.issuer_of_patient_id),
+        accession=stored.order.accession_number,
+        study=stored.order.study_instance_uid,
+    )
+
+
+def _begun(changes: Iterable[Change], applied: Iterable[Applied]) -> Iterator[Identifier]:
+    """Yield what is known here since these were applied."""
+    for change in changes:
+        patient = _patient_of(change)
+        yield from identifiers(patient=(patient.patient_id, patient.issuer_of_patient_id))
+    for one in applied:
+        for stored in one.orders:
+            yield from _identifiers(stored)
 
 
 class _NotMeant(BrokerError):

@@ -8,6 +8,7 @@ import json
 import platform
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -39,9 +40,9 @@ from broker.dimse.service import (
     Requestor,
     StoreRequest,
 )
-from broker.environments.model import Destination, Identity, Profile, Receiver, Route, UnknownCallers
+from broker.environments.model import Destination, Identity, Profile, Receiver, Route, UnknownCallers, World
 from broker.errors import Unavailable
-from broker.exams import checking, housekeeping, identity, meant, silence
+from broker.exams import begun_store, checking, crossing, housekeeping, identity, meant, silence
 from broker.identifiers import new_id
 from broker.inbox.model import Arrival
 from broker.indexing import Indexing
@@ -57,6 +58,7 @@ from broker.outbox.connection import Sender
 from broker.outbox.model import EVENT_OF_STATUS
 from broker.procedures import flow as procedures
 from broker.procedures import shown
+from broker.procedures import store as steps
 from broker.procedures.flow import Taken, Taking
 from broker.procedures.forward import store as forwards
 from broker.procedures.forward import worker as forwarding
@@ -74,6 +76,9 @@ from broker.spool.model import ReceiptFacts, SpooledInstance
 from broker.spool.record import Kept
 from broker.spool.room import Level
 from broker.spool.spool import Spool, in_segment
+from broker.tripwires.model import OTHER_WORLD, Identifier, Kind
+from broker.tripwires.table import Tripwire
+from broker.tripwires.worlds import Worlds, live
 from broker.worklist import find
 from broker.worklist import store as worklist
 from broker.worklist.model import QueryResult
@@ -108,7 +113,9 @@ class Flows:
         self._echoed: set[str] = set()  # associations of which a C-ECHO is recorded
         self._node = _node(profile)
         self.commitment = Commitment(profile, database, registry, spool, clock, self._alert)
-        self._intake = Intake(profile, database, registry, clock)
+        self.worlds = Worlds(profile)
+        self._intake = Intake(profile, database, registry, clock, self.worlds)
+        self._began: list[Identifier] = []  # with what was indexed and is not written yet
         self._known_associations = associations.KnownAssociations()
         self._indexing = Indexing(database, spool, self._indexed, self._report_damaged)
 
@@ -160,6 +167,8 @@ class Flows:
 
     def tell(self, receiver: Receiver, sender: Sender) -> None:
         """What is due to one receiver -> its MLLP port, in order, until nothing is due or it needs time."""
+        if self._crosses(receiver.world, receiver.name):
+            return
         while telling.send_batch(self._database, receiver, sender, self._clock, random.random, self._alert):
             pass
 
@@ -191,6 +200,7 @@ class Flows:
         row = associations.rejected(new_id(now), request, reason, nearest, now)
         with self._database.write("associations") as tx:
             association_rows.add(tx, row)
+            crossing.tell(tx, self.worlds.device("", request.calling_ae_title), request.calling_ae_title, self._alert)
         log.warning(
             "association.rejected",
             calling=request.calling_ae_title,
@@ -210,6 +220,8 @@ class Flows:
             return None, "", ""
         if self.commitment.is_reporter(request):
             return None, "", ""
+        if self.worlds.is_other(request.calling_ae_title, request.address):
+            return None, "", ""  # it hands over what began here
         nearest = advice(request.calling_ae_title, request.address, registry)
         return CALLING_NOT_RECOGNIZED, nearest.why, nearest.title
 
@@ -218,6 +230,16 @@ class Flows:
         modality = self._modality(association)
         device, revision = (modality.name, modality.revision) if modality else ("", "")
         self._open.add(associations.accepted(association, device, revision, self._clock.now()))
+        if device and (tripped := self.worlds.device(device, "")):
+            self._warn_of_device(device, tripped)
+
+    def _warn_of_device(self, device: str, tripped: Sequence[Tripwire]) -> None:
+        """Say that a device is at home in the other world; it is served whether or not that could be said."""
+        try:
+            with self._database.write("alerts") as tx:
+                crossing.tell(tx, tripped, device, self._alert)
+        except Unavailable as error:
+            log.warning("tripwire.untold", device=device, why=str(error))
 
     def answer_echo(self, association: AcceptedAssociation) -> None:
         """C-ECHO -> recorded once an association, as evidence; it is answered whether or not that could be."""
@@ -279,18 +301,33 @@ class Flows:
 
         Raises StepRefused for a request at fault, Unavailable when it could not be made durable.
         """
-        taken = self._database.together("orders", partial(self._performed, association, request))
+        taken, began = self._database.together("orders", partial(self._performed, association, request))
         self._open.written(association.id)
+        self.worlds.began(began)
         log.info("step.taken", association=association.id, sop_instance_uid=request.sop_instance_uid, **taken.facts())
         return taken
 
-    def _performed(self, association: AcceptedAssociation, request: Received, tx: Transaction) -> Taken:
+    def _performed(
+        self, association: AcceptedAssociation, request: Received, tx: Transaction
+    ) -> tuple[Taken, tuple[Identifier, ...]]:
+        """Return what it did, and what began with it here."""
         self._open.write(tx, association.id)
-        taken = procedures.take(tx, request, self._taking(association))
+        here = self._taking(association)
+        began: tuple[Identifier, ...] = ()
+        if self.worlds.looks:
+            known = steps.find(tx, request.sop_instance_uid)
+            looked = crossing.step(tx, self.worlds, request, known, here.calling_ae_title)
+            crossing.tell(tx, looked.tripped, here.subject, self._alert)
+            if looked.is_handed_over:
+                taken = procedures.hand_over(tx, request, known, here, OTHER_WORLD)
+                crossing.note_handed_over(tx, "step", str(taken.step.id), here.subject, self._clock)
+                return taken, ()
+            began = looked.began
+        taken = procedures.take(tx, request, here)
         for applied in taken.applied:
             self._intake.change(tx, applied)
         self._tell_people(tx, taken.events)
-        return taken
+        return taken, began
 
     def _taking(self, association: AcceptedAssociation) -> Taking:
         title = association.request.calling_ae_title
@@ -317,6 +354,8 @@ class Flows:
 
     def pass_on(self, destination: Destination, caller: Caller) -> None:
         """What is due to one MPPS destination -> its provider, in order, until nothing is due or it needs time."""
+        if self._crosses(destination.world, destination.name):
+            return
         own, clock = self._profile.dicom.ae_title, self._clock
         while forwarding.send_batch(self._database, destination, own, caller, clock, random.random, self._alert):
             pass
@@ -339,9 +378,9 @@ class Flows:
         with self._database.write("spool-index") as tx:
             self._open.write(tx, association.id)
             repeated = self._repeated(tx, instance)
-            if not repeated:
-                self._owe(tx, instance)
+            began = () if repeated else self._owe(tx, instance)
         self._open.written(association.id)
+        self.worlds.began(began)
         if repeated:
             self._spool.forget(instance)
         log.info(
@@ -359,8 +398,8 @@ class Flows:
         for instance in self._spool.recover(self._known, self._report_damaged):
             with self._database.write("spool-index") as tx:
                 repeated = self._repeated(tx, instance)
-                if not repeated:
-                    self._owe(tx, instance)
+                began = () if repeated else self._owe(tx, instance)
+            self.worlds.began(began)
             if repeated:  # it was sent again meanwhile, since it had not been answered
                 self._spool.discard(instance.id)
             count += 1
@@ -368,7 +407,10 @@ class Flows:
 
     def index_instances(self) -> int:
         """What is durable in the spool's segments -> index, deliveries, in groups; return how many were new."""
-        return self._indexing.run()
+        count = self._indexing.run()
+        began, self._began = self._began, []
+        self.worlds.began(began)
+        return count
 
     def keep_segments(self) -> None:
         """Segments of which nothing is needed any more -> free, to be used again."""
@@ -390,7 +432,7 @@ class Flows:
         self._known_associations.ensure(tx, kept.note.get("association"))
         repeated = self._repeated(tx, kept.instance)
         if not repeated:
-            self._owe(tx, kept.instance, tuple(kept.note.get("owed") or ()))
+            self._began += self._owe(tx, kept.instance, tuple(kept.note.get("owed") or ()))
         return not repeated
 
     def _note(self, association: Association) -> bytes:
@@ -426,7 +468,35 @@ class Flows:
             received=self._clock.now(),
         )
 
-    def _owe(self, tx: Transaction, instance: SpooledInstance, owed_once: tuple[str, ...] = ()) -> None:
+    def _owe(
+        self, tx: Transaction, instance: SpooledInstance, owed_once: tuple[str, ...] = ()
+    ) -> tuple[Identifier, ...]:
+        """Index the instance and what is owed of it; return what began with it here.
+
+        What belongs to the other world is owed there and nowhere else.
+        """
+        if not self.worlds.looks:
+            self._owe_here(tx, instance, owed_once)
+            return ()
+        looked = crossing.image(self.worlds, instance)
+        facts = instance.facts
+        crossing.tell(tx, looked.tripped, facts.device or facts.calling_ae_title, self._alert)
+        if looked.is_handed_over:
+            crossing.hand_over(tx, instance, self._clock)
+            return ()
+        self._owe_here(tx, self._of_device(tx, instance), owed_once)
+        for row in looked.held:
+            deliveries.hold(tx, instance.id, row.text)
+        return looked.began
+
+    def _of_device(self, tx: Transaction, instance: SpooledInstance) -> SpooledInstance:
+        """Return what the other world handed over as the device's that sent the study's other images here."""
+        facts = instance.facts
+        if facts.device or not self.worlds.is_other_title(facts.calling_ae_title):
+            return instance
+        return replace(instance, facts=replace(facts, device=spool_index.device_of(tx, instance.study_instance_uid)))
+
+    def _owe_here(self, tx: Transaction, instance: SpooledInstance, owed_once: tuple[str, ...] = ()) -> None:
         """Index the instance, and one delivery for each destination; without any, park it where a person sees it.
 
         Where the device's document was lost with the database, what its routes said when the instance came counts.
@@ -499,6 +569,8 @@ class Flows:
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         """What is due to one destination -> its sender, until nothing is due or it needs time; outcomes recorded."""
+        if self._crosses(destination.world, destination.name):
+            return
         own_title = self._profile.dicom.ae_title
         while worker.deliver_batch(
             self._database,
@@ -581,7 +653,41 @@ class Flows:
     def note_absent_destinations(self) -> None:
         """Say what waits for a destination that the profile does not have."""
         names = [d.name for d in self._profile.destinations]
+        if self.worlds.destination is not None:
+            names.append(OTHER_WORLD)
         escalation.note_absent(self._database, names, self._clock, self._alert)
+
+    # --- the other world -------------------------------------------------------------------------------------------
+
+    def write_worlds(self) -> None:
+        """All that began here -> our file of identifiers, as at every start: a stop may have come between the two."""
+        if not self.worlds.watches:
+            return
+        self.worlds.prepare()
+        with self._database.read() as tx:
+            self.worlds.began(begun_store.begun(tx))
+
+    def watch_worlds(self) -> None:
+        """Which devices are live here -> our file; what is wrong with either file -> a person."""
+        if self._profile.kind is World.PRODUCTION:
+            with self._database.read() as tx:
+                devices = self._registry.within(tx).modalities
+            for each in devices:
+                is_live = not (each.retired or each.suspended)
+                self.worlds.began(live(each.name, each.ae_titles, Kind.LIVE if is_live else Kind.ENDED))
+        self.worlds.seen(())
+        tripped = self.worlds.take_problems()
+        if tripped:
+            with self._database.write("alerts") as tx:
+                crossing.tell(tx, tripped, self._profile.name, self._alert)
+
+    def _crosses(self, world: World, name: str) -> bool:
+        """Tell whether a destination is of the other world; then a person is told, and nothing is sent."""
+        tripped = self.worlds.destination_of(world, name)
+        if tripped:
+            with self._database.write("alerts") as tx:
+                crossing.tell(tx, tripped, name, self._alert)
+        return bool(tripped)
 
     def _alert(self, tx: Transaction, event: str, subject: str, text: str) -> None:
         raise_alert(tx, event, subject, Severity.URGENT, text, self._clock.now())

@@ -27,6 +27,7 @@ from broker.errors import BrokerError, Misconfigured, Unavailable
 from broker.promotion.approved import serving
 from broker.promotion.approved import store as approvals
 from broker.registry import store as registry
+from broker.tripwires.other import crossings, other_of
 
 _VERIFICATION = "1.2.840.10008.1.1"
 _IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
@@ -71,6 +72,7 @@ def offline(profile: Profile) -> Iterator[Finding]:
     yield from _certificates(profile)
     yield from _logins(profile)
     yield from _sources(profile)
+    yield from _worlds(profile)
     yield from _neighbours(profile)
 
 
@@ -217,6 +219,26 @@ def _usable(check: str, build: Callable[[], object], key: Path | None) -> Findin
     if key is not None and key.stat().st_mode & stat.S_IROTH:
         return Finding(check, False, f"{key} can be read by everybody on this machine: chmod o-r")
     return Finding(check, True, "certificates can be used")
+
+
+def _worlds(profile: Profile) -> Iterator[Finding]:
+    """What may cross between Test and Production, and whether that would be noticed."""
+    if profile.worlds.key is None:
+        return
+    other = other_of(profile)
+    yield _readable("worlds key", profile.worlds.key)
+    for _, key, text in crossings(profile, other):
+        yield Finding("worlds", False, f"{key}: {text}")
+    if other.problem:
+        yield Finding("worlds", False, f"the other world's profile: {other.problem}")
+    elif other.destination is None:
+        yield Finding("worlds", False, "the other world's DICOM listener is not known: nothing can be handed over")
+    file = other.file
+    if file is not None and not os.access(file, os.R_OK):
+        text = f"{file} cannot be read: what began in the other world is not known here (made at its first start)"
+        yield Finding("worlds", True, text, warns=True)
+    elif file is not None:
+        yield Finding("worlds", True, "what began in the other world can be read")
 
 
 def _neighbours(profile: Profile) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from broker.environments.disk import DiskSettings
 from broker.environments.promotion import PromotionSettings
 from broker.environments.schedules import Hours
 from broker.environments.stow import StowSettings
+from broker.environments.worlds import WorldsSettings
 from broker.identifiers import AETitle
 
 _UTC = ZoneInfo("UTC")
@@ -309,6 +310,7 @@ class Profile:
     disk: DiskSettings = field(default_factory=DiskSettings)
     spool_hours: int = 0  # so long an instance stays after it was delivered and proven everywhere
     promotion: PromotionSettings = field(default_factory=PromotionSettings)
+    worlds: WorldsSettings = field(default_factory=WorldsSettings)
 
     @property
     def colour(self) -> str:

@@ -28,11 +28,12 @@ from broker.environments.receivers import read_receivers
 from broker.environments.routes import read_routes
 from broker.environments.schedules import read_hours
 from broker.environments.stow import read_base_url, read_stow
+from broker.environments.worlds import read_worlds
 from broker.errors import NotFound
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _REFERENCE = re.compile(r"\$\{ENV:([^}]*)\}")
-_RESERVED_DESTINATIONS = ("no-route",)
+_RESERVED_DESTINATIONS = ("no-route", "other-world")
 _POSTGRESQL = "postgresql+psycopg://"
 _HIGHEST_PORT = 65535
 _MOST_ASSOCIATIONS = 16
@@ -134,6 +135,7 @@ def _profile(root: TomlTable, file: Path, places: Mapping[Path, Path]) -> Profil
         disk=read_disk(root),
         spool_hours=spool_hours,
         promotion=read_promotion(root),
+        worlds=read_worlds(root, file),
     )
     _refuse_shared_ports(root, profile.ports)
     return profile

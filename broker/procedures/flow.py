@@ -21,6 +21,7 @@ from broker.procedures.model import (
     FINAL,
     Event,
     Link,
+    PerformedStatus,
     PerformedStep,
     Received,
     Rule,
@@ -144,6 +145,34 @@ def unlink_by_person(  # noqa: PLR0917 - a person's act in all its parts
     applied, events = _apply(tx, [replace(found[0], before=before or found[0].before)], here)
     left = tuple(link for link in known.links if link not in found)
     return Taken(replace(known, links=left), applied, events)
+
+
+def hand_over(tx: Transaction, received: Received, known: StoredStep | None, here: Taking, destination: str) -> Taken:
+    """Keep a request of a step that began in the other world and owe it there; no order of ours is touched.
+
+    Raises StepRefused for an N-CREATE that was taken before, and for what `state` refuses of an N-SET.
+    """
+    if received.created is not None and known is not None:
+        raise StepRefused(DUPLICATE_INSTANCE, "this performed procedure step exists already")
+    step = received.created or (known.step if known else _unseen(received.sop_instance_uid))
+    ignored: tuple[str, ...] = ()
+    if received.update is not None:
+        after = state.updated(step, received.update)
+        step, ignored = after.step, after.ignored
+    if known is None:
+        step_id = store.add(tx, step, here.association_id, here.calling_ae_title, here.now)
+    else:
+        step_id = known.id
+        store.change(tx, step_id, step, here.now)
+    message_id = store.keep(tx, step_id, received, here.association_id, here.now)
+    forward.owe(tx, step_id, message_id, (destination,), here.now)
+    stored = StoredStep(step_id, step, (), here.association_id, here.calling_ae_title, here.now, here.now)
+    return Taken(stored, ignored=ignored)
+
+
+def _unseen(sop_instance_uid: str) -> PerformedStep:
+    """Return a step whose N-CREATE went to the other world."""
+    return PerformedStep(sop_instance_uid, PerformedStatus.IN_PROGRESS, (), "", "")
 
 
 def note_stale(tx: Transaction, silent_since: datetime, now: datetime) -> tuple[Event, ...]:

@@ -161,7 +161,8 @@ def add(tx: Transaction, step: PerformedStep, association_id: str, calling_ae_ti
     assert key is not None
     step_id = int(key[0])
     items = [asdict(item) | {"performed_step": step_id, "number": n} for n, item in enumerate(step.items)]
-    tx.execute(insert(_ITEM), items)
+    if items:
+        tx.execute(insert(_ITEM), items)
     _add_series(tx, step_id, step.series)
     return step_id
 

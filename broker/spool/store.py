@@ -115,6 +115,13 @@ def same(tx: Transaction, facts: ReceiptFacts, sha256: str) -> SpooledInstance |
     )
 
 
+def device_of(tx: Transaction, study_instance_uid: str) -> str:
+    """Return the device that sent the newest image of a study, or nothing."""
+    own = (_TABLE.c.study_instance_uid == study_instance_uid, _TABLE.c.device != "")
+    found = tx.execute(select(_TABLE.c.device).where(*own).order_by(_TABLE.c.id.desc()).limit(1)).scalar()
+    return found or "" if study_instance_uid else ""
+
+
 def conflicting(tx: Transaction, facts: ReceiptFacts, sha256: str) -> SpooledInstance | None:
     """Return the newest instance of this SOP Instance UID with other content; both are kept, neither replaces."""
     versions = find_by_sop(tx, facts.sop_instance_uid)
