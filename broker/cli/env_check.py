@@ -78,7 +78,7 @@ def offline(profile: Profile) -> Iterator[Finding]:
 
 def online(profile: Profile) -> Iterator[Finding]:
     """Call every destination that is called: C-ECHO, or a query by QIDO-RS, over TLS where it has TLS."""
-    from broker.app import requestor  # noqa: PLC0415 - a broken engine must not stop the offline checks
+    from broker.app.peers import requestor  # noqa: PLC0415 - a broken engine must not stop the offline checks
 
     for destination in profile.destinations:
         with suppress(Misconfigured):  # the offline checks have said it
@@ -161,7 +161,7 @@ def _certificates(profile: Profile) -> Iterator[Finding]:
     called = [each.tls for each in profile.destinations] + [each.tls for each in profile.receivers]
     if not any((*listeners.values(), *called)):
         return
-    from broker.app import listener_tls, requestor  # noqa: PLC0415 - as above, where there is no TLS
+    from broker.app.peers import listener_tls, requestor  # noqa: PLC0415 - as above, where there is no TLS
     from broker.outbox.connection import sender  # noqa: PLC0415
 
     for name, asked in listeners.items():
@@ -182,7 +182,7 @@ def _logins(profile: Profile) -> Iterator[Finding]:
         for secret in stow.secrets if stow else ():
             yield _readable(check, secret)
         if stow and stow.login and stow.login.trusted:
-            from broker.app import stow_peer  # noqa: PLC0415 - as above
+            from broker.app.peers import stow_peer  # noqa: PLC0415 - as above
 
             yield _usable(check, partial(stow_peer, destination), None)
 
@@ -273,7 +273,7 @@ def _answers(destination: Destination, profile: Profile, requestor: Requestor) -
 
 
 def _answers_queries(destination: Destination) -> Finding:
-    from broker.app import stow_peer  # noqa: PLC0415 - as above
+    from broker.app.peers import stow_peer  # noqa: PLC0415 - as above
     from broker.delivery.senders.stow_query import probe  # noqa: PLC0415
 
     check, peer = f"destination {destination.name}", stow_peer(destination)

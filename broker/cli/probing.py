@@ -1,6 +1,6 @@
 """What asks a target whether it is ready, built of the running product's own callers. Decides nothing."""
 
-from broker.app import requestor, web_answers
+from broker.app.peers import requestor, web_answers
 from broker.promotion.probing import Network
 
 

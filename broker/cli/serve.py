@@ -17,7 +17,7 @@ def command(env: str) -> None:
     Prints one line when every listener accepts: "ready" and the bound ports. Logs go to stderr, one JSON line an event.
     """
     gc.disable()  # loading makes only what stays (a tenth of the start); `serve` switches it on when it is ready
-    from broker.app import serve  # noqa: PLC0415 - the listeners' libraries are needed by this command alone
+    from broker.app.serve import serve  # noqa: PLC0415 - the listeners' libraries are needed by this command alone
 
     profile = profiles.read(profiles.find(env))
     code = serve(profile, lambda ports: click.echo(f"ready {json.dumps(ports)}"))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from broker.app import _settled
+from broker.app.serve import _settled
 from broker.environments import profile as profiles
 from tests.unit.cli.conftest import Command
 

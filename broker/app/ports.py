@@ -1,0 +1,160 @@
+"""The process of all listeners."""
+
+import gc
+import resource
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+
+from broker import clock as clocks
+from broker.app.parts import build_flows
+from broker.app.peers import ListenerContexts
+from broker.clock import Clock
+from broker.database import Database
+from broker.delivery import store as deliveries
+from broker.dimse import tls
+from broker.dimse.acceptor import Server
+from broker.dimse.limits import Limits
+from broker.dimse.notices import Answered
+from broker.dimse.places import Places
+from broker.dimse.service import NormalizedRequest
+from broker.environments.model import Profile
+from broker.journal import log
+from broker.listeners import mllp
+from broker.listeners.dicom import Services
+from broker.listeners.health import HealthServer
+from broker.listeners.metrics import metrics
+from broker.pipeline import Flows
+from broker.promotion.recorded import noting
+from broker.schedule import Metronome
+from broker.supervisor import Ports
+
+_PROOF_BEAT = 0.5
+_CHORE_BEAT = 60.0
+_GRACE_SECONDS = 10.0
+_OTHER_DESCRIPTORS = 640  # 512 HL7 connections, the database's, files
+
+
+class Listener(Protocol):
+    """What accepts connections on one port."""
+
+    def start(self) -> int:
+        """Listen, and return the bound port."""
+        ...
+
+    def stop(self, seconds: float, /) -> object:
+        """Accept nothing more and finish what is in flight, for so many seconds at most."""
+        ...
+
+
+def run_ports(
+    profile: Profile,
+    contexts: ListenerContexts,
+    before: Ports,
+    ready: Callable[[Ports], None],
+    stop: threading.Event,
+) -> None:
+    """Be the process of all listeners. After a restart it binds the ports that it had."""
+    clock = clocks.from_environment()
+    flows, database, spool = build_flows(profile, clock)
+    spool.begin()
+    noting.note(database, profile, clock)
+    flows.write_worlds()
+    recovered = flows.recover_spool()
+    if recovered:
+        log.warning("spool.recovered", instances=recovered)
+    _raise_descriptors(_limits(profile))
+    wanted = {**profile.ports, **before}
+    http = profile.http
+    health = HealthServer(
+        http.host, wanted["http"], partial(_readiness, database, profile), partial(metrics, database, profile, clock)
+    )
+    hl7 = _hl7_servers(profile, wanted, contexts.hl7, flows, clock)
+    dicom = _dicom_servers(profile, wanted, contexts.dicom, Services(flows), clock)
+    servers: dict[str, Listener] = {**hl7, **dicom}
+    ports = {name: server.start() for name, server in servers.items()}
+    ports["http"] = health.start()
+    gc.collect()
+    gc.freeze()  # what the imports made lives as long as we do: no collection need look at it again
+    gc.enable()
+    log.info("ports.ready", **ports)
+    ready(ports)
+    beats: dict[str, tuple[float, Callable[[], None]]] = {
+        "report": (_PROOF_BEAT, partial(flows.report_here, partial(_notify, dicom.values())))
+    }
+    if flows.worlds.watches:
+        flows.watch_worlds()
+        beats["worlds"] = (_CHORE_BEAT, flows.watch_worlds)
+    reports = Metronome(beats)
+    reports.start()
+    stop.wait()
+    reports.stop()
+    _stop_all(servers)
+    health.stop()
+    spool.end()
+    database.close()
+
+
+def _readiness(database: Database, profile: Profile) -> Mapping[str, object]:
+    with database.read() as tx:
+        deliveries.owed_in_all(tx)  # a look into one index: whoever asks does so every few seconds
+    return {"environment": profile.name, "kind": profile.kind.value}
+
+
+def _hl7_servers(
+    profile: Profile, ports: Ports, contexts: tls.Contexts | None, flows: Flows, clock: Clock
+) -> dict[str, Listener]:
+    """Return the listeners by the names of their ports: plain, TLS, or both."""
+    return {
+        name: mllp.listen(profile.hl7, ports[name], flows, clock, tls_context)
+        for name, tls_context in (("hl7", None), ("hl7_tls", contexts))
+        if name in profile.ports
+    }
+
+
+def _dicom_servers(
+    profile: Profile,
+    ports: Ports,
+    contexts: tls.Contexts | None,
+    services: Services,
+    clock: Clock,
+) -> dict[str, Server]:
+    """Return the listeners by the names of their ports: plain, TLS, or both with one number of associations."""
+    limits = _limits(profile)
+    places = Places(limits)
+    return {
+        name: Server(profile.dicom.host, ports[name], services, clock, limits=limits, tls=tls_context, places=places)
+        for name, tls_context in (("dicom", None), ("dicom_tls", contexts))
+        if name in profile.ports
+    }
+
+
+def _notify(servers: Iterable[Server], association_id: str, request: NormalizedRequest, answered: Answered) -> bool:
+    """Send a request on an association that a peer has opened, on whichever port; False where it is not open."""
+    return any(server.notify(association_id, request, answered) for server in servers)
+
+
+def _stop_all(servers: Mapping[str, Listener]) -> None:
+    """Stop the listeners side by side, so that they share the grace."""
+    threads = [threading.Thread(target=server.stop, args=(_GRACE_SECONDS,)) for server in servers.values()]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _limits(profile: Profile) -> Limits:
+    asked = profile.dicom.limits
+    return Limits(established=asked.associations, idle=float(asked.idle_seconds), instance=asked.object_bytes)
+
+
+def _raise_descriptors(limits: Limits) -> None:
+    """Allow this process what the system lets it: each connection is a descriptor, each instance on its way another."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # the system's own maximum may have been lowered below it since
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    needed = 2 * limits.established + 2 * (limits.silent + limits.waiting) + limits.negotiating + _OTHER_DESCRIPTORS
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        log.warning("descriptors.few", limit=hard, needed=needed)
