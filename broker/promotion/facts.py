@@ -50,25 +50,41 @@ def addresses(host: str) -> frozenset[str]:
     return frozenset({plain(host), *(plain(str(each[4][0])) for each in found)})
 
 
-def read(tx: Transaction, profile: Profile, modality: Modality, now: datetime, resolve: Resolve = addresses) -> Facts:
-    """Return everything recorded about a device in this environment, as it bears on what it is now."""
-    return _Reading(tx, profile, modality, now, cache(resolve)).facts()
+def read(  # noqa: PLR0917 - whose facts, of where, as of when, and how names are resolved
+    tx: Transaction,
+    profile: Profile,
+    modality: Modality,
+    now: datetime,
+    resolve: Resolve = addresses,
+    since: datetime | None = None,
+) -> Facts:
+    """Return everything recorded about a device in this environment, all or since then, as it bears on what it is."""
+    return _Reading(tx, profile, modality, now, cache(resolve), since).facts()
 
 
 class _Reading:
     """One reading: what is the same for every fact is found once."""
 
-    def __init__(self, tx: Transaction, profile: Profile, modality: Modality, now: datetime, resolve: Resolve) -> None:
+    def __init__(  # noqa: PLR0917 - as `read`
+        self,
+        tx: Transaction,
+        profile: Profile,
+        modality: Modality,
+        now: datetime,
+        resolve: Resolve,
+        since: datetime | None,
+    ) -> None:
         self._tx = tx
+        self._from = since
         self._profile = profile
         self._modality = modality
         self._now = now
         self._resolve = resolve
-        self._calls = traffic.calls(tx, modality.name)
+        self._calls = traffic.calls(tx, modality.name, since)
         self._call = {call.id: call for call in self._calls}
         self._bound = traffic.bindings(tx, modality.name)
         self._in_force = recorded.in_force(tx)
-        self._images = traffic.images(tx, modality.name)
+        self._images = traffic.images(tx, modality.name, since)
         self._present = self._as_it_is()
 
     def facts(self) -> Facts:
@@ -198,12 +214,12 @@ class _Reading:
             yield EchoSeen(f"echo {echo.id}", echo.at, how, echo.failure)
 
     def _queries(self) -> Iterable[QuerySeen]:
-        for query in traffic.queries(self._tx, self._modality.name):
+        for query in traffic.queries(self._tx, self._modality.name, self._from):
             how = self._of(self._call.get(query.association_id))
             yield QuerySeen(f"query {query.id}", query.at, how, query.status, query.items)
 
     def _steps(self) -> Iterable[StepSeen]:
-        for uid in traffic.steps(self._tx, self._modality.name):
+        for uid in traffic.steps(self._tx, self._modality.name, self._from):
             known = procedures.find(self._tx, uid)
             if known is not None:
                 yield self._step(known, self._call.get(known.association_id))
@@ -218,6 +234,7 @@ class _Reading:
             items=step.items,
             patient_id=step.patient.patient_id,
             unlinked=len(known.unlinked),
+            begun=known.created,
             seconds_off=times.off(times.civil(step.start_date, step.start_time, self._profile.timezone), known.created),
         )
 
@@ -241,7 +258,7 @@ class _Reading:
         )
 
     def _commitments(self) -> Iterable[CommitmentSeen]:
-        for asked in traffic.commitments(self._tx, self._modality.name):
+        for asked in traffic.commitments(self._tx, self._modality.name, self._from):
             yield CommitmentSeen(
                 ref=f"commitment {asked.id}",
                 at=asked.received,

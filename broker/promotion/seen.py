@@ -64,6 +64,7 @@ class StepSeen(Seen):
     items: tuple[ScheduledItem, ...] = ()
     patient_id: str = ""
     unlinked: int = 0
+    begun: datetime | None = None  # when we were told of it first
     seconds_off: float | None = None  # its start by the device's clock, less when we were told
 
 

@@ -93,6 +93,8 @@ class Sent:
     reason: str
     proof: str = ""  # its state; empty where none is owed
     proof_reason: str = ""
+    at: datetime | None = None  # when it was delivered, or given up
+    proof_at: datetime | None = None  # when its proof was settled
 
 
 @dataclass(frozen=True, slots=True)
