@@ -33,7 +33,7 @@ from sqlmodel import SQLModel
 
 from broker import failpoints
 from broker.errors import BrokerError, Unavailable
-from broker.statements import say
+from broker.statements import commit, say, undo
 
 _T = TypeVar("_T")
 
@@ -48,6 +48,7 @@ METADATA: MetaData = SQLModel.metadata
 METADATA.naming_convention = NAMING
 
 _BUSY_MILLISECONDS = 5000
+_POOL = 32  # connections kept; there may be more for a while
 
 Transaction = Connection
 """What a store's functions take: the caller's open transaction. Only the caller commits."""
@@ -131,6 +132,41 @@ class _Files:
         self._known = ()
 
 
+class _Ready:
+    """Connections of the embedded database that wait for their next transaction; the last used is the next.
+
+    Taking one from SQLAlchemy's pool and giving it back costs ten times what a short transaction itself does. We say
+    BEGIN, COMMIT and ROLLBACK to the driver; to SQLAlchemy each is in one transaction that never ends.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._free: list[Connection] = []
+        self._is_over = False
+
+    def take(self) -> Connection:
+        """Return a connection with no transaction of ours."""
+        try:
+            return self._free.pop()
+        except IndexError:
+            connection = self._engine.connect()
+            connection.begin()
+            return connection
+
+    def give(self, connection: Connection) -> None:
+        """Take back a connection that has none again; of more than a pool has, it is closed."""
+        if self._is_over or len(self._free) >= _POOL:
+            connection.close()
+        else:
+            self._free.append(connection)
+
+    def close(self) -> None:
+        """Close those that wait, and the others when they come back."""
+        self._is_over = True
+        while self._free:
+            self._free.pop().close()
+
+
 class Database:
     """One environment's database. Raises Unavailable where the database is at fault."""
 
@@ -142,6 +178,7 @@ class Database:
         self._writer = threading.Lock()  # of the embedded database, which has one at a time
         self._engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
         self._files = _Files(Path(url.removeprefix("sqlite:///"))) if url.startswith("sqlite") else None
+        self._ready = _Ready(self._engine)
 
     @property
     def engine(self) -> Engine:
@@ -155,21 +192,11 @@ class Database:
         `what` names its failpoints (`<what>.commit`) and the lock under which PostgreSQL's writers of the same
         kind follow each other, so that read-then-write is safe on both databases.
         """
-        with self._turn(), _database_errors(), self._engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                lock = zlib.crc32(what.encode())
-                connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
-            else:
-                connection.begin()
-                say(connection, "BEGIN IMMEDIATE")
-            try:
-                yield connection
-                if self._files:
-                    self._files.check()
-                _commit(connection, what)
-            except BaseException:
-                connection.rollback()
-                raise
+        with self._turn(), _database_errors(), self._begun(what) as connection:
+            yield connection
+            if self._files:
+                self._files.check()
+            _commit(connection, what)
         failpoints.hit(f"{what}.commit.after")
 
     @contextmanager
@@ -222,19 +249,36 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Transaction]:
         """Open a reading transaction: everything read in the block belongs to one state of the database."""
-        with _database_errors(), self._engine.connect() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            else:
-                connection.begin()
-                say(connection, "BEGIN")
-            try:
-                yield connection
-            finally:
-                connection.rollback()
+        with _database_errors(), self._begun("") as connection:
+            yield connection
+
+    @contextmanager
+    def _begun(self, what: str) -> Iterator[Connection]:
+        """Open a transaction, a reading one where nobody writes, and undo at the end what was not committed."""
+        if not self._files:
+            with self._engine.connect() as connection:
+                _begin_on_server(connection, what)
+                yield connection  # closing it rolls back
+            return
+        ready = self._ready
+        connection = ready.take()
+        try:
+            say(connection, "BEGIN IMMEDIATE" if what else "BEGIN")
+            yield connection
+        except DBAPIError:
+            connection.close()  # whatever is the matter with it, the next transaction has another
+            raise
+        except BaseException:
+            undo(connection)
+            ready.give(connection)
+            raise
+        undo(connection)
+        ready.give(connection)
 
     def close(self) -> None:
         """Close every connection."""
+        self._ready.close()
+        self._ready = _Ready(self._engine)
         self._engine.dispose()
         if self._files:
             self._files.forget()
@@ -250,10 +294,18 @@ def sqlite_url(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
+def _begin_on_server(connection: Connection, what: str) -> None:
+    if what:
+        lock = zlib.crc32(what.encode())
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+
+
 def _commit(connection: Connection, what: str) -> None:
     try:
         failpoints.hit(f"{what}.commit.before")
-        connection.commit()
+        commit(connection)
     except OSError as error:
         raise Unavailable(f"the database cannot be written: {error.strerror}") from error
 
@@ -276,7 +328,7 @@ def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
-        pool_size=32,
+        pool_size=_POOL,
         max_overflow=-1,
         connect_args={"timeout": _BUSY_MILLISECONDS / 1000, "check_same_thread": False},
     )
@@ -302,7 +354,7 @@ def _make_partial_indexes_known() -> None:
 
 
 def _postgresql_engine(url: str) -> Engine:
-    engine = create_engine(url, pool_size=32, max_overflow=-1, pool_pre_ping=True)
+    engine = create_engine(url, pool_size=_POOL, max_overflow=-1, pool_pre_ping=True)
     _make_partial_indexes_known()
 
     @event.listens_for(engine, "connect")

@@ -75,6 +75,13 @@ class Prepared:
         for values in rows:
             _driven(tx, compiled.sql, compiled.parameters(values))
 
+    def change(self, tx: Connection, values: Values) -> int:
+        """Do it once and return how many rows that changed."""
+        if tx.dialect.name != "sqlite":
+            return tx.execute(self._statement, values).rowcount
+        compiled = self._of(tx, tuple(values))
+        return _driven(tx, compiled.sql, compiled.parameters(values)).rowcount
+
     def _of(self, tx: Connection, names: tuple[str, ...]) -> _Compiled:
         found = self._compiled.get(names)
         if found is None:
@@ -103,6 +110,27 @@ def say(tx: Connection, sql: str) -> None:
         _driven(tx, sql, ())
     else:
         tx.exec_driver_sql(sql)
+
+
+def commit(tx: Connection) -> None:
+    """Make durable what the transaction did, the short way where there is one."""
+    if tx.dialect.name == "sqlite":
+        _ended(tx, cast(sqlite3.Connection, tx.connection.dbapi_connection).commit)
+    else:
+        tx.commit()
+
+
+def undo(tx: Connection) -> None:
+    """Undo what a transaction of SQLite did, unless it is committed."""
+    _ended(tx, cast(sqlite3.Connection, tx.connection.dbapi_connection).rollback)
+
+
+def _ended(tx: Connection, end: Callable[[], None]) -> None:
+    try:
+        end()
+    except sqlite3.Error as error:
+        sql = end.__name__.upper()
+        raise DBAPIError.instance(sql, None, error, sqlite3.Error, hide_parameters=True, dialect=tx.dialect) from error
 
 
 def _driven(tx: Connection, sql: str, parameters: Sequence[Any]) -> sqlite3.Cursor:

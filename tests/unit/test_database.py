@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, Integer, MetaData, Table, bindparam, func, insert, select, text, update
-from sqlalchemy.exc import IntegrityError, InternalError, StatementError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InternalError, StatementError
 
 from broker.database import Database, Transaction, UtcDateTime, sqlite_url
 from broker.errors import Rejected, Unavailable
@@ -256,3 +256,23 @@ def test_a_damaged_database_is_refused_and_not_guessed_from(tmp_path: Path) -> N
     with pytest.raises(Unavailable, match="damaged"), database.read() as tx:
         tx.execute(select(_SCRATCH)).all()
     database.close()
+
+
+def test_transaction_after_a_failure_has_nothing_of_it(scratch: Database) -> None:
+    with pytest.raises(ZeroDivisionError), scratch.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(n=1))
+        raise ZeroDivisionError
+    with pytest.raises((Unavailable, DBAPIError)), scratch.read() as tx:
+        tx.execute(text("SELECT nothing FROM nowhere"))
+    assert count(scratch) == 0
+    with scratch.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(n=2))
+    assert count(scratch) == 1
+
+
+def test_database_that_was_closed_is_opened_again_by_the_next_transaction(scratch: Database) -> None:
+    with scratch.read():
+        scratch.close()  # who still reads gives back a connection that nobody wants
+    with scratch.write("orders") as tx:
+        tx.execute(insert(_SCRATCH).values(n=1))
+    assert count(scratch) == 1

@@ -1,4 +1,6 @@
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from typing import cast
 
 from sqlalchemy import event
 
@@ -21,7 +23,8 @@ def recorded(database: Database) -> list[str]:
     """Return the list to which every further statement is added."""
     statements: list[str] = []
     if database.engine.dialect.name == "sqlite":
-        event.listen(database.engine, "checkout", lambda driver, *_: driver.set_trace_callback(statements.append))
+        with database.read() as tx:  # the next transaction has the same connection
+            cast(sqlite3.Connection, tx.connection.dbapi_connection).set_trace_callback(statements.append)
     else:
         event.listen(database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
     return statements
