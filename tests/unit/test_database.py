@@ -270,9 +270,12 @@ def test_transaction_after_a_failure_has_nothing_of_it(scratch: Database) -> Non
     assert count(scratch) == 1
 
 
-def test_database_that_was_closed_is_opened_again_by_the_next_transaction(scratch: Database) -> None:
-    with scratch.read():
-        scratch.close()  # who still reads gives back a connection that nobody wants
-    with scratch.write("orders") as tx:
+def test_embedded_database_that_was_closed_is_opened_again_by_the_next_transaction(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "broker.db"))
+    _SCRATCH.create(database.engine)
+    with database.read():
+        database.close()  # who still reads gives back a connection that nobody wants
+    with database.write("orders") as tx:
         tx.execute(insert(_SCRATCH).values(n=1))
-    assert count(scratch) == 1
+    assert count(database) == 1
+    database.close()
