@@ -48,6 +48,8 @@ METADATA: MetaData = SQLModel.metadata
 METADATA.naming_convention = NAMING
 
 _BUSY_MILLISECONDS = 5000
+_CHECKPOINT_PAGES = 4000  # of the WAL (16 MB): with SQLite's 1000 each page is written twice as often
+_WRITER_CACHE_KIB = 32_768  # of the connection that writes, always the same: the pages of every index stay in it
 _POOL = 32  # connections kept; there may be more for a while
 
 Transaction = Connection
@@ -83,8 +85,18 @@ class _Job(Generic[_T]):
         self._work = work
         self._result: _T | None = None
         self._error: BrokerError | None = None
+        self._woken = threading.Lock()
+        self._woken.acquire()
         self.tried = False
         self.done = False
+
+    def wait(self) -> None:
+        """Wait until it has been tried, or is to lead those who wait."""
+        self._woken.acquire()
+
+    def wake(self) -> None:
+        """Let its caller go on."""
+        self._woken.release()
 
     def run_alone(self, tx: Transaction) -> None:
         """Do it; what it raises undoes the whole transaction."""
@@ -108,6 +120,36 @@ class _Job(Generic[_T]):
         if self._error is not None:
             raise self._error
         return cast(_T, self._result)
+
+
+class _Waiting:
+    """Who waits for a transaction of one kind. The first of them leads: it does the work of all who came by then."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._jobs: list[_Job[Any]] = []
+        self._is_led = False
+
+    def join(self, job: _Job[Any]) -> None:
+        """Return once the job has been tried, or its caller is to lead."""
+        with self._lock:
+            self._jobs.append(job)
+            leads, self._is_led = not self._is_led, True
+        if not leads:
+            job.wait()
+
+    def taken(self) -> "list[_Job[Any]]":
+        """Return everybody's jobs, which are the caller's from now on."""
+        with self._lock:
+            jobs, self._jobs = self._jobs, []
+        return jobs
+
+    def end(self) -> None:
+        """Lead no more; of those who came meanwhile the first leads."""
+        with self._lock:
+            self._is_led = bool(self._jobs)
+            if self._jobs:
+                self._jobs[0].wake()
 
 
 class _Files:
@@ -136,11 +178,13 @@ class _Ready:
     """Connections of the embedded database that wait for their next transaction; the last used is the next.
 
     Taking one from SQLAlchemy's pool and giving it back costs ten times what a short transaction itself does. We say
-    BEGIN, COMMIT and ROLLBACK to the driver; to SQLAlchemy each is in one transaction that never ends.
+    BEGIN, COMMIT and ROLLBACK to the driver; to SQLAlchemy each is in one transaction that never ends. `cache_kib` is
+    a cache of its own size.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cache_kib: int = 0) -> None:
         self._engine = engine
+        self._cache_kib = cache_kib
         self._free: list[Connection] = []
         self._is_over = False
 
@@ -151,6 +195,8 @@ class _Ready:
         except IndexError:
             connection = self._engine.connect()
             connection.begin()
+            if self._cache_kib:
+                say(connection, f"PRAGMA cache_size=-{self._cache_kib}")
             return connection
 
     def give(self, connection: Connection) -> None:
@@ -172,13 +218,12 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._waiting: dict[str, list[_Job[Any]]] = {}
-        self._waiting_lock = threading.Lock()
-        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._waiting: defaultdict[str, _Waiting] = defaultdict(_Waiting)
         self._writer = threading.Lock()  # of the embedded database, which has one at a time
         self._engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
         self._files = _Files(Path(url.removeprefix("sqlite:///"))) if url.startswith("sqlite") else None
         self._ready = _Ready(self._engine)
+        self._ready_to_write = _Ready(self._engine, _WRITER_CACHE_KIB)
 
     @property
     def engine(self) -> Engine:
@@ -218,24 +263,33 @@ class Database:
         What `work` raises undoes its own part only. It may be called twice, where the first try fell with another's.
         """
         job = _Job(work)
-        with self._waiting_lock:
-            self._waiting.setdefault(what, []).append(job)
-        with self._turns[what]:
-            if not job.tried:
-                with self._waiting_lock:
-                    jobs = self._waiting.pop(what)
-                self._work_off(what, jobs)
-            if not job.done:  # nobody else waits, or it fell with another's
-                with self.write(what) as tx:
-                    job.run_alone(tx)
+        waiting = self._waiting[what]
+        waiting.join(job)
+        if not job.tried:
+            self._lead(what, waiting, job)
+        if not job.done:  # it fell with another's
+            with self.write(what) as tx:
+                job.run_alone(tx)
         return job.outcome()
 
-    def _work_off(self, what: str, jobs: "list[_Job[Any]]") -> None:
-        """Do several jobs in one transaction, or leave each to be done alone."""
+    def _lead(self, what: str, waiting: _Waiting, own: "_Job[Any]") -> None:
+        """Do all who wait in one transaction, or leave each to its caller; what the only one raises goes on."""
+        jobs = waiting.taken()
         for job in jobs:
             job.tried = True
-        if len(jobs) == 1:
-            return
+        try:
+            if len(jobs) == 1:
+                with self.write(what) as tx:
+                    own.run_alone(tx)
+            else:
+                self._work_off(what, jobs)
+        finally:
+            waiting.end()
+            for job in jobs:
+                if job is not own:
+                    job.wake()
+
+    def _work_off(self, what: str, jobs: "list[_Job[Any]]") -> None:
         finished = False
         try:
             with self.write(what) as tx:
@@ -260,7 +314,7 @@ class Database:
                 _begin_on_server(connection, what)
                 yield connection  # closing it rolls back
             return
-        ready = self._ready
+        ready = self._ready_to_write if what else self._ready
         connection = ready.take()
         try:
             say(connection, "BEGIN IMMEDIATE" if what else "BEGIN")
@@ -278,7 +332,9 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self._ready.close()
+        self._ready_to_write.close()
         self._ready = _Ready(self._engine)
+        self._ready_to_write = _Ready(self._engine, _WRITER_CACHE_KIB)
         self._engine.dispose()
         if self._files:
             self._files.forget()
@@ -340,6 +396,7 @@ def _sqlite_engine(url: str) -> Engine:
         cursor.execute(f"PRAGMA busy_timeout={_BUSY_MILLISECONDS}")
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={_CHECKPOINT_PAGES}")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.close()
 
