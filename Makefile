@@ -53,7 +53,7 @@ test: dev peers transcoding
 
 torture: dev peers
 	$(BIN)/python -m tests.torture
-	$(BIN)/python -m tests.torture.store_faults
+	$(BIN)/python -m tests.torture.store
 	BROKER_EXAMPLES=$${BROKER_EXAMPLES:-10000} $(BIN)/python -m pytest -q --timeout=7200 tests/property tests/unit/hl7/test_properties.py
 	BROKER_STOW_RUNS=$${BROKER_STOW_RUNS:-2000} $(BIN)/python -m pytest -q -n 2 tests/unit/delivery/senders/test_stow_faults.py
 	BROKER_ALL_KILLS=1 $(BIN)/python -m pytest -q -k "killed or end_at_any_point or state_that_existed" tests/scenarios

@@ -3,6 +3,7 @@
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ class Turn:
     request_bytes: int | None = None  # of the request that are read before the connection closes; None: all of them
     aborts: bool = False  # A-ABORT instead of a response
     is_reset: bool = False  # the connection ends by RST instead of FIN
+    seconds: float = 0.0  # that pass before the response
 
     @property
     def is_answered(self) -> bool:
@@ -58,6 +60,12 @@ class Kept:
     content: bytes
     status: int
     is_answered: bool
+    life: int = 0  # of the caller, as whoever ends and starts it counts them
+
+
+def is_good(status: int) -> bool:
+    """Tell whether a PACS that says so has the instance."""
+    return status == 0 or status & 0xF000 == 0xB000 or status in (0x0001, 0x0107, 0x0111, 0x0116)
 
 
 @dataclass
@@ -77,6 +85,7 @@ class Pacs:
         self.plan = Plan()
         self.kept: list[Kept] = []
         self.calls = 0
+        self.life = 0
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self._lock = threading.Lock()
@@ -166,8 +175,9 @@ class _Conversation:
         if command is None:
             return False
         uid = command.text(Element.AFFECTED_SOP_INSTANCE_UID)
-        self._pacs.keep(Kept(uid, content, self._turn.status, self._turn.is_answered))
+        self._pacs.keep(Kept(uid, content, self._turn.status, self._turn.is_answered, self._pacs.life))
         answer = raw_peer.data(context_id, 3, message.response(command, self._turn.status))
+        time.sleep(self._turn.seconds)
         if self._turn.aborts:
             self._sock.sendall(raw_peer.ABORT)
             return False

@@ -1,20 +1,14 @@
-"""`python -m tests.torture.store_faults [--share S] [--seed N]`: what can go wrong between us and a PACS, over sockets.
+"""Faults F14 to F27: what can go wrong between us and a PACS, over sockets, and in the spool.
 
 Each case sends images in, lets the PACS misbehave as planned, lets time pass until it is well again, and demands the
-invariants of `store_world`. Exit code 1 on a violation.
+invariants of `store_world`.
 """
 
-import argparse
-import math
-import random
 import socket
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -25,21 +19,11 @@ from broker.dimse.service import Rejection
 from broker.spool import store as spool_store
 from tests.peers.dcmtk import Node
 from tests.peers.raw_sender import DataSet, send
-from tests.torture.measured import Tally
+from tests.torture.classes import Case, FaultClass
 from tests.torture.pacs import Context, Pacs, Plan, Turn, first_syntax
 from tests.torture.store_world import World
 from tests.unit.spool.datasets import EXPLICIT, IMPLICIT, US_IMAGE, data_set
 from tests.wire.dimse import raw_peer
-
-PATIENCE = 60.0  # seconds of real time for a case
-
-
-@dataclass(frozen=True)
-class Case:
-    """One fault; `run` demands what has to hold."""
-
-    name: str
-    run: Callable[[World], None]
 
 
 def recovers(plan: Callable[[], Plan], count: int, world: World) -> None:
@@ -68,7 +52,7 @@ _REASONS = ((1, 1), (1, 2), (1, 3), (1, 7), (1, 9), (2, 1), (2, 2), (3, 1), (3, 
 _ABORTS = ((0, 0), (2, 0), (2, 1), (2, 2), (2, 4), (2, 5), (2, 6))
 
 
-def refusals() -> Iterator[Case]:
+def refusals() -> Iterator[Case[World]]:
     """F16: each reason of A-ASSOCIATE-RJ and A-ABORT, and nonsense: the destination's state, nobody is parked."""
     for (source, reason), result, times in product(_REASONS, (1, 2), (1, 4)):
         refused = Rejection(result, source, reason)
@@ -79,14 +63,14 @@ def refusals() -> Iterator[Case]:
         yield _recovering(f"answered by {name}", [answer] * 2)
 
 
-def _recovering(name: str, associations: Sequence[Rejection | bytes]) -> Case:
+def _recovering(name: str, associations: Sequence[Rejection | bytes]) -> Case[World]:
     return Case(name, partial(recovers, lambda: Plan(associations=list(associations)), 2))
 
 
 # --- F17: broken off half way ------------------------------------------------------------------------------------
 
 
-def half_way() -> Iterator[Case]:
+def half_way() -> Iterator[Case[World]]:
     """F17: the association ends at the k-th of n images, by A-ABORT, FIN or RST."""
     for n in range(1, 11):
         for k in range(n):
@@ -95,14 +79,14 @@ def half_way() -> Iterator[Case]:
         yield _at(f"ends at {k + 1} of 5 by {'RST' if reset else 'FIN'}", k, 5, Turn(answer_bytes=0, is_reset=reset))
 
 
-def _at(name: str, k: int, n: int, turn: Turn) -> Case:
+def _at(name: str, k: int, n: int, turn: Turn) -> Case[World]:
     return Case(name, partial(recovers, lambda: Plan(turns=[*[Turn()] * k, turn]), n))
 
 
 # --- F18: the response is cut ------------------------------------------------------------------------------------
 
 
-def cut_answers() -> Iterator[Case]:
+def cut_answers() -> Iterator[Case[World]]:
     """F18: the connection ends at every byte of the response: unknown, so it is sent again."""
     for at in range(_response_length()):
         yield _at(f"response cut at byte {at}", 0, 2, Turn(answer_bytes=at, is_reset=bool(at % 2)))
@@ -126,7 +110,7 @@ FINAL = (
 )
 
 
-def statuses() -> Iterator[Case]:
+def statuses() -> Iterator[Case[World]]:
     """F20: done, passing and final answers about one image among others."""
     for status in (*DONE, *PASSING):
         yield _at(f"status {status:04X}", 1, 3, Turn(status))
@@ -139,7 +123,7 @@ def statuses() -> Iterator[Case]:
 # --- F22: odd negotiations ---------------------------------------------------------------------------------------
 
 
-def negotiations() -> Iterator[Case]:
+def negotiations() -> Iterator[Case[World]]:
     """F22: no context, another syntax than proposed, any maximum length: no loop, no silent transcoding."""
     for result in range(1, 5):
         yield Case(f"context result {result}", partial(parks, partial(_contexts, lambda _a, s, r=result: (r, s[0])), 2))
@@ -175,7 +159,7 @@ def _other_syntax(context: Context, world: World) -> None:
 # --- F23: the network is cut -------------------------------------------------------------------------------------
 
 
-def cut_requests() -> Iterator[Case]:
+def cut_requests() -> Iterator[Case[World]]:
     """F23: the connection ends at bytes of what we send, and of what is sent to us."""
     command = len(raw_peer.data(1, 3, message.store_request(1, US_IMAGE, "1.2.826.0.1.7.1")))
     image = len(data_set("1.2.826.0.1.7.1")) + 12
@@ -217,7 +201,7 @@ _MOODS: dict[str, Callable[[], Plan]] = {
 }
 
 
-def combinations() -> Iterator[Case]:
+def combinations() -> Iterator[Case[World]]:
     """F24: three destinations, each up, down or failing: one that is up has everything at once."""
     for moods in product(_MOODS, repeat=3):
         yield Case(", ".join(moods), partial(_together, moods))
@@ -241,7 +225,7 @@ def _together(moods: tuple[str, ...], world: World) -> None:
 _DAMAGES = ("flipped first", "flipped last", "flipped middle", "cut", "emptied", "gone", "another's", "longer")
 
 
-def damages() -> Iterator[Case]:
+def damages() -> Iterator[Case[World]]:
     """F14: found before anything is sent, parked and told of; the others go on; a resend heals it."""
     for how, number in product(_DAMAGES, range(5)):
         yield Case(f"{how} ({number + 1} of 5)", partial(_damaged, how, number))
@@ -265,7 +249,7 @@ def _damaged(how: str, number: int, world: World) -> None:
 # --- F27: the same instance again --------------------------------------------------------------------------------
 
 
-def repeated() -> Iterator[Case]:
+def repeated() -> Iterator[Case[World]]:
     """F27: the same image many times at once, and the same UID with other content."""
     for times in (2, 5, 20, 50):
         yield Case(f"{times} times at once", partial(_same, times))
@@ -312,18 +296,6 @@ def _sent_together(world: World, items: Sequence[DataSet]) -> list[int | None]:
 
 # --- all of them -------------------------------------------------------------------------------------------------
 
-CLASSES: dict[str, tuple[Callable[[], Iterator[Case]], int, int]] = {  # cases, how many there have to be, PACS
-    "F14 damaged spool": (damages, 40, 1),
-    "F16 associations refused": (refusals, 30, 1),
-    "F17 broken off half way": (half_way, 60, 1),
-    "F18 responses cut": (cut_answers, 100, 1),
-    "F20 statuses": (statuses, 45, 1),
-    "F22 negotiations": (negotiations, 19, 1),
-    "F23 network cut": (cut_requests, 200, 1),
-    "F24 three destinations": (combinations, 27, 3),
-    "F27 the same again": (repeated, 20, 1),
-}
-
 
 @contextmanager
 def world_of(count: int) -> Iterator[World]:
@@ -337,39 +309,14 @@ def world_of(count: int) -> Iterator[World]:
             world.close()
 
 
-def tallies(share: float, seed: int) -> Iterator[Tally]:
-    """Run a share of every class."""
-    for name, (cases, _, count) in CLASSES.items():
-        every = list(cases())
-        wanted = max(1, math.ceil(len(every) * share))
-        chosen = every if wanted >= len(every) else random.Random(f"{seed} {name}").sample(every, wanted)
-        tally, begun = Tally(name), time.monotonic()
-        with world_of(count) as world:
-            for case in chosen:
-                with tally.case(case.name, deadline=PATIENCE):
-                    case.run(world)
-        tally.seconds = time.monotonic() - begun
-        print(f"{name}: {tally.cases} cases in {tally.seconds:.0f} s", file=sys.stderr, flush=True)
-        yield tally
-
-
-def main(words: Sequence[str] | None = None) -> int:
-    """Run, print a table, return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--share", type=float, default=1.0, help="of each class")
-    parser.add_argument("--seed", type=int, default=1)
-    asked = parser.parse_args(words)
-    done = list(tallies(asked.share, asked.seed))
-    print(f"{'class':<32}{'cases':>9}{'violations':>12}{'seconds':>9}")
-    for tally in done:
-        print(f"{tally.name:<32}{tally.cases:>9}{tally.violated:>12}{tally.seconds:>9.0f}")
-    for tally in done:
-        for violation in tally.violations:
-            print(f"  {tally.name}: {violation}")
-    violated = sum(tally.violated for tally in done)
-    print(f"{sum(tally.cases for tally in done)} cases, {violated} violations, seed {asked.seed}")
-    return int(violated > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+CLASSES: Sequence[FaultClass[World]] = (
+    FaultClass("F14 damaged spool", damages, 40, partial(world_of, 1)),
+    FaultClass("F16 associations refused", refusals, 30, partial(world_of, 1)),
+    FaultClass("F17 broken off half way", half_way, 60, partial(world_of, 1)),
+    FaultClass("F18 responses cut", cut_answers, 100, partial(world_of, 1)),
+    FaultClass("F20 statuses", statuses, 45, partial(world_of, 1)),
+    FaultClass("F22 negotiations", negotiations, 19, partial(world_of, 1)),
+    FaultClass("F23 network cut", cut_requests, 200, partial(world_of, 1)),
+    FaultClass("F24 three destinations", combinations, 27, partial(world_of, 3)),
+    FaultClass("F27 the same again", repeated, 20, partial(world_of, 1)),
+)

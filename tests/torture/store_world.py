@@ -31,7 +31,7 @@ from broker.spool.files import FileSpool
 from tests.conftest import FakeClock
 from tests.peers.dcmtk import Node
 from tests.peers.raw_sender import DataSet, send
-from tests.torture.pacs import Pacs
+from tests.torture.pacs import Pacs, is_good
 from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 
 _PROFILE = """\
@@ -209,21 +209,17 @@ class World:
             self.spool.verify(each)
 
     def _demand_whole(self, name: str, pacs: Pacs, uids: Sequence[str]) -> None:
-        kept = {each.sop_instance_uid: each.content for each in pacs.kept if _is_good(each.status)}
+        kept = {each.sop_instance_uid: each.content for each in pacs.kept if is_good(each.status)}
         for uid in uids:
             assert uid in kept, f"{name} has not got what was called delivered"
             assert kept[uid] == self.taken[uid], f"{name} got other bytes"
 
     def _demand_needed_once(self, name: str, pacs: Pacs, uid: str) -> None:
         arrivals = [each for each in pacs.kept if each.sop_instance_uid == uid]
-        again = [each for each in arrivals[:-1] if each.is_answered and _is_good(each.status)]
+        again = [each for each in arrivals[:-1] if each.is_answered and is_good(each.status)]
         assert not again, f"{name} got an instance again of which it had said that it has it"
 
     def _destination(self, name: str) -> Destination:
         found = self.profile.destination(name)
         assert found is not None
         return found
-
-
-def _is_good(status: int) -> bool:
-    return status == 0 or status & 0xF000 == 0xB000 or status in (0x0001, 0x0107, 0x0111, 0x0116)

@@ -1,0 +1,242 @@
+"""The product as processes that end when they should not: lives in a row on one state, a device, a PACS, the checker.
+
+A life is `broker serve`; what a device had no answer to in one life it sends again in the next, as every modality does.
+After the last the checker of `judge` looks at everything: what was answered, what arrived, what is kept and recorded.
+"""
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from sqlalchemy import text
+
+from broker.alerts import store as alerts
+from broker.database import Database, sqlite_url
+from broker.delivery import store as deliveries
+from broker.delivery.model import DeliveryState
+from broker.spool import store as spool_store
+from broker.spool.errors import DamagedInstance
+from broker.spool.spool import Spool
+from tests.peers.dcmtk import Node
+from tests.peers.processes import free_port
+from tests.peers.raw_sender import DataSet, send
+from tests.torture.judge import Arrival, Owed, Print, Seen, print_of, violations_at_the_end
+from tests.torture.nursery import Life, Living, Nursery
+from tests.torture.pacs import Pacs, is_good
+
+_PROFILE = """\
+name = "torture"
+kind = "test"
+site = "General Hospital"
+timezone = "Europe/Berlin"
+state = "{state}"
+[hl7]
+host = "127.0.0.1"
+port = {hl7}
+[dicom]
+host = "127.0.0.1"
+port = {dicom}
+ae_title = "BROKER"
+[http]
+host = "127.0.0.1"
+port = {http}
+[policy]
+unknown_callers = "accept"
+{destinations}
+[[routes]]
+to = [{names}]
+"""
+_DESTINATION = """\
+[[destinations]]
+name = "{name}"
+protocol = "dimse"
+host = "127.0.0.1"
+port = {port}
+ae_title = "PACS"
+proof = "none"
+"""
+_SEGMENT = 256 * 1024
+_FINAL = (DeliveryState.DELIVERED, DeliveryState.PARKED)
+
+
+class Crashing:
+    """One state and what happens to it. Not for several threads, but for `send`."""
+
+    def __init__(self, folder: Path, nursery: Nursery, *, state: Path | None = None, destinations: int = 1) -> None:
+        self.folder = folder
+        self.nursery = nursery
+        self.state = state or folder / "state"
+        self.pacs = {f"pacs{number}": Pacs() for number in range(destinations)}
+        self.sent: defaultdict[str, set[Print]] = defaultdict(set)
+        self.answered: defaultdict[str, set[Print]] = defaultdict(set)
+        self.unanswered: dict[str, DataSet] = {}
+        self.ready_seconds: list[float] = []
+        self.lives = 0
+        self.living: Living | None = None
+        self.port = free_port()
+        self._file = folder / "torture.toml"
+        blocks = "".join(_DESTINATION.format(name=name, port=one.port) for name, one in self.pacs.items())
+        names = ", ".join(f'"{name}"' for name in self.pacs)
+        ports = {"dicom": self.port, "hl7": free_port(), "http": free_port()}
+        self._file.write_text(_PROFILE.format(state=self.state, destinations=blocks, names=names, **ports))
+
+    def close(self) -> None:
+        """End everything."""
+        if self.living is not None:
+            self.living.kill()
+        for one in self.pacs.values():
+            one.close()
+
+    def begin(
+        self, fail: str = "", *, limits: Mapping[str, int] | None = None, syncs: bool = True, **variables: str
+    ) -> bool:
+        """Begin a life; tell whether it got as far as being ready."""
+        self.lives += 1
+        for one in self.pacs.values():
+            one.life = self.lives
+        ready = self.folder / f"ready-{self.lives}"
+        hooks = {"BROKER_TEST_HOOKS": "1", "BROKER_FAIL": fail, **variables}
+        life = Life(
+            str(self._file), str(self.folder / "log"), str(ready), hooks, limits or {}, segment=_SEGMENT, syncs=syncs
+        )
+        self.living = self.nursery.start(life)
+        seconds = self.living.wait_ready()
+        if seconds is not None and not limits:
+            self.ready_seconds.append(seconds)
+        return seconds is not None
+
+    def end(self, how: str = "kill") -> int | None:
+        """End the life by SIGKILL or, to `stop`, by SIGTERM; return the exit code."""
+        assert self.living is not None
+        code: int | None = None
+        if how == "stop":
+            code = self.living.stop()
+        else:
+            self.living.kill()
+        self.living = None
+        return code
+
+    def send(self, item: DataSet, seconds: float = 10.0) -> int | None:
+        """Send an instance as a device does; None where there was no answer. What failed is sent again later."""
+        found = print_of(item.data)
+        self.sent[item.sop_instance_uid].add(found)
+        status: int | None = None
+        with suppress(OSError, AssertionError, ConnectionError):
+            status = send(Node(self.port, "BROKER"), "US1", item, seconds)
+        if status == 0:
+            self.answered[item.sop_instance_uid].add(found)
+            self.unanswered.pop(item.sop_instance_uid, None)
+        else:
+            self.unanswered[item.sop_instance_uid] = item
+        return status
+
+    def send_again(self) -> None:
+        """Send what had no answer 0000 again."""
+        for item in list(self.unanswered.values()):
+            self.send(item)
+
+    def settle(self, seconds: float = 40.0) -> None:
+        """Wait until everything answered is delivered or parked; then end cleanly."""
+        deadline = time.monotonic() + seconds
+        while self.unanswered and time.monotonic() < deadline:
+            self.send_again()
+        assert not self.unanswered, f"{len(self.unanswered)} are not taken; {self.log_end()}"
+        while not self._is_settled():
+            assert time.monotonic() < deadline, f"not settled: {self._states()}; {self.log_end()}"
+            time.sleep(0.05)
+        code = self.end("stop")
+        assert code == 0, f"exit code {code}; {self.log_end()}"
+
+    def judge(self) -> Seen:
+        """Return all that was seen; raise AssertionError with what is violated."""
+        seen = self.seen()
+        bad = violations_at_the_end(seen)
+        assert not bad, f"{len(bad)} violations, the first: {bad[0]}"
+        return seen
+
+    def seen(self) -> Seen:
+        """Gather what there is; nothing serves now."""
+        database = self._database()
+        spool = Spool(self.state / "spool")
+        try:
+            with database.read() as tx:
+                versions = {uid: spool_store.find_by_sop(tx, uid) for uid in self.sent}
+                uids = {each.id: uid for uid, found in versions.items() for each in found}
+                known = spool_store.known(tx, list(uids))
+                owed = [
+                    Owed(uids[each], one.destination, one.state.value, one.reason)
+                    for each in uids
+                    for one in deliveries.of_instance(tx, each)
+                ]
+                told = {uids.get(alert.subject, alert.subject) for alert in alerts.open_alerts(tx)}
+                audited = _audited(tx.execute(text("SELECT event, fields FROM journal")).all())
+        finally:
+            database.close()
+        kept: defaultdict[str, set[Print]] = defaultdict(set)
+        broken = []
+        for uid, found in versions.items():
+            for each in found:
+                if each.id in known.forgotten:
+                    continue
+                try:
+                    kept[uid].add(print_of(b"".join(spool.data(each))))
+                except DamagedInstance:
+                    broken.append(uid)
+        return Seen(
+            destinations=list(self.pacs),
+            sent=self.sent,
+            answered=self.answered,
+            arrivals=arrivals(self.pacs),
+            owed=owed,
+            kept=kept,
+            broken=broken,
+            forgotten=[uids[each] for each in known.forgotten],
+            audited=audited,
+            told=told,
+            ready_seconds=self.ready_seconds,
+        )
+
+    def log_end(self) -> str:
+        """Return the end of the product's log."""
+        file = self.folder / "log"
+        return file.read_text()[-1500:] if file.exists() else "no log"
+
+    def _is_settled(self) -> bool:
+        """Tell whether as many as were answered are known, and each is delivered or parked."""
+        database = self._database()
+        try:
+            with database.read() as tx:
+                found = [each for uid in self.answered for each in spool_store.find_by_sop(tx, uid)]
+                states = [one.state for each in found for one in deliveries.of_instance(tx, each.id)]
+        finally:
+            database.close()
+        wanted = sum(map(len, self.answered.values()))
+        return len(found) >= wanted and len(states) >= wanted and all(state in _FINAL for state in states)
+
+    def _states(self) -> Sequence[tuple[str, str, str]]:
+        database = self._database()
+        try:
+            with database.read() as tx:
+                return [(one.destination, one.state.value, one.reason) for one in deliveries.deliveries(tx)][:5]
+        finally:
+            database.close()
+
+    def _database(self) -> Database:
+        return Database(sqlite_url(self.state / "broker.db"))
+
+
+def arrivals(pacs: Mapping[str, Pacs]) -> list[Arrival]:
+    """Return what has arrived whole, in order, of all PACS."""
+    return [
+        Arrival(name, each.sop_instance_uid, print_of(each.content), is_good(each.status), each.is_answered, each.life)
+        for name, one in pacs.items()
+        for each in list(one.kept)
+    ]
+
+
+def _audited(rows: Iterable[Sequence[str]]) -> set[tuple[str, str]]:
+    found = ((event, json.loads(fields)) for event, fields in rows)
+    return {(event, str(fields["sop_instance_uid"])) for event, fields in found if "sop_instance_uid" in fields}
