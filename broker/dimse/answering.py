@@ -34,6 +34,9 @@ from broker.dimse.statuses import (
 from broker.errors import Rejected, Unavailable
 from broker.identifiers import is_uid, is_uid_like
 
+_C_CANCEL_RQ = int(CommandField.C_CANCEL_RQ)
+_MOVE_ORIGINATOR = int(Element.MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE)
+
 
 class DataStream:
     """The data set of a C-STORE-RQ, read once, by the provider and then to its end by us."""
@@ -89,8 +92,7 @@ class Answering:
             raise InvalidPdu("a message on a presentation context that was not accepted")
         if command.field & message.RESPONSE and self._answered(context, command):
             return
-        is_cancel = command.field == CommandField.C_CANCEL_RQ
-        if command.field & message.RESPONSE or (command.message_id is None and not is_cancel):
+        if command.field & message.RESPONSE or (command.message_id is None and command.field != _C_CANCEL_RQ):
             raise InvalidPdu(
                 "a response without a request, or a request without Message ID", AbortReason.UNEXPECTED_PDU
             )
@@ -234,6 +236,6 @@ def _store_request(context: AcceptedContext, command: Command, stream: DataStrea
         sop_class_uid=command.sop_class_uid,
         sop_instance_uid=command.sop_instance_uid,
         transfer_syntax=context.transfer_syntax,
-        move_originator=command.text(Element.MOVE_ORIGINATOR_APPLICATION_ENTITY_TITLE),
+        move_originator=command.text(_MOVE_ORIGINATOR),
         data=stream,
     )

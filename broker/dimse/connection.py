@@ -74,6 +74,7 @@ class Connection:
         self._size = max(_BUFFER, limits.maximum_length + 4096)
         self._view = memoryview(mmap.mmap(-1, self._size))
         self._start = self._end = 0
+        self._has_sent = True  # since we last read
         self.is_lost = False  # there is nobody at the other end any more
         self.is_torn = False  # something was sent in part: nothing that follows would be understood
 
@@ -130,7 +131,7 @@ class Connection:
         view = memoryview(data)
         if patience is None:
             patience = self._limits.send + len(view) / self._limits.rate
-        self.is_torn = True
+        self.is_torn = self._has_sent = True
         while view:
             before = time.monotonic()
             try:
@@ -187,6 +188,8 @@ class Connection:
             self._start = self._end = 0
         elif self._end == self._size:
             self._compact()
+        if self._has_sent:
+            self._acknowledge_at_once()
         before = time.monotonic()
         try:
             received = self.socket.recv_into(self._view[self._end :])
@@ -201,12 +204,19 @@ class Connection:
         self.patience -= time.monotonic() - before
         if received > 0:
             self._end += received
-            if _QUICKACK is not None:
-                # A sender with Nagle's algorithm waits for our acknowledgement before it sends its next small
-                # segment; a delayed one costs it some 40 ms an image. The kernel forgets this after each read.
-                self.socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
         if self.patience <= 0:
             raise TooSlow("the peer is too slow")
+
+    def _acknowledge_at_once(self) -> None:
+        """Have what comes acknowledged as we read it.
+
+        A sender with Nagle's algorithm waits for our acknowledgement before it sends its next small segment; a
+        delayed one costs it some 40 ms an image. Once we send something the kernel delays acknowledgements again,
+        to let them go with what we send next; until then asking once is enough.
+        """
+        self._has_sent = False
+        if _QUICKACK is not None:
+            self.socket.setsockopt(socket.IPPROTO_TCP, _QUICKACK, 1)
 
     def _compact(self) -> None:
         left = self._end - self._start

@@ -28,6 +28,7 @@ from broker.dimse.state import Event, State
 from broker.errors import Unavailable
 
 _DISCARDED = 16 * 1024 * 1024  # after an abort, so that the peer reads it before the connection is reset
+_DATA_REQUEST = Event.DATA_REQUEST
 _CANCEL = 256  # no C-CANCEL-RQ is longer
 
 
@@ -128,7 +129,7 @@ class Link(PduLink):
 
     def send_data(self, payload: bytes | bytearray | memoryview) -> None:
         """Send P-DATA-TFs that are ready."""
-        self.act(Event.DATA_REQUEST, payload)
+        self.act(_DATA_REQUEST, payload)
 
     def is_quiet(self) -> bool:
         """Tell whether the association stands and the peer has said nothing that is not read yet, not even goodbye."""

@@ -12,6 +12,8 @@ NO_DATA_SET = 0x0101  # PS3.7 E.1: any other value means that a data set follows
 DATA_SET = 0x0001
 UNLIMITED_FRAGMENT = 128 * 1024  # what we send to a peer that takes any length
 
+_DATA_TF = int(PduType.DATA_TF)
+
 COMMAND_LAST = 3  # message control headers (PS3.8 E.2): bit 0 command, bit 1 last fragment
 COMMAND_MORE = 1
 DATA_LAST = 2
@@ -22,6 +24,7 @@ _US = struct.Struct("<H")
 _AT = struct.Struct("<HH")
 _US_ELEMENT = struct.Struct("<HHIH")
 _GROUP_LENGTH = struct.Struct("<HHII")
+_FOUR_US = struct.Struct("<" + "HHIH" * 4)
 
 
 class Element(IntEnum):
@@ -74,6 +77,17 @@ NORMALIZED = frozenset(field for field in CommandField if field.name.startswith(
 
 Value = int | str | tuple[int, ...]
 
+# A member of an enumeration costs a third of a microsecond each time it is named; those that every image needs are
+# named once.
+_COMMAND_FIELD = int(Element.COMMAND_FIELD)
+_MESSAGE_ID = int(Element.MESSAGE_ID)
+_DATA_SET_TYPE = int(Element.COMMAND_DATA_SET_TYPE)
+_STATUS = int(Element.STATUS)
+_RESPONDED_TO = int(Element.MESSAGE_ID_BEING_RESPONDED_TO)
+_AFFECTED_CLASS, _REQUESTED_CLASS = int(Element.AFFECTED_SOP_CLASS_UID), int(Element.REQUESTED_SOP_CLASS_UID)
+_AFFECTED_INSTANCE = int(Element.AFFECTED_SOP_INSTANCE_UID)
+_REQUESTED_INSTANCE = int(Element.REQUESTED_SOP_INSTANCE_UID)
+
 _UIDS = frozenset(element for element in Element if element.name.endswith("_UID"))
 _TAGS = frozenset({Element.OFFENDING_ELEMENT, Element.ATTRIBUTE_IDENTIFIER_LIST})
 
@@ -88,26 +102,24 @@ class Command:
 
     def __init__(self, values: Mapping[int, bytes]) -> None:
         self._values = values
-        self.field = self.number(Element.COMMAND_FIELD) or 0
-        self.message_id = self.number(Element.MESSAGE_ID)  # of a request
-        self.data_set_type = self.number(Element.COMMAND_DATA_SET_TYPE)
+        self.field = self.number(_COMMAND_FIELD) or 0
+        self.message_id = self.number(_MESSAGE_ID)  # of a request
+        self.data_set_type = self.number(_DATA_SET_TYPE)
         # The Affected or the Requested SOP Class and Instance UID, whichever the command has.
-        self.sop_class_uid = self.text(Element.AFFECTED_SOP_CLASS_UID) or self.text(Element.REQUESTED_SOP_CLASS_UID)
-        self.sop_instance_uid = self.text(Element.AFFECTED_SOP_INSTANCE_UID) or self.text(
-            Element.REQUESTED_SOP_INSTANCE_UID
-        )
+        self.sop_class_uid = self.text(_AFFECTED_CLASS) or self.text(_REQUESTED_CLASS)
+        self.sop_instance_uid = self.text(_AFFECTED_INSTANCE) or self.text(_REQUESTED_INSTANCE)
 
-    def number(self, element: Element) -> int | None:
+    def number(self, element: int) -> int | None:
         """Return a US element."""
         value = self._values.get(element)
         return _US.unpack(value)[0] if value is not None and len(value) == 2 else None
 
-    def text(self, element: Element) -> str:
+    def text(self, element: int) -> str:
         """Return a UI, AE or LO element without its padding."""
         value = self._values.get(element)
         return text_of(value) if value else ""
 
-    def tags(self, element: Element) -> tuple[int, ...]:
+    def tags(self, element: int) -> tuple[int, ...]:
         """Return an AT element, each tag as group * 65536 + element."""
         value = self._values.get(element, b"")
         whole = value[: len(value) // 4 * 4]
@@ -125,18 +137,18 @@ def decode(content: bytes) -> Command:
     A missing or wrong group length, repeated and unsorted elements are taken as they are: some devices send them.
     """
     values: dict[int, bytes] = {}
-    at, end = 0, len(content)
+    at, end, read = 0, len(content), _ELEMENT.unpack_from
     while at < end:
         if end - at < 8:
             raise InvalidPdu("command element cut off")
-        group, element, length = _ELEMENT.unpack_from(content, at)
-        at += 8
-        if group != 0 or length > end - at:
+        group, element, length = read(content, at)
+        begun = at + 8
+        at = begun + length
+        if group != 0 or at > end:
             raise InvalidPdu("command set has an element of another group or longer than itself")
-        values[element] = content[at : at + length]
-        at += length
+        values[element] = content[begun:at]
     command = Command(values)
-    if command.number(Element.COMMAND_FIELD) is None or command.data_set_type is None:
+    if command.data_set_type is None or command.number(_COMMAND_FIELD) is None:
         raise InvalidPdu("command set without Command Field or Command Data Set Type")
     return command
 
@@ -227,10 +239,13 @@ def response(
     more: Mapping[Element, Value] | None = None,
 ) -> bytes:
     """Return the response to `request`, which has a Message ID. A comment is cut to 64 characters (PS3.7 C)."""
+    data_set = DATA_SET if has_data_set else NO_DATA_SET
+    if not (error_comment or offending_element or more):
+        return _plain_response(request, status, data_set)
     values: dict[Element, Value] = {
         Element.COMMAND_FIELD: request.field | RESPONSE,
         Element.MESSAGE_ID_BEING_RESPONDED_TO: request.message_id or 0,
-        Element.COMMAND_DATA_SET_TYPE: DATA_SET if has_data_set else NO_DATA_SET,
+        Element.COMMAND_DATA_SET_TYPE: data_set,
         Element.STATUS: status,
     }
     if uid := request.sop_class_uid:
@@ -244,6 +259,34 @@ def response(
     return encode({**values, **(more or {})})
 
 
+def _plain_response(request: Command, status: int, data_set: int) -> bytes:
+    """Return a response that has nothing else: in one go, since every image and every item found needs one."""
+    number = request.message_id or 0
+    body = b"".join(
+        (
+            _uid_element(_AFFECTED_CLASS, request.sop_class_uid),
+            # group 0, element, length 2, value; four times
+            _FOUR_US.pack(
+                *(0, _COMMAND_FIELD, 2, request.field | RESPONSE),
+                *(0, _RESPONDED_TO, 2, number),
+                *(0, _DATA_SET_TYPE, 2, data_set),
+                *(0, _STATUS, 2, status),
+            ),
+            _uid_element(_AFFECTED_INSTANCE, request.sop_instance_uid),
+        )
+    )
+    return _GROUP_LENGTH.pack(0, 0, 4, len(body)) + body
+
+
+def _uid_element(element: int, uid: str) -> bytes:
+    if not uid:
+        return b""
+    content = uid.encode("ascii", "replace")
+    if len(content) % 2:
+        content += b"\0"
+    return _ELEMENT.pack(0, element, len(content)) + content
+
+
 def fragment_size(maximum_length: int) -> int:
     """Return how many bytes of a message go into one PDV for a peer that takes P-DATA of `maximum_length`."""
     if maximum_length == 0:
@@ -253,7 +296,7 @@ def fragment_size(maximum_length: int) -> int:
 
 def data_header(context_id: int, control: int, length: int) -> bytes:
     """Return the header of a P-DATA-TF with one PDV of `length` bytes."""
-    return DATA_HEADER.pack(PduType.DATA_TF, length + 6, length + 2, context_id, control)
+    return DATA_HEADER.pack(_DATA_TF, length + 6, length + 2, context_id, control)
 
 
 def pdus(context_id: int, content: bytes, is_command: bool, size: int) -> Iterator[bytes]:
