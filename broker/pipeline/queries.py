@@ -5,15 +5,19 @@ from functools import partial
 
 from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
-from broker.database import Transaction
+from broker.clock import Clock
+from broker.database import Database, Transaction
 from broker.dimse.service import AcceptedAssociation, FindAnswer, FindRequest
+from broker.environments.model import Profile
 from broker.journal import log
 from broker.pipeline.here import Here
 from broker.procedures import shown
+from broker.registry.cache import RegistryCache
+from broker.spool.spool import Spool
 from broker.worklist import find
 from broker.worklist import store as worklist
 from broker.worklist.model import QueryResult
-from broker.worklist.viewer import registry_stations, viewer_of
+from broker.worklist.viewer import Viewers
 
 _CUT = "more matched its query than the limit of its document: it got the soonest; raise worklist.limit or ask for less"
 
@@ -21,12 +25,16 @@ _CUT = "more matched its query than the limit of its document: it got the soones
 class Queries(Here):
     """C-FIND."""
 
+    def __init__(
+        self, profile: Profile, database: Database, registry: RegistryCache, spool: Spool, clock: Clock
+    ) -> None:
+        super().__init__(profile, database, registry, spool, clock)
+        self._viewers = Viewers(profile.timezone)
+
     def answer_query(self, association: AcceptedAssociation, request: FindRequest) -> Iterator[FindAnswer]:
         """C-FIND -> matching items -> answers; what was answered is recorded after the last of them has left."""
-        registry = self._registry.current()
-        modality = registry.by_calling(association.request.calling_ae_title)
-        viewer = viewer_of(modality, self._profile.timezone, association.request.calling_ae_title)
-        stations, hides = registry_stations(registry), shown.hides(viewer, self._clock.now())
+        viewer, stations = self._viewers.of(self._registry.current(), association.request.calling_ae_title)
+        hides = shown.hides(viewer, self._clock.now())
         result = yield from find.answers(self._database, request, viewer, stations, self._clock, hides)
         self._database.together("associations", partial(self._queried, association.id, viewer.device, result))
         self._open.written(association.id)

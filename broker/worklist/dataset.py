@@ -6,6 +6,7 @@ attribute of the step that was asked for outside its sequence is answered there 
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from broker.worklist import characters, elements, encoding
 from broker.worklist.asked import STEP_TAG, Asked, compiled, wanted
@@ -19,6 +20,8 @@ _CHARACTER_SET = 0x00080005
 _STEP = 9  # the kind of the step's own entry, whose one item is made at query time
 _STEP_ENTRY: Entry = (STEP_TAG, _STEP, 0, 0)
 _PLAIN = frozenset({VALUE, ASCII})
+_TAILS = 256  # held for a question
+_JOINED = 1024  # answers held for all questions, some 3 KiB each
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,13 @@ class Answers:
 
     def encode(self, item: WorklistItem) -> Encoded:
         """Return the answer for a resolved item, from its encoded elements where this version made them."""
-        made = item.encoded if encoding.is_current(item.encoded) else encoding.encoded_elements(item)
         tail = self._tail(item)
+        if encoding.is_current(item.encoded):
+            return _joined(self, item.encoded, tail)
+        return self.join(encoding.encoded_elements(item), tail)
+
+    def join(self, made: bytes, tail: "_Tail") -> Encoded:
+        """Return the answer of an item's encoded elements and what the question adds to them."""
         is_ascii, top, step = encoding.tables(made)
         tail.add_to(step, len(made))
         if self._asks_for_step_at_top:
@@ -75,6 +83,8 @@ class Answers:
         key = (item.scheduled_station_ae_titles, item.status)
         tail = self._tails.get(key)
         if tail is None:
+            if len(self._tails) >= _TAILS:
+                self._tails.clear()
             shown = item if item.scheduled_station_ae_titles else replace(item, scheduled_station_ae_titles=self._own)
             tail = self._tails[key] = _Tail(self._of_viewer, step_keywords_of(shown))
         return tail
@@ -111,6 +121,12 @@ class _Tail:
         for index, (tag, kind, at, end) in enumerate(self._entries):
             if index >= self._count or tag not in step:
                 step[tag] = (tag, kind, base + at, base + end)
+
+
+@lru_cache(maxsize=_JOINED)
+def _joined(answers: Answers, made: bytes, tail: _Tail) -> Encoded:
+    """Return an answer that was given before: consoles ask for the same list every few minutes."""
+    return answers.join(made, tail)
 
 
 class _Source:

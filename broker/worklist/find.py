@@ -17,7 +17,8 @@ from broker.worklist.habits import meant
 from broker.worklist.hiding import Hides, nobody_hides
 from broker.worklist.listing import PAGE, Listing
 from broker.worklist.model import QueryResult, Viewer, WorklistItem
-from broker.worklist.query import EVERYTHING, BadQuery, Query, matches, read
+from broker.worklist.query import EVERYTHING, BadQuery, Query, matches
+from broker.worklist.question import question
 from broker.worklist.stations import Stations
 
 SUCCESS = 0x0000
@@ -76,13 +77,14 @@ def answers(  # noqa: PLR0917 - who asks what of what
     Where nothing matched, the result says what remained after each key.
     """
     try:
-        query = meant(read(request.identifier, request.transfer_syntax, viewer.habits), viewer, clock.now())
+        asked = question(request.identifier, request.transfer_syntax, viewer)
+        query = meant(asked.query, viewer, clock.now())
     except BadQuery as bad:
         yield FindAnswer(bad.status, None, bad.comment, bad.offending_element)
         return QueryResult(bad.status, comment=bad.comment)
     asking = _Asking(query, viewer, registry_stations, hides)
     fetch = _watched(partial(_fetched, database, asking, asking.listing()), request, clock)
-    result = yield from _answered(request, asking, fetch)
+    result = yield from _answered(request, asking, asked.answers, fetch)
     if result.status != SUCCESS or result.items:
         return result
     return replace(result, explanation=explain.recorded(database, query, viewer, registry_stations))
@@ -202,10 +204,11 @@ def _soonest(fetch: _Fetch, limit: int, tally: _Tally) -> Iterator[WorklistItem]
 # --- answering ---------------------------------------------------------------------------------------------------
 
 
-def _answered(request: FindRequest, asking: _Asking, fetch: _Fetch) -> Generator[FindAnswer, None, QueryResult]:
+def _answered(
+    request: FindRequest, asking: _Asking, joined: Answers, fetch: _Fetch
+) -> Generator[FindAnswer, None, QueryResult]:
     tally = _Tally()
     status, comment = SUCCESS, ""
-    joined = Answers(asking.query, asking.viewer, request.transfer_syntax)
     try:
         for item in _listed(fetch, asking.viewer, tally):
             if request.is_cancelled():

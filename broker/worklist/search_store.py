@@ -5,6 +5,7 @@ Text is compared by code point on both databases, and prefixes as ranges: no pat
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, cast
 
 from sqlalchemy import ColumnElement, bindparam, func, select, tuple_
@@ -91,6 +92,10 @@ _IDS = select(func.json_each(bindparam("ids")).table_valued("value").c.value)
 _OF_PAGE = Prepared(select(*_ANSWERED).where(ITEM.c.id.in_(_IDS), ITEM.c.offered + 0 == 1))
 
 
+# An item that was read before, by everything that its row holds.
+_item_of = lru_cache(maxsize=1024)(rows.item_of)
+
+
 def exactly(value: str) -> tuple[str, str]:
     """Return the range of one value."""
     return value, value
@@ -109,4 +114,4 @@ def items(tx: Transaction, ids: Sequence[int], may_match: Callable[[Any], bool] 
     else:
         found = tx.execute(select(*_ANSWERED).where(ITEM.c.id.in_(ids), _OFFERED))
     by_id = {row.id: row for row in found if may_match is None or may_match(row)}
-    return [rows.item_of(by_id[item_id]) for item_id in ids if item_id in by_id]
+    return [_item_of(by_id[item_id]) for item_id in ids if item_id in by_id]

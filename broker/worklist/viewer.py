@@ -1,5 +1,6 @@
 """From the registry to who asks: the viewer of a query, and the stations by which items are resolved."""
 
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
 from broker.registry.model import Modality, Registry
@@ -44,6 +45,34 @@ def registry_stations(registry: Registry) -> Stations:
     unfiltered = {title for modality in active if not modality.document.filter for title in _titles(modality)}
     choosing = frozenset(title for device in filtered for title in device.stations) - unfiltered
     return Stations({modality: tuple(titles) for modality, titles in found.items()}, filtered, choosing)
+
+
+class Viewers:
+    """Who asks, made once a registry: as long as nobody changes it, its devices and stations are the same."""
+
+    def __init__(self, timezone: tzinfo) -> None:
+        self._timezone = timezone
+        self._known: _Known | None = None
+
+    def of(self, registry: Registry, calling: str) -> tuple[Viewer, Stations]:
+        """Return the viewer behind a calling title, and the stations by which items are resolved."""
+        known = self._known
+        if known is None or known.registry is not registry:
+            known = self._known = _Known(registry, registry_stations(registry), {})
+        viewer = known.viewers.get(calling)
+        if viewer is None:
+            modality = registry.by_calling(calling)
+            viewer = viewer_of(modality, self._timezone, calling)
+            if modality is not None:  # of titles that nobody registered there may be any number
+                known.viewers[calling] = viewer
+        return viewer, known.stations
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    registry: Registry
+    stations: Stations
+    viewers: dict[str, Viewer]  # by calling title
 
 
 def known_stations(registry: Registry) -> frozenset[str]:

@@ -1,11 +1,12 @@
 """Viewers and stations from the registry."""
 
 from dataclasses import replace
+from datetime import UTC
 
 from broker.identifiers import AETitle
 from broker.registry.model import Binding, Document, Modality, Registry
 from broker.worklist.model import Viewer
-from broker.worklist.viewer import registry_stations, viewer_of
+from broker.worklist.viewer import Viewers, registry_stations, viewer_of
 
 DOCUMENT = Document(
     name="us-room-2",
@@ -34,3 +35,17 @@ def test_stations_by_modality_leave_out_what_is_retired() -> None:
     other = replace(MODALITY, name="ct", document=replace(DOCUMENT, modality="CT", stations=(AETitle("CT1"),)))
     registry = Registry(1, (MODALITY, bound, gone, other))
     assert registry_stations(registry).by_modality == {"US": ("US_ROOM2", "US_POOL"), "CT": ("CT1",)}
+
+
+def test_viewers_are_the_same_until_the_registry_is_another() -> None:
+    viewers, registry = Viewers(UTC), Registry(1, (MODALITY,))
+    viewer, stations = viewers.of(registry, "US_ROOM2")
+    assert (viewer, stations) == (viewer_of(MODALITY), registry_stations(registry))
+    assert viewers.of(registry, "US_ROOM2")[0] is viewer
+    changed = Registry(2, (replace(MODALITY, suspended=True),))
+    assert viewers.of(changed, "US_ROOM2")[0].is_suspended
+
+
+def test_a_caller_that_nobody_knows_is_known_by_its_title_alone() -> None:
+    viewers, registry = Viewers(UTC), Registry(1, (MODALITY,))
+    assert [viewers.of(registry, title)[0].calling for title in ("A", "B")] == [("A",), ("B",)]
