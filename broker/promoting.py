@@ -25,7 +25,7 @@ def promote(
     """Apply what is approved for now; end the watch over what went well. `caller` and `web`: see `Network`."""
     clock = clocks.from_environment()
     clockwork.apply_due(profile, database, clock, judging.by(Network(caller, web)), _source)
-    clockwork.settle(database, clock)
+    clockwork.settle(profile, database, clock)
 
 
 @contextmanager

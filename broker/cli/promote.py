@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import click
 from click.exceptions import Exit
 
-from broker.cli import persons, promote_checks, promote_paper
+from broker.cli import persons, promote_checks, promote_paper, promote_watch
 from broker.cli import promote_words as words
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.probing import network
@@ -32,7 +32,7 @@ def group() -> None:
     """From Test to Production: plan, request, approval, apply, rollback."""
 
 
-for _command in (promote_paper.packet, promote_paper.verify, *promote_checks.COMMANDS):
+for _command in (promote_paper.packet, promote_paper.verify, promote_watch.watch, *promote_checks.COMMANDS):
     group.add_command(_command)
 
 

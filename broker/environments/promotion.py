@@ -7,11 +7,16 @@ from broker.environments.reading import TomlTable
 
 @dataclass(frozen=True, slots=True)
 class PromotionSettings:
-    """How much a device has to show in Test: so many exams, on so many days, by a clock so close to ours."""
+    """How much a device has to show in Test: so many exams, on so many days, by a clock so close to ours.
+
+    In Production: so many whole exams until the watch over it ends, and after how many hours a person is told else.
+    """
 
     soak_exams: int = 3
     soak_days: int = 2
     clock_minutes: int = 5
+    watch_exams: int = 1
+    watch_hours: int = 24
 
 
 _DEFAULT = PromotionSettings()
@@ -24,6 +29,8 @@ def read_promotion(root: TomlTable) -> PromotionSettings:
         soak_exams=table.integer("soak_exams", 1, 1000, _DEFAULT.soak_exams),
         soak_days=table.integer("soak_days", 1, 365, _DEFAULT.soak_days),
         clock_minutes=table.integer("clock_minutes", 1, 60, _DEFAULT.clock_minutes),
+        watch_exams=table.integer("watch_exams", 1, 1000, _DEFAULT.watch_exams),
+        watch_hours=table.integer("watch_hours", 1, 8760, _DEFAULT.watch_hours),
     )
     table.finish()
     return settings

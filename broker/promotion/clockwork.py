@@ -2,25 +2,32 @@
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
 from broker.audit.model import CLOCK
-from broker.clock import Clock
-from broker.database import Database
+from broker.clock import Clock, rfc3339
+from broker.database import Database, Transaction
 from broker.environments.model import Profile
 from broker.errors import BrokerError, Refused
 from broker.journal import log
-from broker.promotion import flow, gate, store
+from broker.promotion import flow, gate, store, watching
 from broker.promotion.flow import By
 from broker.promotion.gate import Checks, Here
 from broker.promotion.life import Move, moved
 from broker.promotion.model import Life, Request
+from broker.promotion.recorded import traffic_store as traffic
+from broker.promotion.store import Served
+from broker.promotion.watching import Watch
+from broker.registry import store as registry
 
 NOT_APPLIED = "promotion.not-applied"
-WATCHED_FOR = timedelta(hours=24)
+WATCH = "promotion.watch"
+_BEAT_SECONDS = 5  # of this clockwork
+_CLOSELY = timedelta(hours=1)  # after a cutover; later once a minute
+_LOOKED_AT = timedelta(days=2)  # of a device that is watched for long: what it did lately
 
 OpenSource = Callable[[Path], AbstractContextManager[Here]]
 """Opens the environment of a profile to be read. Raises Unavailable, Misconfigured."""
@@ -33,15 +40,63 @@ def apply_due(profile: Profile, database: Database, clock: Clock, checks: Checks
     return sum(_applied(request, profile, database, clock, checks, open_source) for request in due)
 
 
-def settle(database: Database, clock: Clock) -> list[str]:
-    """End the watch over devices that went well for a day; return their names."""
+def settle(profile: Profile, database: Database, clock: Clock) -> list[str]:
+    """End the watch over each device that has shown what the policy asks; tell what is wrong. Return who is live."""
+    now = clock.now()
     with database.read() as tx:
-        names = store.watched(tx, clock.now() - WATCHED_FOR)
-    if names:
-        with database.write("promotion") as tx:
-            for name in names:
-                store.set_life(tx, name, moved(Life.WATCHED, Move.SETTLE), clock.now())
-    return names
+        watches = [watching.read(tx, profile, name, now, _LOOKED_AT) for name in _due(tx, now)]
+    for watch in watches:
+        _tell(watch, _complaint(watch, profile.promotion.watch_hours), database)
+    return [watch.name for watch in watches if watch.has_shown_all and _settled(watch, database)]
+
+
+def _settled(watch: Watch, database: Database) -> bool:
+    """Make it live; False where a person was faster."""
+    with database.write("promotion") as tx:
+        if store.life(tx, watch.name) is not Life.WATCHED:
+            return False
+        device = registry.modality(tx, watch.name)
+        to, why = moved(Life.WATCHED, Move.SETTLE), f"{_exams(watch)} since {rfc3339(watch.since)}"
+        store.set_life(tx, watch.name, to, watch.now)
+        line = Served(0, watch.name, watch.now, str(CLOCK), "settled", why, device.revision, device.binding, to, None)
+        store.record(tx, line)
+    log.info("promotion.settled", device=watch.name, exams=watch.exams)
+    return True
+
+
+def _due(tx: Transaction, now: datetime) -> list[str]:
+    """Return who is looked at now: closely at first, later once a minute."""
+    names = store.watched(tx)
+    since = {name: next((line.at for line in store.history(tx, name)), None) for name in names}
+    is_minute = now.second < _BEAT_SECONDS
+    return [name for name, at in since.items() if at is not None and (is_minute or now - at < _CLOSELY)]
+
+
+def _exams(watch: Watch) -> str:
+    return f"{watch.exams} whole exam{'s' if watch.exams > 1 else ''}"
+
+
+def _complaint(watch: Watch, hours: int) -> str:
+    """Return what a person is told, with the way back; nothing where all is well so far."""
+    way_back = f"broker promote rollback {watch.name} --env {watch.environment} --why …"
+    if watch.open_troubles:
+        first = watch.open_troubles[0]
+        return f"{watch.name} went live, and {first.text}. {first.to_do}. The way back: {way_back}"
+    if watch.has_shown_all or watch.now - watch.since < timedelta(hours=hours):
+        return ""
+    lacking = ", ".join(first.title for first in watch.awaited) or "a whole exam"
+    return f"{watch.name} went live {hours} hours ago, and has not shown: {lacking}. See broker promote watch"
+
+
+def _tell(watch: Watch, text: str, database: Database) -> None:
+    """Tell it once: who has acknowledged it is not told the same again."""
+    if not text:
+        return
+    with database.read() as tx:
+        if traffic.was_told(tx, WATCH, watch.name, text, watch.since):
+            return
+    with database.write("promotion") as tx:
+        raise_alert(tx, WATCH, watch.name, Severity.URGENT, text, watch.now)
 
 
 def _applied(  # noqa: PLR0917 - as `apply_due`

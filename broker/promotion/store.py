@@ -191,10 +191,9 @@ def set_life(tx: Transaction, name: str, to: Life, now: datetime) -> None:
         tx.execute(insert(_LIFE).values(name=name, life=to.value, since=now))
 
 
-def watched(tx: Transaction, since: datetime) -> list[str]:
-    """Return the devices that have been watched since then or longer."""
-    long = (_LIFE.c.life == Life.WATCHED.value, _LIFE.c.since <= since)
-    return list(tx.execute(select(_LIFE.c.name).where(*long)).scalars())
+def watched(tx: Transaction) -> list[str]:
+    """Return the devices that are watched."""
+    return list(tx.execute(select(_LIFE.c.name).where(_LIFE.c.life == Life.WATCHED.value)).scalars())
 
 
 def _packed(binding: Binding) -> str:

@@ -197,6 +197,12 @@ def alerts(tx: Transaction, device: str, since: datetime) -> list[Incident]:
     return [Incident(f"alert {row.id}", row.last, f"{row.event}: {row.text}") for row in rows]
 
 
+def was_told(tx: Transaction, event: str, subject: str, text: str, since: datetime) -> bool:
+    """Tell whether this was told since then, acknowledged or not."""
+    same = (_ALERT.c.event == event, _ALERT.c.subject == subject, _ALERT.c.text == text, _ALERT.c.last >= since)
+    return tx.execute(select(_ALERT.c.id).where(*same).limit(1)).first() is not None
+
+
 def _since(column: Any, since: datetime | None) -> list[Any]:
     return [] if since is None else [column >= since]
 

@@ -1,4 +1,4 @@
-"""What the clock applies, what it refuses to, and when a watch ends."""
+"""What the clock applies, and what it refuses to. When a watch ends is `test_watching`'s."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from broker.errors import Unavailable
 from broker.migrations import upgrade
 from broker.promotion import clockwork, flow, gate, store
 from broker.promotion.gate import Here
-from broker.promotion.model import CheckResult, CheckState, Life, RequestState
+from broker.promotion.model import CheckResult, CheckState, RequestState
 from broker.registry import store as registry
 from broker.registry.document import read
 from broker.registry.model import Binding
@@ -115,14 +115,3 @@ def test_a_source_that_does_not_answer_is_told_and_asked_again(
     assert _state(database, id_) is RequestState.APPROVED
     source.is_gone = False
     assert _run(database, worlds, source, clock, CheckState.PASSED) == 1
-
-
-def test_a_watch_ends_after_a_day(database: Database, clock: FakeClock) -> None:
-    with database.write("promotion") as tx:
-        store.set_life(tx, "us", Life.WATCHED, clock.now())
-    clock.advance(23 * 3600)
-    assert clockwork.settle(database, clock) == []
-    clock.advance(2 * 3600)
-    assert clockwork.settle(database, clock) == ["us"]
-    with database.read() as tx:
-        assert store.life(tx, "us") is Life.LIVE
