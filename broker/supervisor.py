@@ -25,6 +25,7 @@ Part = Callable[[Ports, Callable[[Ports], None], threading.Event], None]
 STOP_SECONDS = 30.0
 _RESTART_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
 _EXIT_MISCONFIGURED = 78
+_ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass
@@ -54,7 +55,7 @@ class Supervisor:
         self._wake, wake_writer = os.pipe()
         os.set_blocking(wake_writer, False)
         signal.set_wakeup_fd(wake_writer)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _ENDING:
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes the loop
         # Every child holds the reading end; when the parent is gone, it reads the end of the pipe.
@@ -118,10 +119,13 @@ class Supervisor:
     def _start(self, child: _Child) -> None:
         reader, writer = os.pipe()
         restarted = child.restart_at is not None
+        # Until the child has handlers of its own, ours would take its end for ours and forget it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
         pid = os.fork()
         if pid == 0:
             os.close(reader)
             self._be(child, writer, restarted)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         os.close(writer)
         child.pid, child.ready_pipe, child.restart_at = pid, reader, None
 
@@ -158,10 +162,7 @@ class Supervisor:
 
 def _live(child: _Child, writer: int, life: int) -> int:
     stop = threading.Event()
-    signal.set_wakeup_fd(-1)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    _set_at_end(stop)
     threading.Thread(target=_end_with_parent, args=(life,), name="life", daemon=True).start()
 
     def ready(ports: Ports) -> None:
@@ -174,6 +175,27 @@ def _live(child: _Child, writer: int, life: int) -> int:
         log.error("process.failed", process=child.name, why=str(error))
         return _EXIT_MISCONFIGURED
     return 0
+
+
+def _set_at_end(stop: threading.Event) -> None:
+    """Have `stop` set when this process is told to end.
+
+    By a thread: a handler runs between any two steps of the main thread, which may just hold the event's own lock, and
+    would wait for it for ever.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer)
+    for number in _ENDING:
+        signal.signal(number, lambda *_: None)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    threading.Thread(target=_set_at_word, args=(reader, stop), name="end", daemon=True).start()
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+
+
+def _set_at_word(reader: int, stop: threading.Event) -> None:
+    os.read(reader, 1)
+    stop.set()
 
 
 def _end_with_parent(life: int) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.peers.processes import wait_for
+from tests.peers.processes import run, wait_for
 
 PROGRAM = """
 import os, sys, threading
@@ -93,3 +93,23 @@ def test_a_part_that_cannot_start_ends_all_with_exit_code_1(tmp_path: Path, name
     (tmp_path / f"{name}.misconfigured").touch()
     with _start(tmp_path) as process:
         assert process.wait(20) == 1
+
+
+SIGNALLED = """
+import os, signal, sys
+from broker.supervisor import Supervisor
+
+def live(ports, ready, stop):
+    ready({})
+    with stop._cond:  # as `wait` does for a moment
+        os.kill(os.getpid(), signal.SIGTERM)
+    print(stop.wait(5), flush=True)
+    os.kill(os.getppid(), signal.SIGTERM)
+
+sys.exit(Supervisor({"a": live}, lambda ports: None).run())
+"""
+
+
+def test_a_part_that_is_told_to_end_while_it_begins_to_wait_ends() -> None:
+    done = run([sys.executable, "-c", SIGNALLED], 20, PYTHONPATH=str(Path(__file__).parents[2]))
+    assert done.stdout.split()[:1] == ["True"]
