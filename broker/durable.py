@@ -77,7 +77,7 @@ class PrewrittenFile:
     """
 
     def __init__(self, path: Path, place: str) -> None:
-        self._place = place
+        self._write_place, self._sync_place = f"{place}.write", f"{place}.sync"
         self._descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
 
     @property
@@ -87,14 +87,14 @@ class PrewrittenFile:
 
     def write(self, pieces: Sequence[bytes | memoryview], at: int) -> None:
         """Write the pieces one after the other from `at` on."""
-        with failpoints.around(f"{self._place}.write"):
+        with failpoints.around(self._write_place):
             wanted = sum(map(len, pieces))
             if os.pwritev(self._descriptor, pieces, at) != wanted:
                 _write_rest(self._descriptor, b"".join(pieces), at)
 
     def sync(self) -> None:
         """Make what was written durable."""
-        with failpoints.around(f"{self._place}.sync"):
+        with failpoints.around(self._sync_place):
             os.fdatasync(self._descriptor)
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from broker.spool.errors import DamagedInstance
@@ -83,17 +84,33 @@ def read_head(segment: str, content: bytes) -> Head | None:
 
 def pack_facts(facts: ReceiptFacts, note: bytes) -> bytes:
     """Return what is known of an instance beside its data set: a JSON object, and after a line's end the `note`'s."""
+    shared = _shared(
+        facts.association_id,
+        facts.calling_ae_title,
+        facts.called_ae_title,
+        facts.device,
+        facts.sop_class_uid,
+        facts.transfer_syntax,
+    )
+    instance = _ENCODE(facts.sop_instance_uid)
+    text = f'{shared},"instance":{instance},"received":"{facts.received.isoformat()}"}}'
+    return b"\n".join((text.encode("ascii"), note))
+
+
+@lru_cache(maxsize=512)
+def _shared(  # noqa: PLR0917 - the parts of one value
+    association_id: str, calling: str, called: str, device: str, sop_class_uid: str, transfer_syntax: str
+) -> str:
+    """Return what the images of an association have in common: the beginning of their JSON objects, made once."""
     values = {
-        "association": facts.association_id,
-        "calling": facts.calling_ae_title,
-        "called": facts.called_ae_title,
-        "device": facts.device,
-        "class": facts.sop_class_uid,
-        "instance": facts.sop_instance_uid,
-        "syntax": facts.transfer_syntax,
-        "received": facts.received.isoformat(),
+        "association": association_id,
+        "calling": calling,
+        "called": called,
+        "device": device,
+        "class": sop_class_uid,
+        "syntax": transfer_syntax,
     }
-    return b"\n".join((_ENCODE(values).encode("ascii"), note))
+    return _ENCODE(values)[:-1]
 
 
 def unpack_facts(head: Head, content: bytes) -> tuple[ReceiptFacts, Mapping[str, Any]]:

@@ -33,6 +33,7 @@ _REST_SECONDS = 0.004  # between megabytes of a segment that is made in advance
 _DIGITS = 8
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MAGIC = b"MBSEGM01"
+_ZEROS = memoryview(bytes(record.PAGE))
 _END = struct.Struct("<8s26sQI")  # magic, segment, end, CRC-32 of these
 
 
@@ -46,7 +47,7 @@ class Written:
     def pack(self) -> bytes:
         """Return it as bytes."""
         content = _END.pack(_MAGIC, self.segment.encode("ascii"), self.end, 0)
-        return content[:-4] + struct.pack("<I", zlib.crc32(content))
+        return content[:-4] + zlib.crc32(content).to_bytes(4, "little")
 
 
 def unpack(content: bytes) -> Written | None:
@@ -93,6 +94,8 @@ def retire(spool: Path, name: str, *, keeps: bool) -> None:
 class _Job:
     """A record that somebody waits for."""
 
+    __slots__ = ("at", "data", "error", "facts", "identifier", "path", "sha256", "size")
+
     def __init__(self, identifier: str, data: memoryview, sha256: bytes, facts: bytes) -> None:
         self.identifier = identifier
         self.data = data
@@ -110,7 +113,7 @@ class _Job:
     def pieces(self, segment: str) -> list[bytes | memoryview]:
         head = record.pack_head(segment, self.identifier, len(self.data), self.sha256, self.facts)
         pad = self.size - record.HEAD - len(self.data) - len(self.facts)
-        return [head, self.data, self.facts, bytes(pad)]
+        return [head, self.data, self.facts, _ZEROS[:pad]]
 
 
 @dataclass(slots=True)

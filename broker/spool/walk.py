@@ -6,17 +6,18 @@ Where anything is out of the ordinary it gives up, and `scan.Scanner` judges: wh
 import struct
 from collections.abc import Container
 
-from broker.spool import scan
+from broker.spool import scan, text
 from broker.spool.scan import LAST_GROUP, MAXIMUM_DEPTH, MAXIMUM_ELEMENTS, MAXIMUM_VALUE, READ, Scan, Scanner
 
 _EXPLICIT_HEADER = struct.Struct("<HH2sH").unpack_from
 _IMPLICIT_HEADER = struct.Struct("<HHI").unpack_from
 _LENGTH = struct.Struct("<I").unpack_from
 
+_SHORT = scan.SHORT
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xE000, 0xE00D, 0xE0DD
 _DELIMITING = 0xFFFE
-_IDENTITY = frozenset({0x00080016, 0x00080018})  # SOPClassUID, SOPInstanceUID
+_IDENTITY = {0x00080016: "SOPClassUID", 0x00080018: "SOPInstanceUID"}
 
 
 class _Odd(Exception):
@@ -32,7 +33,13 @@ def scan_of(content: memoryview, transfer_syntax: str) -> Scan:
 
 def identify(content: memoryview, transfer_syntax: str) -> Scan:
     """Return what `scan_of` returns, but of the attributes the two UIDs alone."""
-    return scan_whole(content, transfer_syntax, _IDENTITY)
+    if transfer_syntax in scan.DEFLATED or transfer_syntax == scan.BIG_ENDIAN:
+        return scan_of(content, transfer_syntax)
+    try:
+        found = _Walk(content, transfer_syntax not in scan.IMPLICIT).values(_IDENTITY)
+    except (_Odd, struct.error):
+        return scan_of(content, transfer_syntax)
+    return Scan({keyword: text.decode(found[tag], "") for tag, keyword in _IDENTITY.items() if tag in found})
 
 
 def scan_whole(content: memoryview, transfer_syntax: str, wanted: Container[int] = READ) -> Scan:
@@ -59,6 +66,8 @@ class _Walk:
         found: dict[int, bytes] = {}
         at, end, content = 0, self._end, self._content
         while at < end:
+            if self._is_explicit and (at := self._plain(at, wanted, found)) == end:
+                break
             group, element, length, value_at, is_unknown = self._header(at, self._is_explicit)
             if group > LAST_GROUP:
                 if group == _DELIMITING:
@@ -74,6 +83,24 @@ class _Walk:
             if tag in wanted and length <= MAXIMUM_VALUE and tag not in found:
                 found[tag] = bytes(content[value_at:at])
         return found
+
+    def _plain(self, at: int, wanted: Container[int], found: dict[int, bytes]) -> int:
+        """Read on through elements of short explicit form, most there are, without a call each; return what follows."""
+        content, end, left = self._content, self._end, self._left
+        while at < end:
+            group, element, vr, length = _EXPLICIT_HEADER(content, at)
+            if vr not in _SHORT or group > LAST_GROUP:
+                break
+            left -= 1
+            begun = at + 8
+            at = begun + length
+            if at > end or left < 0:
+                raise _Odd
+            tag = group << 16 | element
+            if tag in wanted and length <= MAXIMUM_VALUE and tag not in found:
+                found[tag] = bytes(content[begun:at])
+        self._left = left
+        return at
 
     def _header(self, at: int, is_explicit: bool) -> tuple[int, int, int, int, bool]:
         """Return group, element, length, where the value is, and whether its VR is UN."""
