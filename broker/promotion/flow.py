@@ -1,12 +1,14 @@
 """Request, decision, apply and rollback: each one transaction in the target, and nothing by halves.
 
 Whoever calls holds the target's writing transaction, has read the source in the same breath, and has made sure of who
-asks. What Production serves of a device afterwards is one whole revision with its binding, or what it was.
+asks. What Production serves of a device afterwards is one whole revision with its binding, or what it was: between any
+two steps the machine may stop, and each step is a failpoint.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from broker import failpoints
 from broker.audit.model import Actor
 from broker.database import Transaction
 from broker.errors import NotFound, Refused
@@ -101,8 +103,9 @@ def applied(tx: Transaction, request: Request, now_plan: Plan, own_titles: tuple
         _record(tx, before, "found", _life(tx, request.name), By(by.actor, by.now, "what was served before"))
     after = _serve(tx, request.name, request.document, request.binding, own_titles, by)
     number = number_of(request)
-    if not store.decide(tx, number, RequestState.APPROVED, RequestState.APPLIED, by.actor, by.now, by.why):
-        raise Refused(f"{request.id} was decided meanwhile")
+    with failpoints.around("promotion.decide"):
+        if not store.decide(tx, number, RequestState.APPROVED, RequestState.APPLIED, by.actor, by.now, by.why):
+            raise Refused(f"{request.id} was decided meanwhile")
     _record(tx, after, "applied", _move(tx, request.name, Move.APPLY, by), by, number)
     return after
 
@@ -127,16 +130,14 @@ def rolled_back(tx: Transaction, name: str, revision: str, own_titles: tuple[AET
 def resumed(tx: Transaction, name: str, by: By) -> Modality:
     """Show a suspended device its worklist again. Raises Refused where it is not suspended."""
     to = _move(tx, name, Move.RESUME, by)
-    registry.suspend(tx, name, False, registry.Change(by.actor, by.now, by.why))
-    device = registry.modality(tx, name)
+    device = _shown(tx, name, True, by)
     _record(tx, device, "resumed", to, by)
     return device
 
 
 def _suspended(tx: Transaction, name: str, by: By) -> Modality:
     to = _move(tx, name, Move.SUSPEND, by)
-    registry.suspend(tx, name, True, registry.Change(by.actor, by.now, by.why))
-    device = registry.modality(tx, name)
+    device = _shown(tx, name, False, by)
     _record(tx, device, "suspended", to, by)
     return device
 
@@ -163,9 +164,17 @@ def _serve(  # noqa: PLR0917 - a revision, its binding, and who has it served
     tx: Transaction, name: str, content: bytes, binding: Binding, own_titles: tuple[AETitle, ...], by: By
 ) -> Modality:
     document = documents.read(content, name)
-    registry.apply(tx, document, content, by.actor, by.now, own_titles=own_titles, why=by.why)
-    registry.bind(tx, name, binding, by.actor, by.now, own_titles=own_titles, why=by.why)
-    registry.suspend(tx, name, False, registry.Change(by.actor, by.now, by.why))
+    with failpoints.around("promotion.serve"):
+        registry.apply(tx, document, content, by.actor, by.now, own_titles=own_titles, why=by.why)
+    with failpoints.around("promotion.bind"):
+        registry.bind(tx, name, binding, by.actor, by.now, own_titles=own_titles, why=by.why)
+    return _shown(tx, name, True, by)
+
+
+def _shown(tx: Transaction, name: str, is_shown: bool, by: By) -> Modality:
+    """Show a device its worklist, or no longer."""
+    with failpoints.around("promotion.show"):
+        registry.suspend(tx, name, not is_shown, registry.Change(by.actor, by.now, by.why))
     return registry.modality(tx, name)
 
 
@@ -207,7 +216,8 @@ def _life(tx: Transaction, name: str) -> Life:
 
 def _move(tx: Transaction, name: str, move: Move, by: By) -> Life:
     to = lives.moved(_life(tx, name), move)
-    store.set_life(tx, name, to, by.now)
+    with failpoints.around("promotion.move"):
+        store.set_life(tx, name, to, by.now)
     return to
 
 
@@ -215,4 +225,5 @@ def _record(  # noqa: PLR0917 - the parts of one row
     tx: Transaction, device: Modality, what: str, life: Life, by: By, request: int | None = None
 ) -> None:
     served = Served(0, device.name, by.now, str(by.actor), what, by.why, device.revision, device.binding, life, request)
-    store.record(tx, served)
+    with failpoints.around("promotion.record"):
+        store.record(tx, served)

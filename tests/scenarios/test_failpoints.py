@@ -103,7 +103,8 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             assert environment.command("alert", "ack", str(alert["id"])).returncode == 0
     _serve_what_was_approved(tmp_path)
     passed = set(trace.read_text().split())
-    assert {f"{place}.{side}" for place in PLACES for side in ("before", "after")} - passed == set()
+    others = {place for place in PLACES if not place.startswith("promotion.")}  # those are passed in test_promotion
+    assert {f"{place}.{side}" for place in others for side in ("before", "after")} - passed == set()
 
 
 def _serve_what_was_approved(folder: Path) -> None:
