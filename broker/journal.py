@@ -15,6 +15,7 @@ from sqlmodel import Field, SQLModel
 from structlog.tracebacks import ExceptionDictTransformer
 
 from broker.database import Transaction, UtcDateTime, table_of
+from broker.statements import Prepared
 
 
 class Log(Protocol):
@@ -73,8 +74,9 @@ class JournalRow(SQLModel, table=True):
 
 
 _TABLE = table_of(JournalRow)
+_ADD = Prepared(insert(_TABLE).inline())
 
 
 def record(tx: Transaction, at: datetime, event: str, **fields: Any) -> None:
     """Add a journal row in the caller's transaction."""
-    tx.execute(insert(_TABLE).values(at=at, event=event, fields=json.dumps(fields, default=str)))
+    _ADD.run(tx, {"at": at, "event": event, "fields": json.dumps(fields, default=str)})

@@ -4,7 +4,7 @@ Owns no file and decides nothing; what stands between the slices is `correction`
 bytes from here (`Way.open`), so that what a destination's rule alters is altered for each protocol alike.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Content:
     """A data set in its transfer syntax, as one destination gets it. Only `bytes` parts are held in memory."""
 
     path: Path  # of the file that the slices are of
-    head: Part  # preamble, prefix and File Meta Information (PS3.10 7.1), before the data set
+    head: Callable[[], bytes]  # gives preamble, prefix and File Meta Information (PS3.10 7.1), to whom it concerns
     parts: tuple[Part, ...]
 
     @property
@@ -44,7 +44,7 @@ class Content:
     @property
     def part10_length(self) -> int:
         """How many bytes `part10` gives."""
-        return _length(self.head) + self.length
+        return len(self.head()) + self.length
 
     def pieces(self, size: int = _PIECE) -> Iterator[bytes]:
         """Yield the data set in pieces of at most `size` bytes. Raises OSError where the file cannot be read."""
@@ -52,7 +52,7 @@ class Content:
 
     def part10(self, size: int = _PIECE) -> Iterator[bytes]:
         """Yield the whole Part 10 file, its head first. Raises OSError likewise."""
-        return self._read((self.head, *self.parts), size)
+        return self._read((self.head(), *self.parts), size)
 
     def _read(self, parts: tuple[Part, ...], size: int) -> Iterator[bytes]:
         with self.path.open("rb") as stream:

@@ -4,20 +4,22 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from broker.database import Transaction, table_of
 from broker.delivery.model import DestinationState
 from broker.delivery.state import well
 from broker.delivery.tables import DestinationStateRow
+from broker.statements import Prepared
 
 _TABLE = table_of(DestinationStateRow)
+_BY_NAME = Prepared(select(_TABLE).where(_TABLE.c.name == bindparam("the_name")))
 
 
 def destination_state(tx: Transaction, name: str) -> DestinationState:
     """Return how a destination stands; one of which nothing is known is well."""
-    row = tx.execute(select(_TABLE).where(_TABLE.c.name == name)).first()
-    return well(name) if row is None else _destination(row)
+    found = _BY_NAME.rows(tx, {"the_name": name})
+    return _destination(found[0]) if found else well(name)
 
 
 def destination_states(tx: Transaction) -> dict[str, DestinationState]:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, func, insert, literal, select, update
+from sqlalchemy import Row, String, bindparam, func, insert, select, update
 
 from broker import statements
 from broker.database import Transaction, UtcDateTime, table_of
@@ -24,6 +24,28 @@ _TABLE = table_of(DeliveryRow)
 _OWE = Prepared(insert(_TABLE))
 _PRIORITY_OF = {rank: priority for priority, rank in RANK.items()}
 _ROUTINE: Mapping[str, Priority] = {}
+
+
+def _finished_as(decision: type, **values: Any) -> Prepared:
+    """Return the statement that ends a lease with a decision, unless it is another's by now."""
+    mine = (_TABLE.c.id == bindparam("the_id"), _TABLE.c.lease == bindparam("the_lease"))
+    was_sending = _TABLE.c.state == DeliveryState.SENDING.value
+    after = {"state": NEXT[DeliveryState.SENDING, EVENT_OF[decision]].value, "lease": "", "lease_ends": None}
+    answered = {"tries": _TABLE.c.tries + 1, "status": bindparam("the_status"), "reason": bindparam("the_reason")}
+    return Prepared(update(_TABLE).where(*mine, was_sending).values({**after, **answered, **values}))
+
+
+_NOW = bindparam("now", type_=UtcDateTime)
+_FINISH = {
+    Delivered: _finished_as(Delivered, finished=_NOW),
+    Again: _finished_as(
+        Again,
+        due=bindparam("the_due"),
+        since=func.coalesce(_TABLE.c.since, _NOW),
+        syntax=func.coalesce(func.nullif(bindparam("the_syntax", type_=String), ""), _TABLE.c.syntax),
+    ),
+    Park: _finished_as(Park),
+}
 
 
 def owe(
@@ -147,24 +169,15 @@ def finish(
     The peer's `comment` is kept behind the reason, here and nowhere else.
     """
     said = f"; it says: {comment}" if comment else ""
-    values: dict[str, object] = {
-        "state": _next(DeliveryState.SENDING, EVENT_OF[type(decision)]),
-        "tries": _TABLE.c.tries + 1,
-        "status": status,
-        "lease": "",
-        "lease_ends": None,
-    }
+    values: dict[str, object] = {"the_id": delivery_id, "the_lease": token, "the_status": status}
     match decision:
         case Delivered(warning):
-            values |= {"reason": f"{warning}{said}".removeprefix("; "), "finished": now}
+            values |= {"the_reason": f"{warning}{said}".removeprefix("; "), "now": now}
         case Again(due, reason, syntax=syntax):
-            first = func.coalesce(_TABLE.c.since, literal(now, UtcDateTime))
-            values |= {"reason": f"{reason}{said}", "due": due, "since": first}
-            values |= {"syntax": syntax} if syntax else {}
+            values |= {"the_reason": f"{reason}{said}", "now": now, "the_due": due, "the_syntax": syntax}
         case Park(reason):
-            values |= {"reason": f"{reason}{said}"}
-    statement = update(_TABLE).where(_TABLE.c.id == delivery_id, *_held_by(token)).values(values)
-    return tx.execute(statement).rowcount == 1
+            values |= {"the_reason": f"{reason}{said}"}
+    return _FINISH[type(decision)].change(tx, values) == 1
 
 
 def renew(tx: Transaction, token: str, until: datetime) -> None:

@@ -12,6 +12,7 @@ from broker.commitment.model import NOT_AUTHORISED, CommitmentRefused
 from broker.database import Database
 from broker.delivery import escalation, worker
 from broker.delivery import store as deliveries
+from broker.delivery.desk import Desk
 from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse.service import AcceptedAssociation, NormalizedRequest, Requestor
 from broker.environments.model import Destination, Profile, UnknownCallers
@@ -42,6 +43,18 @@ class Deliveries(Here):
     ) -> None:
         super().__init__(profile, database, registry, spool, clock)
         self._node = _node(profile)
+        self._desk = Desk(
+            database,
+            spool,
+            profile.dicom.ae_title,
+            clock,
+            random.random,
+            self._alert,
+            settle=self.commitment.settle,
+            zone=profile.timezone,
+            orders_of=meant.orders_of,
+            node=self._node,
+        )
 
     def deliver(
         self,
@@ -53,23 +66,7 @@ class Deliveries(Here):
         """What is due to one destination -> its sender, until nothing is due or it needs time; outcomes recorded."""
         if self._crosses(destination.world, destination.name):
             return
-        own_title = self._profile.dicom.ae_title
-        while worker.deliver_batch(
-            self._database,
-            self._spool,
-            destination,
-            own_title,
-            requestor,
-            self._clock,
-            random.random,
-            self._alert,
-            zone=self._profile.timezone,
-            settle=self.commitment.settle,
-            orders_of=meant.orders_of,
-            stow=stow,
-            stopping=stopping,
-            node=self._node,
-        ):
+        while worker.deliver_batch(self._desk, destination, requestor, stow, stopping=stopping):
             pass
 
     def release_leases(self) -> int:

@@ -8,7 +8,7 @@ from broker.associations import open as associations
 from broker.associations.model import Association
 from broker.clock import Clock
 from broker.database import Database, Transaction
-from broker.delivery import routing, worker
+from broker.delivery import recording, routing
 from broker.dimse.service import AcceptedAssociation, StoreRequest
 from broker.environments.model import Profile
 from broker.indexing import Indexing
@@ -144,4 +144,4 @@ class Images(Owing):
 
     def _report_damaged(self, instance_id: str, reason: str) -> None:
         with self._database.write("alerts") as tx:
-            self._alert(tx, worker.DAMAGED, instance_id, reason)
+            self._alert(tx, recording.DAMAGED, instance_id, reason)

@@ -56,6 +56,11 @@ class SpoolCounts:
 _TABLE = table_of(InstanceRow)
 
 _ADD = Prepared(insert(_TABLE))
+_FORGET = Prepared(
+    update(_TABLE)
+    .where(_TABLE.c.id == bindparam("the_id"), _TABLE.c.forgotten.is_(None))
+    .values(forgotten=bindparam("now"))
+)
 _BY_SOP = Prepared(select(_TABLE).where(_TABLE.c.sop_instance_uid == bindparam("uid")).order_by(_TABLE.c.id))
 
 
@@ -130,8 +135,7 @@ def conflicting(tx: Transaction, facts: ReceiptFacts, sha256: str) -> SpooledIns
 
 def forget(tx: Transaction, instance_id: str, now: datetime) -> bool:
     """Mark an instance whose file may go; tell whether it was still held."""
-    statement = update(_TABLE).where(_TABLE.c.id == instance_id, _TABLE.c.forgotten.is_(None)).values(forgotten=now)
-    return tx.execute(statement).rowcount == 1
+    return _FORGET.change(tx, {"the_id": instance_id, "now": now}) == 1
 
 
 def known(tx: Transaction, instance_ids: Sequence[str]) -> Known:

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from broker.database import METADATA, Database, sqlite_url
-from broker.delivery import destination_store, escalation, store, worker
+from broker.delivery import destination_store, escalation, recording, store
 from broker.delivery.model import DeliveryState
 from broker.dimse.service import Answer, AssociationRefused, ContextRefused, Rejection
 from broker.errors import Unavailable
@@ -167,7 +167,7 @@ def _check(desk: Desk, pacs: Scripted) -> None:
             assert delivery.state is not DeliveryState.SENDING
         if delivery.state in {DeliveryState.PARKED, DeliveryState.HELD}:
             assert delivery.reason
-    alarmed = {text.partition(":")[0] for event, _, text in desk.events if event == worker.PARKED}
+    alarmed = {text.partition(":")[0] for event, _, text in desk.events if event == recording.PARKED}
     for uid, delivery in found.items():
         if delivery.state is DeliveryState.PARKED:
             assert f"delivery {delivery.id}" in alarmed, f"{uid} was parked in silence"

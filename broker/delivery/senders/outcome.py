@@ -6,6 +6,7 @@ destination's rule makes of it. No sender reads a spool file itself.
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol, TypeVar
 
 from broker.delivery.content import CannotCorrect, Content, Part, Slice
@@ -108,7 +109,7 @@ class Way:
             with self.spool.open(instance) as stream:
                 syntax = instance.facts.transfer_syntax
                 parts = corrected(stream, instance.offset, instance.length, syntax, correction).parts
-        return Content(self.spool.path_of(instance), self.spool.head(instance), parts)
+        return Content(self.spool.path_of(instance), partial(self.spool.head, instance), parts)
 
 
 Outcomes = Generator[tuple[Delivery, Outcome], None, None]

@@ -4,12 +4,15 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from broker import failpoints
 from broker.database import Database, Transaction
-from broker.delivery import destination_store, escalation, store, worker
+from broker.delivery import desk as desks
+from broker.delivery import destination_store, escalation, recording, store, worker
+from broker.delivery.escalation import OnEvent
 from broker.delivery.model import Delivery, DeliveryState
 from broker.dimse.service import (
     Answer,
@@ -91,9 +94,11 @@ class Desk:
         def on_event(_tx: Transaction, event: str, subject: str, text: str) -> None:
             self.events.append((event, subject, text))
 
-        return worker.deliver_batch(
-            self.database, self.spool, destination, OWN, self.pacs, self.clock, lambda: 0.0, on_event
-        )
+        return worker.deliver_batch(self.behind(on_event), destination, self.pacs)
+
+    def behind(self, on_event: OnEvent = lambda *_: None, **settings: Any) -> desks.Desk:
+        """What the worker works with."""
+        return desks.Desk(self.database, self.spool, OWN, self.clock, lambda: 0.0, on_event, **settings)
 
     def by_uid(self) -> dict[str, Delivery]:
         with self.database.read() as tx:
@@ -147,7 +152,7 @@ def test_an_answer_about_one_instance_leaves_the_others_alone(desk: Desk) -> Non
     assert "it says: Secret^Name" in found["1.1"].reason
     assert found["1.2"].reason.startswith("warning B000")
     ((event, subject, text),) = desk.events
-    assert (event, subject) == (worker.PARKED, "pacs")
+    assert (event, subject) == (recording.PARKED, "pacs")
     assert "C000" in text and "Secret" not in text
     assert len(desk.files()) == 1
 
@@ -232,7 +237,7 @@ def test_an_instance_that_breaks_each_association_blocks_no_other(desk: Desk) ->
         desk.clock.advance(3600)
     assert desk.by_uid()["1.2"].state is DeliveryState.DELIVERED
     assert desk.by_uid()["1.1"].state is DeliveryState.WAITING
-    assert worker.UNANSWERED in {event for event, _, _ in desk.events}
+    assert recording.UNANSWERED in {event for event, _, _ in desk.events}
 
 
 def test_a_full_destination_is_left_in_peace(desk: Desk) -> None:
@@ -270,7 +275,7 @@ def test_a_damaged_file_is_parked_and_the_others_go_on(desk: Desk, damage: str) 
     desk.deliver()
     assert [uid for uid, _ in desk.pacs.stored] == ["1.2"]
     assert desk.by_uid()["1.1"].state is DeliveryState.PARKED
-    assert [(event, subject) for event, subject, _ in desk.events] == [(worker.DAMAGED, bad.id)]
+    assert [(event, subject) for event, subject, _ in desk.events] == [(recording.DAMAGED, bad.id)]
 
 
 def test_calling_as_the_device_takes_an_association_for_each_title(desk: Desk) -> None:

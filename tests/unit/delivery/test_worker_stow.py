@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from broker.database import Database, Transaction
-from broker.delivery import destination_store, store, worker
+from broker.delivery import desk as desks
+from broker.delivery import destination_store, recording, store, worker
 from broker.delivery.model import Delivery, DeliveryState, DestinationState
 from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse.requestor import EngineRequestor
@@ -17,7 +18,6 @@ from broker.environments.stow import StowSettings
 from broker.identifiers import AETitle
 from broker.spool import store as spool_store
 from broker.spool.files import FileSpool
-from broker.spool.model import SpooledInstance
 from tests.conftest import FakeClock
 from tests.peers.web import Got, Reply, Web, http, stated, web
 from tests.unit.spool.datasets import data_set, facts, pieces
@@ -41,8 +41,8 @@ class Desk:
                 spool_store.add(tx, instance)
                 store.owe(tx, instance.id, ("cloud",), self.clock.now())
 
-    def deliver(self, on_outcome: str = "") -> None:
-        """Deliver a batch; `on_outcome` is the UID after whose outcome a person holds the destination."""
+    def deliver(self, stop_after: int = 1000) -> None:
+        """Deliver a batch; `stop_after` so many requests we are told to stop."""
 
         def on_event(_tx: Transaction, event: str, subject: str, text: str) -> None:
             self.events.append((event, subject, text))
@@ -51,15 +51,10 @@ class Desk:
         destination = Destination("cloud", Protocol.STOW, World.TEST, url=self.web.url, stow=settings)
         peer = StowPeer(destination)
 
-        def settle(tx: Transaction, delivery: Delivery, instance: SpooledInstance) -> bool:
-            if instance.facts.sop_instance_uid == on_outcome:
-                destination_store.hold_destination(tx, "cloud", "by a test", self.clock.now())
-            return store.settled(tx, delivery.instance_id)
-
-        worker.deliver_batch(
-            self.database, self.spool, destination, AETitle("BROKER"), EngineRequestor(), self.clock,
-            lambda: 0.0, on_event, settle=settle, stow=peer,
-        )  # fmt: skip
+        own = AETitle("BROKER")
+        desk = desks.Desk(self.database, self.spool, own, self.clock, lambda: 0.0, on_event)
+        stopping = lambda: len(self.web.got) >= stop_after  # noqa: E731 - said in few words
+        worker.deliver_batch(desk, destination, EngineRequestor(), peer, stopping=stopping)
         peer.close()
 
     def by_uid(self) -> dict[str, Delivery]:
@@ -115,7 +110,7 @@ def test_one_refused_alone_is_parked_with_its_words_and_said_once(desk: Desk) ->
     assert reason.startswith("the destination refused it with HTTP 415: it does not take this media type")
     assert reason.endswith("; it says: no JPEG")
     ((event, subject, text),) = desk.events
-    assert (event, subject) == (worker.PARKED, "cloud")
+    assert (event, subject) == (recording.PARKED, "cloud")
     assert "no JPEG" not in text  # the peer's words may speak of the patient
 
 
@@ -182,13 +177,13 @@ def test_no_answer_is_tried_again_and_a_person_is_told_in_the_end(desk: Desk) ->
     delivery = desk.by_uid()["1.1"]
     assert (delivery.state, delivery.tries) == (DeliveryState.WAITING, 6)
     assert "no answer to the instance" in delivery.reason
-    assert worker.UNANSWERED in {event for event, _, _ in desk.events}
+    assert recording.UNANSWERED in {event for event, _, _ in desk.events}
 
 
-def test_what_one_answer_says_is_recorded_to_its_end_though_a_person_stops_it(desk: Desk) -> None:
+def test_what_one_answer_says_is_recorded_to_its_end_though_we_are_told_to_stop(desk: Desk) -> None:
     desk.receive("1.1", "1.2", "1.3", "1.4")
     desk.batch_instances = 3
-    desk.deliver(on_outcome="1.1")
+    desk.deliver(stop_after=1)
     assert desk.states() == ["delivered", "delivered", "delivered", "waiting"]
     assert len(desk.web.got) == 1
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from broker.audit import store as audit
 from broker.database import Database, Transaction
-from broker.delivery import store, worker
+from broker.delivery import recording, store, worker
 from broker.delivery.correction import store as corrections
 from broker.delivery.correction.model import Applied, Became, Doubt, Meant
 from broker.delivery.model import DeliveryState
@@ -24,7 +24,7 @@ from broker.spool.files import FileSpool
 from broker.spool.model import SpooledInstance
 from tests.conftest import FakeClock
 from tests.unit.delivery.correction.reading import EXPLICIT, ORIGINAL_ATTRIBUTES, but_for, dataset
-from tests.unit.delivery.test_worker import OWN, PACS, Desk, Pacs
+from tests.unit.delivery.test_worker import PACS, Desk, Pacs
 from tests.unit.spool.datasets import data_set, facts, pieces
 
 PATIENT = Patient("P2", "HOSP", "Doe^Jane", "19700101", "F")
@@ -68,8 +68,7 @@ class CorrectingDesk(Desk):
             return {instance.id: self.meant for instance in instances}
 
         ruled = replace(destination, correction=self.settings)
-        parts = (self.database, self.spool, ruled, OWN, self.pacs, self.clock, lambda: 0.0, on_event)
-        return worker.deliver_batch(*parts, orders_of=orders_of)
+        return worker.deliver_batch(self.behind(on_event, orders_of=orders_of), ruled, self.pacs)
 
     def received(self, data: bytes) -> SpooledInstance:
         instance = self.spool.keep(pieces(data), facts("1.1"))
@@ -145,8 +144,7 @@ def test_images_of_one_exam_are_one_act(desk: CorrectingDesk) -> None:
 
 def test_a_destination_without_a_rule_gets_what_came(desk: CorrectingDesk) -> None:
     desk.receive("1.1", "plain")
-    parts = (desk.database, desk.spool, replace(PACS, name="plain"), OWN, desk.pacs, desk.clock, lambda: 0.0)
-    worker.deliver_batch(*parts, lambda *_: None)
+    worker.deliver_batch(desk.behind(), replace(PACS, name="plain"), desk.pacs)
     assert desk.pacs.stored == [("1.1", data_set("1.1"))]
     assert desk.journal() == []
 
@@ -241,8 +239,7 @@ def test_one_that_is_held_stops_no_other(desk: CorrectingDesk) -> None:
         return {second.id: SURE}
 
     ruled = replace(PACS, correction=desk.settings)
-    parts = (desk.database, desk.spool, ruled, OWN, desk.pacs, desk.clock, lambda: 0.0, lambda *_: None)
-    worker.deliver_batch(*parts, orders_of=orders_of)
+    worker.deliver_batch(desk.behind(orders_of=orders_of), ruled, desk.pacs)
     assert [uid for uid, _ in desk.pacs.stored] == ["1.2"]
     assert desk.by_uid()["1.1"].state is DeliveryState.HELD
     assert [one.became for one in desk.recorded(first)] == [Became.HELD]
@@ -278,7 +275,7 @@ def test_what_cannot_be_corrected_is_parked_with_the_reason(desk: CorrectingDesk
     assert found["1.1"].reason.startswith("not sent: its Specific Character Set ISO_IR 100 has not all characters")
     assert found["1.2"].state is DeliveryState.DELIVERED
     assert desk.recorded(instance) == []
-    assert [event for event, _, _ in desk.events] == [worker.PARKED]
+    assert [event for event, _, _ in desk.events] == [recording.PARKED]
 
 
 def test_a_value_that_no_data_set_may_hold_is_not_written(desk: CorrectingDesk) -> None:
