@@ -13,6 +13,7 @@ from broker.dimse.contexts import SUPPORTED, Supported
 from broker.dimse.limits import Limits
 from broker.dimse.notices import Answered, Notices
 from broker.dimse.places import Places
+from broker.dimse.remembered import Remembered
 from broker.dimse.service import NormalizedRequest, Provider
 from broker.dimse.session import House, Session, TlsContext
 from broker.dimse.silence import Silence
@@ -44,7 +45,8 @@ class Server:
         self._stopping = threading.Event()
         self._places = places or Places(self._limits)  # may be shared: several listeners, one number of associations
         self._notices = Notices()
-        self._house = House(provider, supported, self._limits, clock, self._places, tls, self._stopping, self._notices)
+        remembered = Remembered(supported, self._limits.maximum_length)
+        self._house = House(provider, remembered, self._limits, clock, self._places, tls, self._stopping, self._notices)
         self._silence = Silence(self._limits)
         self._sessions: dict[threading.Thread, Session] = {}
         self._lock = threading.Lock()
@@ -152,18 +154,22 @@ class Server:
                 log.warning("association.not-accepted", errno=error.errno)
                 time.sleep(0.05)
                 return
-            for dropped in self._silence.add(sock, address[0], address[1], time.monotonic()):
-                self._dismiss(dropped)
-            self._selector.register(sock, selectors.EVENT_READ)
+            if (said := _first_byte(sock)) is None:
+                self._wait_for(sock, address[0], address[1])
+            elif said:
+                self._begin(sock, address[0], address[1])
+            else:
+                sock.close()
+
+    def _wait_for(self, sock: socket.socket, address: str, port: int) -> None:
+        for dropped in self._silence.add(sock, address, port, time.monotonic()):
+            self._dismiss(dropped)
+        self._selector.register(sock, selectors.EVENT_READ)
 
     def _spoken(self, sock: socket.socket) -> None:
         self._selector.unregister(sock)
         address, port = self._silence.remove(sock)
-        try:
-            has_spoken = bool(sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT))
-        except OSError:
-            has_spoken = False
-        if has_spoken:
+        if _first_byte(sock):
             self._begin(sock, address, port)
         else:
             sock.close()
@@ -199,3 +205,13 @@ class Server:
         self._places.leave(session)
         with self._lock:
             self._sessions.pop(thread, None)
+
+
+def _first_byte(sock: socket.socket) -> bytes | None:
+    """Return the first byte that a peer has sent, still to be read; empty where it has gone, None: nothing yet."""
+    try:
+        return sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return None
+    except OSError:
+        return b""

@@ -23,6 +23,7 @@ from broker.errors import Rejected, Unavailable
 
 _BATCH_BYTES = 64 * 1024
 _BATCH_SECONDS = 0.05
+_LOOK_SECONDS = 0.005
 
 
 class Finding:
@@ -110,16 +111,24 @@ def _next(answers: Iterator[FindAnswer], watch: "_CancelWatch") -> FindAnswer | 
 
 
 class _CancelWatch:
-    """Whether C-CANCEL for one C-FIND has come; once seen, it stays seen."""
+    """Whether C-CANCEL for one C-FIND has come; once seen, it stays seen.
+
+    For the provider, which asks before each answer, it looks at once and then every few milliseconds: a look is a
+    system call, as dear as an answer, and answers leave together.
+    """
 
     def __init__(self, link: Link, message_id: int) -> None:
         self._link = link
         self._message_id = message_id
         self.seen = False
         self.error: Exception | None = None
+        self._next = 0.0
 
     def is_cancelled(self) -> bool:
         """Look, for the provider; raise Unavailable when the peer has gone."""
+        if (now := time.monotonic()) < self._next:
+            return self.seen
+        self._next = now + _LOOK_SECONDS
         try:
             return self.look()
         except (Unavailable, InvalidPdu) as error:

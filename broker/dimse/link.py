@@ -51,12 +51,16 @@ class Received:
 class Link(PduLink):
     """An association as seen by the thread that runs it."""
 
-    def await_request(self, objection: Callable[[AssociateRq], Rejection | None]) -> AssociateRq:
+    def await_request(
+        self,
+        objection: Callable[[AssociateRq], Rejection | None],
+        read: Callable[[bytes], AssociateRq] = decode_associate_rq,
+    ) -> AssociateRq:
         """Return the A-ASSOCIATE-RQ that the peer begins with; raise Unexpected where `objection` has refused it."""
         self.connection.patience = self._limits.associate
         kind, length = self._header()
         body = self._body(kind, length)
-        request = decode_associate_rq(body) if kind == PduType.ASSOCIATE_RQ else None
+        request = read(body) if kind == PduType.ASSOCIATE_RQ else None
         if request is not None and (rejection := objection(request)) is not None:
             self._perform(self.machine.refuse(), encode_associate_rj(rejection))
             raise Unexpected("the upper layer cannot take this A-ASSOCIATE-RQ")

@@ -4,7 +4,7 @@ import socket
 import ssl
 import threading
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +16,15 @@ from broker.clock import Clock
 from broker.dimse import negotiation
 from broker.dimse.answering import Answering
 from broker.dimse.connection import Connection, Interrupted, Lost
-from broker.dimse.contexts import Supported
 from broker.dimse.items import InvalidPdu
 from broker.dimse.limits import Limits
 from broker.dimse.link import Link
 from broker.dimse.message import fragment_size
 from broker.dimse.notices import Mailbox, Notices
-from broker.dimse.pdu import AssociateRq, encode_associate_ac
+from broker.dimse.pdu import AssociateRq
 from broker.dimse.pdu_link import ReleaseAsked
 from broker.dimse.places import Places
+from broker.dimse.remembered import Remembered
 from broker.dimse.service import (
     TEMPORARY_CONGESTION,
     AcceptedAssociation,
@@ -46,7 +46,7 @@ class House:
     """What all sessions of one listener share."""
 
     provider: Provider
-    supported: Mapping[str, Supported]
+    remembered: Remembered
     limits: Limits
     clock: Clock
     places: Places
@@ -101,7 +101,7 @@ class Session:
         link.act(Event.CONNECTION_INDICATED)
         error: BaseException | None = None
         try:
-            self._negotiate(link, link.await_request(negotiation.objection))
+            self._negotiate(link, link.await_request(negotiation.objection, self._house.remembered.read))
         except (Unavailable, InvalidPdu) as expected:
             error = expected
         except ConnectionError:
@@ -145,7 +145,7 @@ class Session:
 
     def _associate(self, link: Link, asked: AssociateRq, request: AssociationRequest) -> None:
         house = self._house
-        agreement = negotiation.agree(asked, house.supported, house.limits.maximum_length)
+        agreement, answer = house.remembered.agree(asked)
         link.fragment = fragment_size(agreement.maximum_length)
         association = AcceptedAssociation(new_id(house.clock.now()), request, agreement.contexts)
         try:
@@ -157,7 +157,7 @@ class Session:
         released, reason = False, "an error of ours"
         try:
             link.take_unasked()
-            link.act(Event.ACCEPT, encode_associate_ac(agreement.answer))
+            link.act(Event.ACCEPT, answer)
             self._answer(link, association)
             released, reason = True, ""
         except (Unavailable, InvalidPdu) as error:
