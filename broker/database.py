@@ -9,7 +9,7 @@ No transaction is held across the network or a page.
 import threading
 import zlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,7 +33,7 @@ from sqlmodel import SQLModel
 
 from broker import failpoints
 from broker.errors import BrokerError, Unavailable
-from broker.statements import commit, say, undo
+from broker.statements import Prepared, Values, commit, say, undo
 
 _T = TypeVar("_T")
 
@@ -305,6 +305,22 @@ class Database:
         """Open a reading transaction: everything read in the block belongs to one state of the database."""
         with _database_errors(), self._begun("") as connection:
             yield connection
+
+    def glance(self, statement: Prepared, values: Values) -> Sequence[Any]:
+        """Return what one query finds, in a transaction of its own; on SQLite a statement is one by itself."""
+        if not self._files:
+            with self.read() as tx:
+                return statement.rows(tx, values)
+        ready = self._ready
+        connection = ready.take()
+        with _database_errors():
+            try:
+                found = statement.rows(connection, values)
+            except DBAPIError:
+                connection.close()
+                raise
+        ready.give(connection)
+        return found
 
     @contextmanager
     def _begun(self, what: str) -> Iterator[Connection]:

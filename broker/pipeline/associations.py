@@ -23,6 +23,7 @@ from broker.journal import log
 from broker.pipeline.here import Here
 from broker.promotion.recorded import store as recorded
 from broker.promotion.recorded.model import Echo, Way
+from broker.promotion.rehearsed import store as rehearsals
 from broker.registry.cache import RegistryCache
 from broker.registry.nearest import advice
 from broker.spool.spool import Spool
@@ -44,9 +45,11 @@ class Associations(Here):
         if rejection is None:
             return None
         now = self._clock.now()
-        row = associations.rejected(new_id(now), request, reason, nearest, now)
         with self._database.write("associations") as tx:
-            association_rows.add(tx, row)
+            device = rehearsals.rehearsing(tx, request.calling_ae_title)
+            if device and rejection == CALLING_NOT_RECOGNIZED:
+                reason = f"{device} is being rehearsed: nothing is served to it before its promotion is applied"
+            association_rows.add(tx, associations.rejected(new_id(now), request, reason, nearest, now))
             crossing.tell(tx, self.worlds.device("", request.calling_ae_title), request.calling_ae_title, self._alert)
         log.warning(
             "association.rejected",
@@ -74,7 +77,8 @@ class Associations(Here):
 
     def begin(self, association: AcceptedAssociation) -> None:
         """Remember who it is; the row is written with the first fact that refers to it."""
-        modality = self._modality(association)
+        # As it was when the caller was admitted: a moment ago, on this thread.
+        modality = self._registry.last().by_calling(association.request.calling_ae_title)
         device, revision = (modality.name, modality.revision) if modality else ("", "")
         self._open.add(associations.accepted(association, device, revision, self._clock.now()))
         if device and (tripped := self.worlds.device(device, "")):

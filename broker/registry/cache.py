@@ -18,6 +18,9 @@ class RegistryCache:
 
     def current(self) -> Registry:
         """Return the registry as committed now; one indexed read where nothing has changed."""
+        copy = self._copy
+        if copy is not None and copy.generation == store.generation_now(self._database):
+            return copy
         with self._database.read() as tx:
             return self.within(tx)
 

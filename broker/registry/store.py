@@ -5,7 +5,7 @@ Write under the label `registry`.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from sqlmodel import Field, SQLModel
 
 from broker.audit import store as audit
 from broker.audit.model import Actor, AuditEntry
-from broker.database import Transaction, UtcDateTime, table_of
+from broker.database import Database, Transaction, UtcDateTime, table_of
 from broker.errors import NotFound, Refused
 from broker.identifiers import AETitle
 from broker.registry.document import read
@@ -175,7 +175,15 @@ def exists(tx: Transaction) -> bool:
 
 def generation(tx: Transaction) -> int:
     """Return the number that changes with every change; 0 before the first."""
-    found = _GENERATION_NOW.rows(tx, {})
+    return _number(_GENERATION_NOW.rows(tx, {}))
+
+
+def generation_now(database: Database) -> int:
+    """Return it as committed now, for who wants to know nothing else."""
+    return _number(database.glance(_GENERATION_NOW, {}))
+
+
+def _number(found: Sequence[Any]) -> int:
     return int(found[0].generation) if found else 0
 
 
