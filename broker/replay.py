@@ -174,7 +174,7 @@ def _produced(database: Database, made: dict[int, tuple[int, int]], kept: dict[i
 
 def _renumbered(item: WorklistItem, kept: dict[int, int]) -> WorklistItem:
     """Return the item whose origins name the messages by their numbers in the real inbox."""
-    origins = {key: replace(one, entry_id=kept.get(one.entry_id, 0)) for key, one in item.provenance.items()}
+    origins = {key: one._replace(entry_id=kept.get(one.entry_id, 0)) for key, one in item.provenance.items()}
     return replace(item, provenance=origins)
 
 

@@ -269,7 +269,7 @@ def _added(
     made: dict[tuple[str, str], Origin] = {}
     taken = [step.scheduled_procedure_step_id for step in known]
     named = names.named_steps([step for _, step in added], order.requested_procedure_id, made, taken)
-    kept.update({place: replace(origin, entry_id=said.entry_id) for place, origin in made.items()})
+    kept.update({place: origin._replace(entry_id=said.entry_id) for place, origin in made.items()})
     found = []
     for (number, _), step in zip(added, named, strict=True):
         own = step.scheduled_procedure_step_id

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from broker.environments.model import LateStatements
 from broker.errors import Rejected
@@ -64,9 +65,11 @@ PERFORMED = frozenset({StepStatus.STARTED, StepStatus.COMPLETED, StepStatus.DISC
 """Set by what was performed: such a step keeps what the modality took."""
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """Where a value comes from: a field of a message ("OBR-18"), or, where `source` is empty, *made here* by `rule`."""
+class Origin(NamedTuple):
+    """Where a value comes from: a field of a message ("OBR-18"), or, where `source` is empty, *made here* by `rule`.
+
+    A tuple, since every value of every message has one.
+    """
 
     source: str = ""
     rule: str = ""

@@ -58,14 +58,13 @@ def origins_to_json(origins: Origins) -> str:
     if not origins:
         return "{}"
     grouped: dict[int, dict[str, dict[str, object]]] = {}
-    for (step, keyword), origin in origins.items():
-        of_message = grouped.get(origin.entry_id)
-        if of_message is None:
-            of_message = grouped[origin.entry_id] = {}
-        of_step = of_message.get(step)
-        if of_step is None:
-            of_step = of_message[step] = {}
-        of_step[keyword] = origin.source or (origin.rule,)
+    group: dict[str, object] = {}
+    last: tuple[int, str] | None = None
+    for (step, keyword), (source, rule, entry_id) in origins.items():
+        if last != (entry_id, step):  # nearly all follow one of the same group
+            last = entry_id, step
+            group = grouped.setdefault(entry_id, {}).setdefault(step, {})
+        group[keyword] = source or (rule,)
     return _encode(grouped)
 
 

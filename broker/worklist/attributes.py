@@ -17,6 +17,7 @@ from broker.worklist.elements import ONE_TEXT, tag_of
 from broker.worklist.model import WorklistItem
 
 STEP_SEQUENCE = "ScheduledProcedureStepSequence"
+_SHORT = 1024  # characters of a sequence that is remembered
 
 _CODE = ("CodeValue", "CodingSchemeDesignator", "CodeMeaning")
 _DESIGNATOR = ("LocalNamespaceEntityID", "UniversalEntityID", "UniversalEntityIDType")
@@ -261,12 +262,13 @@ def _entity(texts: Mapping[str, str]) -> Entity:
     for keyword, text in texts.items():
         kind = _kind(keyword)
         if kind is _Kind.ITEMS:
-            sequences[keyword] = _items(text)
+            sequences[keyword] = _items(text) if len(text) < _SHORT else _items.__wrapped__(text)
         elif kind is not _Kind.UNKNOWN:
             values[keyword] = _divided(kind, text)
     return Entity(values, sequences)
 
 
+@lru_cache(maxsize=1024)  # a site's authorities and codes: they are the same in thousands of items
 def _items(text: str) -> tuple[Entity, ...]:
     try:
         items = json.loads(text)

@@ -89,37 +89,47 @@ def _append(out: bytearray, entity: Entity) -> bool:
     """Append an entity, its entries first; tell whether all of its text is ASCII."""
     named = [(place, values) for keyword, values in entity.values.items() if (place := _place_of(keyword))]
     nested = [(place, items) for keyword, items in entity.sequences.items() if (place := _place_of(keyword))]
+    entries = _entries(len(named) + len(nested))
     at = len(out)
-    out += _COUNT.pack(len(named) + len(nested)) + bytes((len(named) + len(nested)) * _ENTRY.size)
-    at += _COUNT.size
+    end = at + entries.size
+    fields: list[int] = [len(named) + len(nested)]
+    contents = []
     is_ascii = True
-    end = len(out)
     for (tag, vr), values in named:
         begin = end
         kind = NOTHING
         if values:
             kind, content = value(vr, values)
-            out += content
+            contents.append(content)
             end += len(content)
             is_ascii = is_ascii and kind != TEXT
-        _ENTRY.pack_into(out, at, tag, kind, begin, end)
-        at += _ENTRY.size
+        fields += (tag, kind, begin, end)
+    out += bytes(entries.size)
+    out += b"".join(contents)
     for (tag, _), inner in nested:
-        is_ascii = _append_items(out, at, tag, inner) and is_ascii
-        at += _ENTRY.size
+        kind, begin, end, all_ascii = _append_items(out, inner)
+        fields += (tag, kind, begin, end)
+        is_ascii = is_ascii and all_ascii
+    entries.pack_into(out, at, *fields)
     return is_ascii
 
 
-def _append_items(out: bytearray, at: int, tag: int, inner: Iterable[Entity]) -> bool:
-    """Append a sequence's items, then where they are; fill the entry at `at`."""
-    places, is_ascii = bytearray(), True
+def _append_items(out: bytearray, inner: Iterable[Entity]) -> tuple[int, int, int, bool]:
+    """Append a sequence's items, then where they are; return the rest of its entry, and whether all text is ASCII."""
+    places, is_ascii = [], True
     for each in inner:
-        places += _PLACE.pack(len(out))
+        places.append(len(out))
         is_ascii = _append(out, each) and is_ascii
-    kind = ITEMS if places else NOTHING
-    _ENTRY.pack_into(out, at, tag, kind, len(out), len(out) + len(places))
-    out += places
-    return is_ascii
+    begin = len(out)
+    for place in places:
+        out += _PLACE.pack(place)
+    return (ITEMS if places else NOTHING), begin, len(out), is_ascii
+
+
+@lru_cache(maxsize=256)
+def _entries(count: int) -> struct.Struct:
+    """Return how many entries and so many of them, as one structure."""
+    return struct.Struct("<H" + "IBII" * count)
 
 
 @lru_cache(maxsize=1024)

@@ -1,7 +1,6 @@
 """From an order to what modalities see of it: one item a Scheduled Procedure Step. Pure."""
 
 from collections.abc import Collection
-from dataclasses import replace
 
 from broker.orders.model import Order, Origin, Origins, ScheduledStep
 from broker.worklist.model import WorklistItem
@@ -20,8 +19,11 @@ def plan(
     department's name in the field that is read for it must not hide the order from every device. `origins` say where
     each value comes from, `sending_application` (MSH-3.1) who ordered it.
     """
-    items = (_item(order, order_id, step, known_stations, origins or {}) for step in order.steps)
-    return tuple(replace(item, sending_application=sending_application) for item in items)
+    attributes = _of_order(order)
+    return tuple(
+        _item(order, order_id, step, known_stations, origins or {}, attributes, sending_application)
+        for step in order.steps
+    )
 
 
 def _stations(step: ScheduledStep, known: Collection[str] | None) -> tuple[str, ...]:
@@ -29,8 +31,14 @@ def _stations(step: ScheduledStep, known: Collection[str] | None) -> tuple[str, 
     return titles if known is None else tuple(title for title in titles if title in known)
 
 
-def _item(
-    order: Order, order_id: int, step: ScheduledStep, known: Collection[str] | None, origins: Origins
+def _item(  # noqa: PLR0917 - what makes an item, each of its own kind
+    order: Order,
+    order_id: int,
+    step: ScheduledStep,
+    known: Collection[str] | None,
+    origins: Origins,
+    attributes: dict[str, str],
+    sending_application: str,
 ) -> WorklistItem:
     patient = order.patient
     return WorklistItem(
@@ -56,8 +64,9 @@ def _item(
         modality=step.modality,
         scheduled_station_ae_titles=_stations(step, known),
         scheduled_performing_physician_name=step.scheduled_performing_physician_name,
-        attributes=_attributes(order, step),
+        attributes=_stated({**attributes, **step.attributes}),
         provenance=_provenance(origins, step.scheduled_procedure_step_id),
+        sending_application=sending_application,
     )
 
 
@@ -73,10 +82,13 @@ def _provenance(origins: Origins, step_id: str) -> dict[str, Origin]:
     return found
 
 
-def _attributes(order: Order, step: ScheduledStep) -> dict[str, str]:
+def _of_order(order: Order) -> dict[str, str]:
     numbers = {
         "PlacerOrderNumberImagingServiceRequest": order.placer_order_number,
         "FillerOrderNumberImagingServiceRequest": order.filler_order_number,
     }
-    stated = {**numbers, **order.patient.attributes, **order.visit, **order.attributes, **step.attributes}
-    return {keyword: value for keyword, value in stated.items() if value}
+    return _stated({**numbers, **order.patient.attributes, **order.visit, **order.attributes})
+
+
+def _stated(attributes: dict[str, str]) -> dict[str, str]:
+    return attributes if all(attributes.values()) else {key: value for key, value in attributes.items() if value}

@@ -224,14 +224,9 @@ def values_of(order_id: int, item: WorklistItem) -> dict[str, object]:
         "order_id": order_id,
         "status": item.status.value,
         "offered": int(item.status in OFFERED),
-        "provenance": _provenance_text(item),
+        "provenance": _encode(item.provenance),
         "encoded": encoded_elements(item),
     }
-
-
-def _provenance_text(item: WorklistItem) -> str:
-    entries = {key: (origin.source, origin.rule, origin.entry_id) for key, origin in item.provenance.items()}
-    return _encode(entries)
 
 
 # --- what people look at -----------------------------------------------------------------------------------------

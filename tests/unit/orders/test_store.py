@@ -501,7 +501,7 @@ def test_every_value_says_where_it_comes_from(desk: Desk) -> None:
     stored = desk.send(change_).orders[0]
     for (number, keyword), origin in origins_of(change_.order).items():
         own = "S1" if number else ""
-        assert stored.origins[own, keyword] == replace(origin, entry_id=7)
+        assert stored.origins[own, keyword] == origin._replace(entry_id=7)
 
 
 def test_values_keep_the_origin_of_whoever_set_them(desk: Desk) -> None:
