@@ -1,18 +1,19 @@
 """`broker promote`: from Test to Production with proof, a second pair of eyes, and a way back."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 from click.exceptions import Exit
 
-from broker.cli import persons, promote_checks, promote_paper, promote_watch
+from broker.cli import persons, promote_checks, promote_paper, promote_rehearse, promote_watch
 from broker.cli import promote_words as words
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.probing import network
 from broker.cli.promote_paper import parts_of
+from broker.cli.promote_sides import binding_options, both, show, sides
 from broker.database import Transaction
 from broker.environments.model import Profile
 from broker.identifiers import AETitle
@@ -21,10 +22,9 @@ from broker.promotion import flow, gate, judging, store
 from broker.promotion.flow import By
 from broker.promotion.gate import Here
 from broker.promotion.model import Request
-from broker.registry.model import Binding
+from broker.promotion.rehearsed import store as rehearsals
 
 NOT_READY = 3
-_F = TypeVar("_F", bound=Callable[..., Any])
 
 
 @click.group(name="promote")
@@ -32,63 +32,51 @@ def group() -> None:
     """From Test to Production: plan, request, approval, apply, rollback."""
 
 
-for _command in (promote_paper.packet, promote_paper.verify, promote_watch.watch, *promote_checks.COMMANDS):
+for _command in (
+    promote_paper.packet,
+    promote_paper.verify,
+    promote_rehearse.rehearse,
+    promote_watch.watch,
+    *promote_checks.COMMANDS,
+):
     group.add_command(_command)
-
-
-def _sides(function: _F) -> _F:
-    source = click.option("--from", "source", required=True, metavar="E", help="The test environment.")
-    target = click.option("--to", "target", required=True, metavar="E", help="The production environment.")
-    return source(target(function))
-
-
-def _binding_options(function: _F) -> _F:
-    """Add where the device is in the target; without them it is where the target has it, else where it was tested."""
-    options = (
-        click.option("--host", metavar="H", help="Where the device is in the target."),
-        click.option("--port", type=click.IntRange(1, 65535), metavar="P", help="Where it listens there."),
-        click.option("--ae-title", metavar="T", help="The calling title it uses there instead of the document's."),
-        click.option("--station", metavar="S", help="The station it is shown there instead of the document's."),
-    )
-    for option in options:
-        function = option(function)
-    return function
 
 
 @group.command(name="plan")
 @click.argument("name")
-@_sides
-@_binding_options
+@sides
+@binding_options
 @json_option
 def plan(name: str, source: str, target: str, as_json: bool, **bound: Any) -> None:
     """Show what the promotion of NAME would change, what it rests on, and whether it may go. Exit 3: not ready."""
-    checks = judging.by(network())
-    with _both(source, target) as (here, there, _, other):
-        made = gate.prepared(here, there, name, _binding(bound, there, name), checks, _now(other)).plan
+    with both(source, target) as between:
+        made = between.prepared(name, bound, network()).plan
+        rehearsed = rehearsals.newest(between.tx, name)
     if as_json:
-        detail(words.plan_fact(made), as_json=True)
+        detail({**words.plan_fact(made), "rehearsal": words.rehearsal_fact(made, rehearsed)}, as_json=True)
     else:
-        _show(made, other)
+        show(made, between.opened)
+        click.echo(words.rehearsal(made, rehearsed))
     if not made.is_ready:
         raise Exit(NOT_READY)
 
 
 @group.command(name="request")
 @click.argument("name")
-@_sides
-@_binding_options
+@sides
+@binding_options
 @click.option("--why", default="", metavar="TEXT", help="The reason; it is kept in the audit.")
 @json_option
 def request(name: str, source: str, target: str, why: str, as_json: bool, **bound: Any) -> None:
     """Ask for the promotion of NAME as its plan says; prints the request's ID, which another person approves."""
-    checks = judging.by(network())
-    with _both(source, target) as (here, there, _, other):  # the network is asked before anything is locked
-        persons.person(other, Right.CONFIGURE)
-        gate.prepared(here, there, name, _binding(bound, there, name), checks, _now(other))
-    with _both(source, target, Right.CONFIGURE) as (here, there, tx, other):
-        made = gate.prepared(here, there, name, _binding(bound, there, name), checks, _now(other))
-        by = By(other.actor, _now(other), why)
-        asked = flow.requested(tx, made.plan, made.content, made.binding, str(here.profile.file), by)
+    prober = network()
+    with both(source, target) as between:  # the network is asked before anything is locked
+        persons.person(between.opened, Right.CONFIGURE)
+        between.prepared(name, bound, prober)
+    with both(source, target, Right.CONFIGURE) as between:
+        made = between.prepared(name, bound, prober)
+        by = By(between.opened.actor, between.now, why)
+        asked = flow.requested(between.tx, made.plan, made.content, made.binding, between.source.reference, by)
     if as_json:
         detail({"id": asked.id, "plan": asked.plan_checksum, "revision": asked.revision}, as_json=True)
         return
@@ -211,15 +199,6 @@ def history(name: str, env: str, as_json: bool) -> None:
 
 
 @contextmanager
-def _both(source: str, target: str, right: Right = Right.READ) -> Iterator[tuple[Here, Here, Transaction, Opened]]:
-    """Open both sides: the source to read, the target to read or, with a right to configure, to write."""
-    with opened(source, by_token=False) as here, opened(target, right) as there:
-        target_tx = there.database.read() if right is Right.READ else there.database.write("promotion")
-        with here.database.read() as source_tx, target_tx as tx:
-            yield Here(here.profile, source_tx), Here(there.profile, tx), tx, there
-
-
-@contextmanager
 def _decided(id_: str) -> Iterator[tuple[Opened, Transaction, Request]]:
     with opened(parts_of(id_)[0], Right.APPROVE) as here:
         persons.person(here, Right.APPROVE)
@@ -231,42 +210,9 @@ def _found(tx: Transaction, here: Opened, id_: str) -> Request:
     return store.find(tx, parts_of(id_)[1], here.profile.name)
 
 
-def _binding(bound: dict[str, Any], there: Here, name: str) -> Binding | None:
-    """Return the binding that was asked for; what is left out stays as the target has it."""
-    if not any(value is not None for value in bound.values()):
-        return None
-    old = gate.bound(there.tx, name)
-    return Binding(
-        bound["host"] or old.host,
-        bound["port"] or old.port,
-        _title(bound["ae_title"], old.ae_title),
-        _title(bound["station"], old.station),
-    )
-
-
-def _title(given: str | None, bound: AETitle | None) -> AETitle | None:
-    if given is None:
-        return bound
-    try:
-        return AETitle(given) if given else None
-    except ValueError as error:
-        raise click.BadParameter(str(error)) from error
-
-
 def _own_titles(profile: Profile) -> tuple[AETitle, ...]:
     return (profile.dicom.ae_title, *profile.dicom.aliases)
 
 
 def _now(here: Opened) -> datetime:
     return here.clock.now()
-
-
-def _show(made: Any, there: Opened) -> None:
-    source, target = made.source, made.target
-    click.echo(f"{made.name}: {source.environment} ({source.life.value}) -> {target.environment} ({target.life.value})")
-    click.echo(f"plan {made.checksum}")
-    columns = [("field", "field"), ("before", f"{target.environment} now"), ("after", "after"), ("console", "console")]
-    listing(words.difference_rows(made), columns, False, titled(there.profile, "what changes"))
-    columns = [("state", "state"), ("check", "check"), ("what", "what"), ("when", "when")]
-    listing(words.check_rows(made), columns, False, titled(there.profile, "what it rests on"))
-    click.echo(words.verdict(made))

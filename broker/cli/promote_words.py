@@ -1,8 +1,11 @@
 """How a plan, a request and a history are shown. Decides nothing."""
 
+from collections.abc import Iterable
+
 from broker.cli.acts import seconds
 from broker.promotion.life import ACTS_NEXT
 from broker.promotion.model import CheckResult, CheckState, Plan, Request, Side
+from broker.promotion.rehearsed.store import Rehearsal
 from broker.promotion.store import Served
 
 SHORT = 12
@@ -73,9 +76,9 @@ def difference_rows(plan: Plan) -> list[dict[str, object]]:
     ]
 
 
-def check_rows(plan: Plan) -> list[dict[str, object]]:
+def check_rows(checks: Iterable[CheckResult]) -> list[dict[str, object]]:
     """Return the rows of the checks, what is open first."""
-    ordered = sorted(plan.checks, key=lambda check: not check.is_open)
+    ordered = sorted(checks, key=lambda check: not check.is_open)
     return [
         {
             "state": _MARKS[check.state],
@@ -96,6 +99,31 @@ def verdict(plan: Plan) -> str:
         return f"READY: ask for it with broker promote request {plan.name} --from {source} --to {target}"
     count = len(plan.open_checks)
     return f"NOT READY: {count} check{'s' if count > 1 else ''} of {len(plan.checks)} open"
+
+
+def rehearsal(plan: Plan, rehearsed: Rehearsal | None) -> str:
+    """Return in a line whether this plan was rehearsed."""
+    source, target = plan.source.environment, plan.target.environment
+    how = f"broker promote rehearse {plan.name} --from {source} --to {target}"
+    if rehearsed is None:
+        return f"not rehearsed: {how}"
+    said = f"{'well' if rehearsed.is_good else 'NOT well'}, {seconds(rehearsed.at)} by {rehearsed.by}"
+    if rehearsed.plan_checksum != plan.checksum:
+        return f"another plan was rehearsed ({said}), not this one: {how}"
+    return f"rehearsed: {said}"
+
+
+def rehearsal_fact(plan: Plan, rehearsed: Rehearsal | None) -> dict[str, object] | None:
+    """Return the last rehearsal as JSON has it."""
+    if rehearsed is None:
+        return None
+    return {
+        "at": rehearsed.at,
+        "by": rehearsed.by,
+        "good": rehearsed.is_good,
+        "this_plan": rehearsed.plan_checksum == plan.checksum,
+        "checks": [check_fact(check) for check in rehearsed.results],
+    }
 
 
 def request_fact(request: Request) -> dict[str, object]:

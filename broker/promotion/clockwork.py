@@ -66,7 +66,7 @@ def _settled(watch: Watch, database: Database) -> bool:
 
 def _due(tx: Transaction, now: datetime) -> list[str]:
     """Return who is looked at now: closely at first, later once a minute."""
-    names = store.watched(tx)
+    names = store.in_life(tx, Life.WATCHED)
     since = {name: next((line.at for line in store.history(tx, name)), None) for name in names}
     is_minute = now.second < _BEAT_SECONDS
     return [name for name, at in since.items() if at is not None and (is_minute or now - at < _CLOSELY)]
@@ -123,5 +123,7 @@ def _say_why_not(request: Request, database: Database, by: By, error: BrokerErro
     with database.write("promotion") as tx:
         if isinstance(error, Refused):
             flow.lapsed(tx, request, By(by.actor, by.now, str(error)))
+            if store.life(tx, request.name) is Life.SCHEDULED:
+                store.set_life(tx, request.name, moved(Life.SCHEDULED, Move.CALL_OFF), by.now)
         raise_alert(tx, NOT_APPLIED, request.name, Severity.URGENT, f"{request.id}: {error}", by.now)
     log.error("promotion.not-applied", request=request.id, device=request.name, why=str(error))

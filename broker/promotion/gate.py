@@ -8,9 +8,9 @@ from broker.database import Transaction
 from broker.environments.model import Profile, World
 from broker.errors import NotFound, Refused
 from broker.promotion import planning, store
-from broker.promotion.model import CheckResult, Life, Plan
+from broker.promotion.model import CheckResult, Life, Plan, Side
 from broker.registry import store as registry
-from broker.registry.model import Binding, Modality
+from broker.registry.model import Binding, Document, Modality
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,21 +38,43 @@ def prepared(  # noqa: PLR0917 - both sides, the device, where it is to be, who 
     source: Here, target: Here, name: str, asked: Binding | None, checks: Checks, now: datetime
 ) -> Prepared:
     """Return the plan for one device. Raises NotFound where the source does not know it, Refused for two of a kind."""
-    if source.profile.kind is target.profile.kind:
-        raise Refused(f"{source.profile.name} and {target.profile.name} are both {source.profile.kind.value}")
-    if target.profile.kind is not World.PRODUCTION:
-        raise Refused(f"a promotion leads to production; {target.profile.name} is a test environment")
+    refuse_direction(source.profile.kind, source.profile.name, target.profile)
     device = registry.modality(source.tx, name)
     if device.retired:
         raise Refused(f"{name} is retired in {source.profile.name}")
-    known = _known(target.tx, name)
     ours = planning.side(source.profile, name, device, life(source.tx, name, device))
-    theirs = planning.side(target.profile, name, known, life(target.tx, name, known))
+    content = registry.content(source.tx, name)
+
+    def judged(binding: Binding) -> tuple[CheckResult, ...]:
+        return checks(source, target, device, binding, now)
+
+    return planned(ours, device.document, content, target, asked, judged, now)
+
+
+def planned(  # noqa: PLR0917 - what the source says, where it is to be, who judges and when
+    ours: Side,
+    document: Document,
+    content: bytes,
+    target: Here,
+    asked: Binding | None,
+    judged: Callable[[Binding], tuple[CheckResult, ...]],
+    now: datetime,
+) -> Prepared:
+    """Return the plan for what a source says of one device."""
+    known = _known(target.tx, ours.name)
+    theirs = planning.side(target.profile, ours.name, known, life(target.tx, ours.name, known))
     binding = planning.binding_after(ours, theirs, asked)
-    judged = checks(source, target, device, binding, now)
     before = known.document if known else None
-    plan = planning.plan(ours, theirs, before, device.document, binding, judged, now)
-    return Prepared(plan, registry.content(source.tx, name), binding)
+    plan = planning.plan(ours, theirs, before, document, binding, judged(binding), now)
+    return Prepared(plan, content, binding)
+
+
+def refuse_direction(source: World, source_name: str, target: Profile) -> None:
+    """Raise Refused for two of a kind, or where the way does not lead to production."""
+    if source is target.kind:
+        raise Refused(f"{source_name} and {target.name} are both {source.value}")
+    if target.kind is not World.PRODUCTION:
+        raise Refused(f"a promotion leads to production; {target.name} is a test environment")
 
 
 def bound(tx: Transaction, name: str) -> Binding:

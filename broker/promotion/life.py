@@ -63,7 +63,7 @@ ACTS_NEXT: dict[Life, str] = {
     Life.DRAFT: "the administrator binds it: broker modality bind",
     Life.TESTING: "the device: its own traffic ticks the checks, see broker promote plan",
     Life.READY: "the administrator asks for its promotion: broker promote request",
-    Life.REHEARSING: "the administrator: its worklist can be looked at, nothing is served",
+    Life.REHEARSING: "the administrator asks for its promotion, or ends the rehearsal; nothing is served",
     Life.SCHEDULED: "the clock applies the approved plan",
     Life.WATCHED: "the machine watches its first exams",
     Life.LIVE: "nobody",

@@ -14,7 +14,7 @@ class Life(StrEnum):
     DRAFT = "draft"  # the administrator: it has no binding yet
     TESTING = "testing"  # the device: its traffic is the evidence
     READY = "ready"  # the administrator: every check of Test has passed
-    REHEARSING = "rehearsing"  # the administrator, in Production: its worklist is shown to nobody but the rehearsal
+    REHEARSING = "rehearsing"  # the administrator, in Production: its worklist was looked at, its own calls are refused
     SCHEDULED = "scheduled"  # the clock: an approved plan is applied then
     WATCHED = "watched"  # the machine: live, and what goes wrong is told at once
     LIVE = "live"  # nobody

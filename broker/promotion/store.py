@@ -1,6 +1,7 @@
 """Requests, history and the life of each device, in the target environment's database. Write under `promotion`."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -111,7 +112,7 @@ def add(tx: Transaction, request: Request, source_file: str, why: str, actor: Ac
         "decided_by": "",
         "decided_why": "",
         "applied_by": "",
-        "evidence": json.dumps([asdict(check) for check in request.evidence], default=str),
+        "evidence": packed_checks(request.evidence),
     }
     key = tx.execute(insert(_REQUESTS).values(values)).inserted_primary_key
     assert key is not None
@@ -191,9 +192,9 @@ def set_life(tx: Transaction, name: str, to: Life, now: datetime) -> None:
         tx.execute(insert(_LIFE).values(name=name, life=to.value, since=now))
 
 
-def watched(tx: Transaction) -> list[str]:
-    """Return the devices that are watched."""
-    return list(tx.execute(select(_LIFE.c.name).where(_LIFE.c.life == Life.WATCHED.value)).scalars())
+def in_life(tx: Transaction, life: Life) -> list[str]:
+    """Return the devices that stand there."""
+    return list(tx.execute(select(_LIFE.c.name).where(_LIFE.c.life == life.value)).scalars())
 
 
 def _packed(binding: Binding) -> str:
@@ -240,8 +241,18 @@ def _request(row: Row[Any], environment: str) -> Request:
         apply_at=row.apply_at,
         applied=row.applied,
         applied_by=row.applied_by,
-        evidence=tuple(_check(each) for each in json.loads(row.evidence)),
+        evidence=unpacked_checks(row.evidence),
     )
+
+
+def packed_checks(checks: Iterable[CheckResult]) -> str:
+    """Return checks as one text, which `unpacked_checks` reads."""
+    return json.dumps([asdict(check) for check in checks], default=str)
+
+
+def unpacked_checks(text: str) -> tuple[CheckResult, ...]:
+    """Return what `packed_checks` wrote."""
+    return tuple(_check(each) for each in json.loads(text))
 
 
 def _check(found: dict[str, Any]) -> CheckResult:

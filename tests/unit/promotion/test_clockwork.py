@@ -14,7 +14,7 @@ from broker.errors import Unavailable
 from broker.migrations import upgrade
 from broker.promotion import clockwork, flow, gate, store
 from broker.promotion.gate import Here
-from broker.promotion.model import CheckResult, CheckState, RequestState
+from broker.promotion.model import CheckResult, CheckState, Life, RequestState
 from broker.registry import store as registry
 from broker.registry.document import read
 from broker.registry.model import Binding
@@ -102,6 +102,7 @@ def test_what_cannot_be_applied_then_is_told_and_lapses(
     with database.read() as tx:
         (alert,) = open_alerts(tx)
         assert not registry.modalities(tx)
+        assert store.life(tx, "us") is Life.DRAFT
     assert (alert.event, alert.subject) == ("promotion.not-applied", "us")
 
 

@@ -134,7 +134,7 @@ def test_who_was_rolled_back_meanwhile_is_not_made_live(world: World, monkeypatc
     line(world, "applied")
     shown = Watch("us-room-2", "test", Life.WATCHED, world.clock.now(), world.clock.now(), "", exams=1)
     monkeypatch.setattr(watching, "read", lambda *_: shown)
-    monkeypatch.setattr(store, "watched", lambda _: ["us-room-2"])
+    monkeypatch.setattr(store, "in_life", lambda *_: ["us-room-2"])
     with world.database.write("promotion") as tx:
         store.set_life(tx, "us-room-2", Life.SUSPENDED, world.clock.now())
     assert settle(world) == []

@@ -1,0 +1,1 @@
+"""What was rehearsed: kept, and shown with each plan."""
