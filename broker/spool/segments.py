@@ -8,6 +8,7 @@ import errno
 import secrets
 import struct
 import threading
+import time
 import zlib
 from collections.abc import Sequence
 from contextlib import suppress
@@ -29,6 +30,7 @@ FIRST = record.PAGE  # where the first record is: the page before says where a c
 CLOSED = 1 << 62  # the end of a segment to which nobody writes any more
 
 _SPARES = 2
+_CLOSING_SECONDS = 0.001
 _REST_SECONDS = 0.004  # between megabytes of a segment that is made in advance
 _DIGITS = 8
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -94,7 +96,7 @@ def retire(spool: Path, name: str, *, keeps: bool) -> None:
 class _Job:
     """A record that somebody waits for."""
 
-    __slots__ = ("at", "data", "error", "facts", "identifier", "path", "sha256", "size")
+    __slots__ = ("at", "data", "error", "facts", "identifier", "path", "sha256", "size", "turn")
 
     def __init__(self, identifier: str, data: memoryview, sha256: bytes, facts: bytes) -> None:
         self.identifier = identifier
@@ -105,6 +107,7 @@ class _Job:
         self.path = ""
         self.at = 0
         self.error: Exception | None = None
+        self.turn: threading.Lock | None = None  # held until it is done, or has to write: of who waits for another
 
     @property
     def done(self) -> bool:
@@ -141,8 +144,8 @@ class SegmentWriter:
         self._number = max(map(number_of, names), default=0)
         self._active: _Active | None = None
         self._waiting: list[_Job] = []
-        self._waiting_lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._is_writing = False  # somebody is
+        self._lock = threading.Lock()  # of these two
         self._preparing = threading.Lock()
         self._page.put(Written(f"{self._number:0{_DIGITS}}", CLOSED).pack())
 
@@ -152,25 +155,50 @@ class SegmentWriter:
         Raises OSError where no segment could be had, Unavailable where the disk did not take the record.
         """
         job = _Job(identifier, data, sha256, facts)
-        with self._waiting_lock:
+        with self._lock:
             self._waiting.append(job)
-        with self._turn:
-            while not job.done:
-                with self._waiting_lock:
-                    jobs, self._waiting = self._waiting, []
-                self._write_all(jobs)
+            if self._is_writing:
+                job.turn = threading.Lock()
+                job.turn.acquire()
+            self._is_writing = True
+        if job.turn is not None:
+            job.turn.acquire()
+        if not job.done:
+            self._lead()
         if job.error is not None:
             raise job.error
         return job.path, job.at + record.HEAD
+
+    def _lead(self) -> None:
+        """Write for all who wait now, then leave it to the first of those who came meanwhile.
+
+        Each is woken by name: were the turn a lock that all of them wait for, those who are done would pass it on
+        one by one before the next could be written.
+        """
+        with self._lock:
+            jobs, self._waiting = self._waiting, []
+        try:
+            self._write_all(jobs)
+        finally:
+            with self._lock:
+                successor = self._waiting[0] if self._waiting else None
+                self._is_writing = successor is not None
+            for job in (*((successor,) if successor else ()), *jobs):
+                if job.turn is not None:
+                    job.turn.release()
 
     def is_taken(self) -> bool:
         """Tell whether the index has read all that is durable."""
         return self._page.get(PACKED) == self._taken.get(PACKED)
 
     def close(self) -> None:
-        """Say that nothing more will be written."""
-        with self._turn:
-            self._leave()
+        """Say that nothing more will be written. Waits for who writes."""
+        while True:
+            with self._lock:
+                if not self._is_writing:
+                    self._leave()
+                    return
+            time.sleep(_CLOSING_SECONDS)
 
     def _write_all(self, jobs: Sequence[_Job]) -> None:
         try:

@@ -111,6 +111,28 @@ def test_many_at_once_share_syncs_and_each_is_kept(
     assert trace.read_text().split().count("segment.sync.after") < 8
 
 
+def test_who_came_during_a_sync_that_failed_is_kept_by_the_next_who_writes(spool: Spool, fail: Fail) -> None:
+    keep(spool, "1.2.999")
+    fail("segment.sync.before:1:delay=0.1,segment.sync.after:1:eio")
+    kept: list[str] = []
+    refused: list[str] = []
+
+    def send(number: int) -> None:
+        try:
+            kept.append(keep(spool, f"1.2.{number}").id)
+        except Unavailable as error:
+            refused.append(str(error))
+
+    threads = [threading.Thread(target=send, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(refused) >= 1
+    assert len(kept) + len(refused) == 6
+    assert sorted(kept) == sorted(kept_ids(spool.directory)[1:])
+
+
 def test_a_large_one_gets_a_file_of_its_own(spool: Spool) -> None:
     data = data_set(pixels=LARGEST)
     instance = spool.keep(pieces(data, 65_536), facts())
