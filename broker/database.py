@@ -62,6 +62,10 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """Return what makes of an instant what the driver takes: for SQLite the text, in a third of the usual steps."""
+        return _text_in_utc if dialect.name == "sqlite" else super().bind_processor(dialect)
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Refuse naive instants; keep UTC (SQLite drops zones)."""
         if value is None:
@@ -76,6 +80,15 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _text_in_utc(value: datetime | None) -> str | None:
+    """Return an instant as SQLAlchemy stores it in SQLite."""
+    if value is None:
+        return None
+    if value.tzinfo is None:
+        raise ValueError("an instant needs a zone")
+    return value.astimezone(UTC).isoformat(" ", "microseconds")[:26]
 
 
 class _Job(Generic[_T]):

@@ -5,6 +5,7 @@ import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import Column, Connection, Delete, Dialect, Insert, Select, Table, Update, func, select
@@ -21,14 +22,20 @@ class _Compiled:
     """A statement as SQLite's driver takes it, and what its types make of values."""
 
     sql: str
-    binds: tuple[tuple[str, _Converter | None], ...]
+    take: Callable[[Values], Sequence[Any]]  # the values in the statement's order
+    converters: tuple[tuple[int, _Converter], ...]
     constants: Values
     row: Callable[[Sequence[Any]], Any]
     results: tuple[tuple[int, _Converter], ...]
 
-    def parameters(self, values: Values) -> list[Any]:
-        given = {**self.constants, **values} if self.constants else values
-        return [given[name] if convert is None else convert(given[name]) for name, convert in self.binds]
+    def parameters(self, values: Values) -> Sequence[Any]:
+        taken = self.take({**self.constants, **values} if self.constants else values)
+        if not self.converters:
+            return taken
+        converted = list(taken)
+        for index, convert in self.converters:
+            converted[index] = convert(converted[index])
+        return converted
 
     def shown(self, found: Sequence[Any]) -> Any:
         if not self.results:
@@ -94,14 +101,21 @@ def _compiled(statement: "Select[Any] | Insert | Update | Delete", dialect: Dial
     assert not compiled.insert_prefetch and not compiled.update_prefetch, "a default that is not the database's"
     parameters = {name: compiled.binds[name] for name in compiled.positiontup}
     constants = {name: each.value for name, each in parameters.items() if not each.required}
-    binds = tuple(
-        (name, parameters[name].type.dialect_impl(dialect).bind_processor(dialect)) for name in compiled.positiontup
-    )
+    names_in_order = tuple(compiled.positiontup)
+    binders = [parameters[name].type.dialect_impl(dialect).bind_processor(dialect) for name in names_in_order]
+    converters = tuple((index, binder) for index, binder in enumerate(binders) if binder is not None)
     columns = tuple(statement.selected_columns) if isinstance(statement, Select) else ()
     readers = [column.type.dialect_impl(dialect).result_processor(dialect, None) for column in columns]
     row = namedtuple("Row", [str(column.key) for column in columns], rename=True)  # type: ignore[misc]
     results = tuple((index, reader) for index, reader in enumerate(readers) if reader is not None)
-    return _Compiled(str(compiled), binds, constants, row._make, results)
+    return _Compiled(str(compiled), _taker(names_in_order), converters, constants, row._make, results)
+
+
+def _taker(names: tuple[str, ...]) -> Callable[[Values], Sequence[Any]]:
+    """Return what takes the values of these names, in this order."""
+    if len(names) > 1:
+        return itemgetter(*names)
+    return lambda values: [values[name] for name in names]
 
 
 def say(tx: Connection, sql: str) -> None:

@@ -224,6 +224,9 @@ class _Kind(Enum):
     SEVERAL = auto()
 
 
+_ITEMS, _UNKNOWN = _Kind.ITEMS, _Kind.UNKNOWN
+
+
 @lru_cache(maxsize=1024)
 def _kind(keyword: str) -> _Kind:
     if keyword not in keyword_dict:
@@ -234,6 +237,11 @@ def _kind(keyword: str) -> _Kind:
     if vr in ONE_TEXT:
         return _Kind.ONE_TEXT
     return _Kind.ONE if dictionary_VM(tag_of(keyword)) == "1" else _Kind.SEVERAL
+
+
+@lru_cache(maxsize=1024)  # a sender states the same few attributes in all its messages
+def _kinds(keywords: tuple[str, ...]) -> tuple[_Kind, ...]:
+    return tuple(map(_kind, keywords))
 
 
 def _divided(kind: _Kind, text: str) -> tuple[str, ...]:
@@ -259,12 +267,11 @@ def _others(item: WorklistItem) -> dict[str, str]:
 def _entity(texts: Mapping[str, str]) -> Entity:
     values: dict[str, tuple[str, ...]] = {}
     sequences: dict[str, tuple[Entity, ...]] = {}
-    for keyword, text in texts.items():
-        kind = _kind(keyword)
-        if kind is _Kind.ITEMS:
+    for (keyword, text), kind in zip(texts.items(), _kinds(tuple(texts)), strict=True):
+        if kind is _ITEMS:
             sequences[keyword] = _items(text) if len(text) < _SHORT else _items.__wrapped__(text)
-        elif kind is not _Kind.UNKNOWN:
-            values[keyword] = _divided(kind, text)
+        elif kind is not _UNKNOWN:
+            values[keyword] = ((text,) if "\\" not in text else _divided(kind, text)) if text else ()
     return Entity(values, sequences)
 
 

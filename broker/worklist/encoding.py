@@ -7,6 +7,7 @@ values are kept without their headers, and text as UTF-8. An answer is joined of
 import struct
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
 from pydicom.datadict import tag_for_keyword
 
@@ -77,7 +78,7 @@ def value(vr: str, values: tuple[str, ...]) -> tuple[int, bytes]:
     """Return the kind and the bytes of an attribute's values."""
     if not values:
         return NOTHING, b""
-    text = values[0] if len(values) == 1 else "\\".join(values)
+    text = "\\".join(values)
     if vr in TEXT_VRS:
         return (ASCII if text.isascii() else TEXT), text.encode("utf-8", "surrogatepass")
     if vr in _NUMBERS:
@@ -87,30 +88,30 @@ def value(vr: str, values: tuple[str, ...]) -> tuple[int, bytes]:
 
 def _append(out: bytearray, entity: Entity) -> bool:
     """Append an entity, its entries first; tell whether all of its text is ASCII."""
-    named = [(place, values) for keyword, values in entity.values.items() if (place := _place_of(keyword))]
-    nested = [(place, items) for keyword, items in entity.sequences.items() if (place := _place_of(keyword))]
-    entries = _entries(len(named) + len(nested))
+    layout = _layout(tuple(entity.values), tuple(entity.sequences))
     at = len(out)
-    end = at + entries.size
-    fields: list[int] = [len(named) + len(nested)]
-    contents = []
-    is_ascii = True
-    for (tag, vr), values in named:
-        begin = end
-        kind = NOTHING
-        if values:
-            kind, content = value(vr, values)
-            contents.append(content)
-            end += len(content)
-            is_ascii = is_ascii and kind != TEXT
-        fields += (tag, kind, begin, end)
-    out += bytes(entries.size)
+    end = at + layout.entries.size
+    fields, contents, is_ascii = [layout.known], [], True
+    for place, values in zip(layout.values, entity.values.values(), strict=True):
+        if place is None:
+            continue
+        if not values:
+            fields += (place[0], NOTHING, end, end)
+            continue
+        kind, content = value(place[1], values)
+        if kind == TEXT:
+            is_ascii = False
+        contents.append(content)
+        begin, end = end, end + len(content)
+        fields += (place[0], kind, begin, end)
+    out += bytes(layout.entries.size)
     out += b"".join(contents)
-    for (tag, _), inner in nested:
-        kind, begin, end, all_ascii = _append_items(out, inner)
-        fields += (tag, kind, begin, end)
-        is_ascii = is_ascii and all_ascii
-    entries.pack_into(out, at, *fields)
+    for place, inner in zip(layout.sequences, entity.sequences.values(), strict=True):
+        if place is not None:
+            kind, begin, end, all_ascii = _append_items(out, inner)
+            fields += (place[0], kind, begin, end)
+            is_ascii = is_ascii and all_ascii
+    layout.entries.pack_into(out, at, *fields)
     return is_ascii
 
 
@@ -126,10 +127,21 @@ def _append_items(out: bytearray, inner: Iterable[Entity]) -> tuple[int, int, in
     return (ITEMS if places else NOTHING), begin, len(out), is_ascii
 
 
-@lru_cache(maxsize=256)
-def _entries(count: int) -> struct.Struct:
-    """Return how many entries and so many of them, as one structure."""
-    return struct.Struct("<H" + "IBII" * count)
+class _Layout(NamedTuple):
+    """How the entries of entities with the same keywords are packed: tag and VR of each, None for what is left out."""
+
+    known: int
+    entries: struct.Struct
+    values: "tuple[tuple[int, str] | None, ...]"
+    sequences: "tuple[tuple[int, str] | None, ...]"
+
+
+@lru_cache(maxsize=1024)  # a sender states the same few attributes in all its messages
+def _layout(values: tuple[str, ...], sequences: tuple[str, ...]) -> _Layout:
+    places = [_place_of(keyword) for keyword in (*values, *sequences)]
+    count = len(places) - places.count(None)
+    entries = struct.Struct("<H" + "IBII" * count)
+    return _Layout(count, entries, tuple(places[: len(values)]), tuple(places[len(values) :]))
 
 
 @lru_cache(maxsize=1024)
