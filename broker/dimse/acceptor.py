@@ -5,6 +5,7 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import structlog
 
@@ -17,6 +18,7 @@ from broker.dimse.remembered import Remembered
 from broker.dimse.service import NormalizedRequest, Provider
 from broker.dimse.session import House, Session, TlsContext
 from broker.dimse.silence import Silence
+from broker.dimse.workers import Workers
 
 log = structlog.get_logger()
 
@@ -48,7 +50,8 @@ class Server:
         remembered = Remembered(supported, self._limits.maximum_length)
         self._house = House(provider, remembered, self._limits, clock, self._places, tls, self._stopping, self._notices)
         self._silence = Silence(self._limits)
-        self._sessions: dict[threading.Thread, Session] = {}
+        self._workers = Workers("dicom-association")
+        self._sessions: set[Session] = set()
         self._lock = threading.Lock()
 
     def start(self) -> int:
@@ -75,13 +78,10 @@ class Server:
         self._thread.join()
         for sock in (self._listening, self._waking, self._wake):
             sock.close()
-        deadline = time.monotonic() + grace
-        for thread in self._threads():
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._workers.end(grace)
         for session in self._left():
             session.drop()
-        for thread in self._threads():
-            thread.join(5.0)
+        self._workers.end(5.0)
 
     def adopt(self, sock: socket.socket) -> None:
         """Serve a connection that somebody else has accepted."""
@@ -96,13 +96,9 @@ class Server:
         """
         return self._notices.post(association_id, request, answered)
 
-    def _threads(self) -> list[threading.Thread]:
-        with self._lock:
-            return list(self._sessions)
-
     def _left(self) -> list[Session]:
         with self._lock:
-            return list(self._sessions.values())
+            return list(self._sessions)
 
     # --- the listener's thread -----------------------------------------------------------------------------------
 
@@ -185,26 +181,25 @@ class Server:
         leaving = self._places.enter(session)
         if isinstance(leaving, Session):
             leaving.drop()
-        thread = threading.Thread(target=self._serve, args=(session,), name="dicom-association", daemon=True)
         with self._lock:
-            self._sessions[thread] = session
+            self._sessions.add(session)
         try:
-            thread.start()
+            self._workers.give(partial(self._serve, session))
         except RuntimeError:  # the system has no thread left for us
             log.error("association.no-thread")
-            self._forget(thread, session)
+            self._forget(session)
             sock.close()
 
     def _serve(self, session: Session) -> None:
         try:
             session.run()
         finally:
-            self._forget(threading.current_thread(), session)
+            self._forget(session)
 
-    def _forget(self, thread: threading.Thread, session: Session) -> None:
+    def _forget(self, session: Session) -> None:
         self._places.leave(session)
         with self._lock:
-            self._sessions.pop(thread, None)
+            self._sessions.discard(session)
 
 
 def _first_byte(sock: socket.socket) -> bytes | None:
