@@ -42,19 +42,20 @@ class Indexing:
         """What was taken so far."""
         return self._tail
 
-    def run(self) -> int:
-        """Index all that is durable and not indexed yet; return how many records were new."""
+    def run(self, after_group: Callable[[], None] = lambda: None) -> int:
+        """Index all that is durable and not indexed yet, a group at a time; return how many records were new."""
         count = 0
         for part in self._tail.ready():
             for batch in _batches(part.reader.heads(part.start, part.end), GROUP):
                 count += self._take(part, batch)
+                after_group()
         return count
 
     def _take(self, part: Part, batch: Sequence[tuple[int, Head]]) -> int:
         with self._database.read() as tx:
             known = spool_index.known(tx, [head.id for _, head in batch])
         fresh = [(at, head) for at, head in batch if head.id not in known.held and head.id not in known.forgotten]
-        found = [part.reader.found(at, head) for at, head in fresh]
+        found = [part.found(at, head) for at, head in fresh]
         self._add([one.kept for one in found if one.kept])
         for one in found:
             if one.kept is None:

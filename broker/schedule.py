@@ -1,10 +1,19 @@
-"""The metronome: chores by the clock. Due times live in the database, not here. The only user of apscheduler."""
+"""What is done again and again: chores by the clock, and rounds that may be called at once. Due times are not here.
+
+The only user of apscheduler.
+"""
 
 import logging
-from collections.abc import Callable, Mapping
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
+
+from broker.errors import BrokerError
+from broker.journal import log
 
 Chore = Callable[[], object]
 
@@ -15,18 +24,100 @@ class Metronome:
     def __init__(self, chores: Mapping[str, tuple[float, Chore]]) -> None:
         # That a beat was skipped is how it is meant to be, and no line for our log.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
+        self._changed = threading.Condition()
+        self._running: set[str] = set()
+        self._is_over = False
         self._scheduler = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(max(1, len(chores)))},
             job_defaults={"max_instances": 1, "coalesce": True, "misfire_grace_time": None},
             timezone="UTC",
         )
         for name, (seconds, chore) in chores.items():
-            self._scheduler.add_job(chore, "interval", seconds=seconds, id=name)
+            self._scheduler.add_job(partial(self._call, name, chore), "interval", seconds=seconds, id=name)
 
     def start(self) -> None:
         """Begin."""
         self._scheduler.start()
 
-    def stop(self) -> None:
-        """Call no chore any more, and wait for those that run."""
-        self._scheduler.shutdown(wait=True)
+    def end(self) -> None:
+        """Call no chore any more."""
+        with self._changed:
+            self._is_over = True
+        self._scheduler.shutdown(wait=False)
+
+    def wait(self, seconds: float) -> list[str]:
+        """Wait for the chores that run, for so long at most; return the names of those that still do."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running, seconds)
+            return sorted(self._running)
+
+    def _call(self, name: str, chore: Chore) -> None:
+        with self._changed:
+            if self._is_over:
+                return
+            self._running.add(name)
+        try:
+            chore()
+        finally:
+            with self._changed:
+                self._running.discard(name)
+                self._changed.notify_all()
+
+
+class Rounds:
+    """Calls each chore again and again from a thread of its own: at its beat, and at once when it is called for."""
+
+    def __init__(self, chores: Mapping[str, tuple[float, Chore]]) -> None:
+        self._rounds = {name: _Round(name, seconds, chore) for name, (seconds, chore) in chores.items()}
+
+    def start(self) -> None:
+        """Begin."""
+        for each in self._rounds.values():
+            each.start()
+
+    def call(self, names: Iterable[str]) -> None:
+        """Have these chores called at once; one that runs is called once more."""
+        for name in names:
+            self._rounds[name].bell.set()
+
+    def end(self) -> None:
+        """Call each chore once more, so that it may end what it has begun, and then no more."""
+        for each in self._rounds.values():
+            each.end()
+
+    def wait(self, seconds: float) -> list[str]:
+        """Wait for the chores that run, for so long at most; return the names of those that still do."""
+        deadline = time.monotonic() + seconds
+        for each in self._rounds.values():
+            each.join(max(0.0, deadline - time.monotonic()))
+        return sorted(name for name, each in self._rounds.items() if each.is_alive())
+
+
+class _Round(threading.Thread):
+    """One chore and its thread."""
+
+    def __init__(self, name: str, seconds: float, chore: Chore) -> None:
+        super().__init__(name=name, daemon=True)
+        self._seconds = seconds
+        self._chore = chore
+        self._over = threading.Event()
+        self.bell = threading.Event()
+
+    def run(self) -> None:
+        """Call the chore until the end, whatever becomes of it."""
+        is_last = False
+        while not is_last:
+            self.bell.wait(self._seconds)
+            self.bell.clear()
+            is_last = self._over.is_set()
+            try:
+                self._chore()
+            except BrokerError as error:
+                log.error("chore.failed", chore=self.name, why=str(error))
+            except Exception:  # noqa: BLE001 - the outermost loop: the next round may do better
+                log.error("chore.failed", chore=self.name, exc_info=True)
+
+    def end(self) -> None:
+        """Have the chore called for the last time."""
+        self._over.set()
+        self.bell.set()

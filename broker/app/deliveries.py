@@ -1,7 +1,8 @@
 """The process of all senders and chores."""
 
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,10 +20,14 @@ from broker.environments.model import Destination, Profile, World
 from broker.journal import log
 from broker.outbox.connection import Sender
 from broker.pipeline import Flows
-from broker.schedule import Metronome
+from broker.schedule import Metronome, Rounds
 from broker.supervisor import Ports
 
-_DELIVERY_BEAT = 0.25
+STOP_SECONDS = 15.0
+"""How long a stop waits for what is on its way: well below what `supervisor.STOP_SECONDS` grants us."""
+
+_DELIVERY_BEAT = 0.1  # for what another process owes; our own index calls the sender
+_WORD_BEAT = 0.25
 _PROOF_BEAT = 0.5
 _INDEX_BEAT = 0.1
 _SEGMENTS_BEAT = 5.0
@@ -55,28 +60,48 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
     if other is not None and other.name in callers:
         senders += _senders(other, callers[other.name], stop)
         peers = {**peers, other.name: None}
-    chores: Chores = {}
-    for each in senders:
-        beat = partial(_deliver, flows, each, peers[each.destination.name], stop)
-        chores[f"deliver:{each.destination.name}:{each.number}"] = (_DELIVERY_BEAT, beat)
-    chores |= _word_chores(profile, flows, callers, tellers)
+    rounds = Rounds(
+        {
+            one.name: (_DELIVERY_BEAT, partial(_deliver, flows, one, peers[one.destination.name], stop))
+            for one in senders
+        }
+    )
+    chores = _word_chores(profile, flows, callers, tellers)
     chores |= _commitment_chores(profile, flows, _provers(profile, callers, peers), stop)
     chores |= _house_chores(flows)
+    chores["index"] = (_INDEX_BEAT, partial(flows.index_instances, partial(_call, rounds, senders)))
     if profile.kind is World.PRODUCTION:
         chores["promotions"] = (_IMAGES_BEAT, partial(_promote, profile, database))
     metronome = Metronome(chores)
+    rounds.start()
     metronome.start()
     log.info("deliveries.ready", destinations=len(profile.destinations))
     ready({})
     stop.wait()
-    # Each sender's last beat gives back its association: a peer that takes one at a time would let nobody else end.
-    threading.Event().wait(3 * _DELIVERY_BEAT)
-    metronome.stop()
-    for each in senders:
-        each.associations.close()
-    for peer in filter(None, peers.values()):
+    ended = end(metronome, rounds)
+    for peer in filter(None, peers.values() if ended else ()):
         peer.close()
     database.close()
+
+
+def _call(rounds: Rounds, senders: Sequence["_Sender"], owed: Collection[str]) -> None:
+    """Have those send at once to whose destinations something has just been owed."""
+    rounds.call(one.name for one in senders if one.destination.name in owed)
+
+
+def end(metronome: Metronome, rounds: Rounds, seconds: float = STOP_SECONDS) -> bool:
+    """Begin nothing more and wait for what is on its way, for so long at most; tell whether all of it has ended.
+
+    A peer that does not answer would hold us up for minutes, and who started us kills what does not end. What is cut
+    off by the end of this process is sent again by the next.
+    """
+    metronome.end()
+    rounds.end()
+    deadline = time.monotonic() + seconds
+    busy = [name for each in (rounds, metronome) for name in each.wait(deadline - time.monotonic())]
+    if busy:
+        log.warning("stop.cut", chores=busy, after_seconds=seconds)
+    return not busy
 
 
 def _word_chores(
@@ -85,19 +110,18 @@ def _word_chores(
     """Return what is done by the clock to give word: to the RIS, and to other MPPS providers."""
     chores: Chores = {}
     for receiver in profile.receivers:
-        chores[f"tell:{receiver.name}"] = (_DELIVERY_BEAT, partial(flows.tell, receiver, tellers[receiver.name]))
+        chores[f"tell:{receiver.name}"] = (_WORD_BEAT, partial(flows.tell, receiver, tellers[receiver.name]))
     for each in profile.mpps.destinations:
-        chores[f"pass-on:{each.name}"] = (_DELIVERY_BEAT, partial(flows.pass_on, each, requestor(each)))
+        chores[f"pass-on:{each.name}"] = (_WORD_BEAT, partial(flows.pass_on, each, requestor(each)))
     other = flows.worlds.destination
     if other is not None and other.name in callers:
-        chores[f"pass-on:{other.name}"] = (_DELIVERY_BEAT, partial(flows.pass_on, other, callers[other.name]))
+        chores[f"pass-on:{other.name}"] = (_WORD_BEAT, partial(flows.pass_on, other, callers[other.name]))
     return chores
 
 
 def _house_chores(flows: Flows) -> Chores:
     """Return what is done by the clock in our own house."""
     return {
-        "index": (_INDEX_BEAT, flows.index_instances),
         "segments": (_SEGMENTS_BEAT, flows.keep_segments),
         "parked": (_CHORE_BEAT, flows.move_parked),
         "disk": (_CHORE_BEAT, flows.watch_disk),
@@ -151,8 +175,8 @@ def _commitment_chores(profile: Profile, flows: Flows, callers: Mapping[str, Cal
 class _Sender:
     """One of those that send to a destination side by side, each over associations of its own."""
 
+    name: str
     destination: Destination
-    number: int
     associations: KeptAssociations
 
 
@@ -160,7 +184,7 @@ def _senders(destination: Destination, caller: EngineRequestor, stop: threading.
     """Return as many as the profile says; together they stay below the destination's bandwidth."""
     paced = caller.paced(Pacer(destination.bandwidth_kbit, stop.wait)) if destination.bandwidth_kbit else caller
     numbers = range(1, destination.associations + 1)
-    return [_Sender(destination, number, KeptAssociations(paced)) for number in numbers]
+    return [_Sender(f"deliver:{destination.name}:{n}", destination, KeptAssociations(paced)) for n in numbers]
 
 
 def _pace(profile: Profile, peers: Mapping[str, StowPeer | None], stop: threading.Event) -> None:

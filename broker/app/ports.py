@@ -34,6 +34,7 @@ from broker.supervisor import Ports
 _PROOF_BEAT = 0.5
 _CHORE_BEAT = 60.0
 _GRACE_SECONDS = 10.0
+_REPORTS_SECONDS = 2.0  # what is sent on a device's own association has ended with it
 _OTHER_DESCRIPTORS = 640  # 512 HL7 connections, the database's, files
 
 
@@ -90,8 +91,9 @@ def run_ports(
     reports = Metronome(beats)
     reports.start()
     stop.wait()
-    reports.stop()
+    reports.end()
     _stop_all(servers)
+    reports.wait(_REPORTS_SECONDS)
     health.stop()
     spool.end()
     database.close()

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, String, bindparam, func, insert, select, update
+from sqlalchemy import Row, String, bindparam, func, insert, literal_column, select, update
 
 from broker import statements
 from broker.database import Transaction, UtcDateTime, table_of
@@ -36,6 +36,23 @@ def _finished_as(decision: type, **values: Any) -> Prepared:
 
 
 _NOW = bindparam("now", type_=UtcDateTime)
+
+
+def _due(destination: Any, now: Any, urgent_only: bool) -> Any:
+    waits = (_TABLE.c.destination == destination, _TABLE.c.state == DeliveryState.WAITING.value, _TABLE.c.due <= now)
+    query = select(_TABLE.c.id).where(*waits)
+    return query.where(_TABLE.c.priority == RANK[Priority.STAT]) if urgent_only else query
+
+
+def _lease_ended(destination: Any, now: Any) -> tuple[Any, ...]:
+    sending = _TABLE.c.state == DeliveryState.SENDING.value
+    return (_TABLE.c.destination == destination, sending, _TABLE.c.lease_ends <= now)
+
+
+_DESTINATION = bindparam("the_destination", type_=String)
+_ONE: Any = literal_column("1")
+_ANY_DUE, _ANY_STAT_DUE = (Prepared(_due(_DESTINATION, _NOW, urgent).limit(_ONE)) for urgent in (False, True))
+_ANY_OVERDUE = Prepared(select(_TABLE.c.id).where(*_lease_ended(_DESTINATION, _NOW)).limit(_ONE))
 _FINISH = {
     Delivered: _finished_as(Delivered, finished=_NOW),
     Again: _finished_as(
@@ -111,8 +128,8 @@ def has_due(tx: Transaction, destination: str, now: datetime, *, urgent_only: bo
     """Tell whether a lease would find something; the destination's own state is looked at too."""
     if not _is_open(destination_store.destination_state(tx, destination), now):
         return False
-    found = (_due(destination, now, urgent_only), _overdue(destination, now))
-    return any(tx.execute(query.limit(1)).first() for query in found)
+    asked = {"the_destination": destination, "now": now}
+    return any(query.rows(tx, asked) for query in (_ANY_STAT_DUE if urgent_only else _ANY_DUE, _ANY_OVERDUE))
 
 
 def lease(
@@ -353,23 +370,8 @@ def _is_being_sent(tx: Transaction, destination: str) -> bool:
     return tx.execute(select(_TABLE.c.id).where(*sending).limit(1)).first() is not None
 
 
-def _due(destination: str, now: datetime, urgent_only: bool) -> Any:
-    waits = (_TABLE.c.destination == destination, _TABLE.c.state == DeliveryState.WAITING.value, _TABLE.c.due <= now)
-    query = select(_TABLE.c.id).where(*waits)
-    return query.where(_TABLE.c.priority == RANK[Priority.STAT]) if urgent_only else query
-
-
-def _overdue(destination: str, now: datetime) -> Any:
-    return select(_TABLE.c.id).where(*_lease_ended(destination, now))
-
-
 def _end_overdue(tx: Transaction, destination: str, now: datetime) -> None:
     tx.execute(_released().where(*_lease_ended(destination, now)))
-
-
-def _lease_ended(destination: str, now: datetime) -> tuple[Any, ...]:
-    sending = _TABLE.c.state == DeliveryState.SENDING.value
-    return (_TABLE.c.destination == destination, sending, _TABLE.c.lease_ends <= now)
 
 
 def _released() -> Any:

@@ -1,7 +1,7 @@
 """Ultrasound -> spool -> index and deliveries."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from broker import recycling
 from broker.associations import open as associations
@@ -23,6 +23,9 @@ from broker.spool.record import Kept
 from broker.spool.room import Level
 from broker.spool.spool import Spool, in_segment
 from broker.tripwires.model import Identifier
+
+OnOwed = Callable[[Collection[str]], None]
+"""Takes the names of destinations to which something new is owed."""
 
 
 class Images(Owing):
@@ -75,9 +78,12 @@ class Images(Owing):
             count += 1
         return count
 
-    def index_instances(self) -> int:
-        """What is durable in the spool's segments -> index, deliveries, in groups; return how many were new."""
-        count = self._indexing.run()
+    def index_instances(self, on_owed: OnOwed = lambda _names: None) -> int:
+        """What is durable in the spool's segments -> index, deliveries, in groups; return how many were new.
+
+        `on_owed` is told after each group to which destinations something is owed.
+        """
+        count = self._indexing.run(lambda: on_owed(self.newly_owed()))
         began, self._began = self._began, []
         self.worlds.began(began)
         return count

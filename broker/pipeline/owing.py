@@ -3,16 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from broker.database import Transaction
+from broker.clock import Clock
+from broker.database import Database, Transaction
 from broker.delivery import routing
 from broker.delivery import store as deliveries
-from broker.environments.model import Identity, Route
+from broker.environments.model import Identity, Profile, Route
 from broker.exams import checking, crossing, identity
 from broker.orders import order_store
 from broker.pipeline.here import Here
+from broker.registry.cache import RegistryCache
 from broker.spool import store as spool_index
 from broker.spool.model import SpooledInstance
-from broker.tripwires.model import Identifier
+from broker.spool.spool import Spool
+from broker.tripwires.model import OTHER_WORLD, Identifier
 
 _NO_ROUTE = "no route takes its instances: they are kept; add a route to the profile, then retry their deliveries"
 _INCOMPLETE = "an instance has no Study or no Series Instance UID: it is kept and forwarded as it came"
@@ -21,6 +24,17 @@ _CONFLICT = "an instance came again under the same SOP Instance UID with other c
 
 class Owing(Here):
     """Routing, and what hinders it."""
+
+    def __init__(
+        self, profile: Profile, database: Database, registry: RegistryCache, spool: Spool, clock: Clock
+    ) -> None:
+        super().__init__(profile, database, registry, spool, clock)
+        self._newly_owed: set[str] = set()
+
+    def newly_owed(self) -> set[str]:
+        """Return to which destinations something has been owed since this was asked last."""
+        names, self._newly_owed = self._newly_owed, set()
+        return names
 
     def _owe(
         self, tx: Transaction, instance: SpooledInstance, owed_once: tuple[str, ...] = ()
@@ -37,6 +51,7 @@ class Owing(Here):
         crossing.tell(tx, looked.tripped, facts.device or facts.calling_ae_title, self._alert)
         if looked.is_handed_over:
             crossing.hand_over(tx, instance, self._clock)
+            self._newly_owed.add(OTHER_WORLD)
             return ()
         self._owe_here(tx, self._of_device(tx, instance), owed_once)
         for row in looked.held:
@@ -64,6 +79,7 @@ class Owing(Here):
         spool_index.add(tx, instance)
         priorities = {target.destination: target.priority for target in targets}
         deliveries.owe(tx, instance.id, tuple(priorities), self._clock.now(), priorities)
+        self._newly_owed.update(priorities)
         sender = instance.facts.device or instance.facts.calling_ae_title
         if not targets:
             self._alert(tx, "delivery.no-route", sender, _NO_ROUTE)

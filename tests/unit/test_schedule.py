@@ -1,0 +1,114 @@
+"""What is done again and again, by the clock and when it is called; and that nothing of it holds up a stop."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from broker.app.deliveries import STOP_SECONDS, end
+from broker.errors import Unavailable
+from broker.schedule import Metronome, Rounds
+from broker.supervisor import STOP_SECONDS as GRANTED
+
+NEVER = 3600.0
+
+
+@pytest.fixture
+def hanging() -> Iterator[threading.Event]:
+    """What a chore waits for that does not end; it does with the test."""
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def until(holds: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+def test_a_round_is_called_at_its_beat() -> None:
+    calls: list[int] = []
+    rounds = Rounds({"a": (0.001, lambda: calls.append(1))})
+    rounds.start()
+    until(lambda: len(calls) > 2)
+    rounds.end()
+    assert rounds.wait(10) == []
+
+
+def test_a_round_that_is_called_for_does_not_wait_for_its_beat() -> None:
+    calls: list[str] = []
+    rounds = Rounds({name: (NEVER, lambda name=name: calls.append(name)) for name in ("a", "b")})  # type: ignore[misc]
+    rounds.start()
+    rounds.call(["b"])
+    until(lambda: calls == ["b"])
+    rounds.end()
+    assert rounds.wait(10) == []
+    assert sorted(calls) == ["a", "b", "b"], "each once more at the end"
+
+
+def test_a_round_that_fails_is_called_again(capsys: pytest.CaptureFixture[str]) -> None:
+    calls: list[int] = []
+
+    def fail() -> None:
+        calls.append(1)
+        raise Unavailable("no database") if len(calls) == 1 else KeyError("a mistake of ours")
+
+    rounds = Rounds({"a": (0.001, fail)})
+    rounds.start()
+    until(lambda: len(calls) > 2)
+    rounds.end()
+    assert rounds.wait(10) == []
+    said = capsys.readouterr()
+    assert "no database" in said.out + said.err and "a mistake of ours" in said.out + said.err
+
+
+def test_a_metronome_that_has_ended_calls_nothing_any_more() -> None:
+    calls: list[int] = []
+    metronome = Metronome({"a": (0.001, lambda: calls.append(1))})
+    metronome.start()
+    until(lambda: calls)
+    metronome.end()
+    assert metronome.wait(10) == []
+    count = len(calls)
+    time.sleep(0.01)
+    assert len(calls) == count
+
+
+def test_a_stop_waits_for_what_is_on_its_way() -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def last() -> None:
+        begun.set()
+        time.sleep(0.02)
+        ended.set()
+
+    metronome, rounds = Metronome({"a": (0.001, last)}), Rounds({"b": (0.001, last)})
+    metronome.start()
+    rounds.start()
+    assert begun.wait(10)
+    assert end(metronome, rounds, 10)
+    assert ended.is_set()
+
+
+def test_a_peer_that_never_answers_does_not_hold_up_a_stop(
+    hanging: threading.Event, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metronome, rounds = (
+        Metronome({"tell:ris": (0.001, hanging.wait)}),
+        Rounds({"deliver:pacs:1": (0.001, hanging.wait)}),
+    )
+    metronome.start()
+    rounds.start()
+    until(lambda: metronome.wait(0))
+    begun = time.monotonic()
+    assert not end(metronome, rounds, 0.05)
+    assert time.monotonic() - begun < 5
+    said = capsys.readouterr()
+    assert "deliver:pacs:1" in said.out + said.err and "tell:ris" in said.out + said.err
+
+
+def test_a_stop_ends_well_before_the_supervisor_kills() -> None:
+    assert STOP_SECONDS <= GRANTED / 2
