@@ -52,6 +52,12 @@ class Delimiters:
         """
         return _delimiters(field, (encoding_characters or "".join(_DEFAULTS))[:5])
 
+    def are_simple(self, text: str) -> bool:
+        """Tell whether a text has nothing finer than components: no repetition, subcomponent or escape sequence."""
+        if not self.component or (self.repetition and self.repetition in text):
+            return False
+        return not ((self.subcomponent and self.subcomponent in text) or (self.escape and self.escape in text))
+
     @property
     def encoding_characters(self) -> str:
         """MSH-2 that says this."""

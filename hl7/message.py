@@ -1,6 +1,7 @@
 """A message as text that can be asked for its fields: lazy, lossless, counted from 1. Gives no meaning to any field."""
 
 import re
+from collections.abc import Sequence
 from functools import lru_cache
 
 from hl7.encoding import DEFAULT_FALLBACK, Delimiters, codecs_of, decode, unescape
@@ -24,7 +25,7 @@ class Segment:
     `text` is the whole line as it stands; outer blanks of the line belong to no field.
     """
 
-    __slots__ = ("_codec", "_delimiters", "_fields", "name", "position", "text")
+    __slots__ = ("_codec", "_delimiters", "_fields", "_is_simple", "name", "position", "text")
 
     def __init__(self, text: str, name: str, position: int, delimiters: Delimiters, codec: str) -> None:
         self.text = text
@@ -33,6 +34,12 @@ class Segment:
         self._delimiters = delimiters
         self._codec = codec
         self._fields: list[str] | None = None
+        self._is_simple = False  # no field has more than components: known once it is split
+
+    @property
+    def fields(self) -> Sequence[str]:
+        """Every field as it stands, by its number; what stands at 0 is the name."""
+        return self._fields or self._split()
 
     def raw(self, field: int) -> str:
         """Return a field as it stands, escape sequences and repetitions included, or "" where absent."""
@@ -45,6 +52,9 @@ class Segment:
         fields = self._fields or self._split()
         if not 0 < field < len(fields) or not (text := fields[field]):
             return ""
+        if self._is_simple:
+            parts = text.split(self._delimiters.component, component)
+            return parts[component - 1] if subcomponent == repetition == 1 and 0 < component <= len(parts) else ""
         if field < 3 and self.name in _HEADERS:
             return text if component == subcomponent == repetition == 1 else ""
         delimiters = self._delimiters
@@ -72,6 +82,8 @@ class Segment:
         if not whole or self._is_delimiter_field(field):
             return (whole,) if whole else ()
         parts = self._all(whole, self._delimiters.component, field)
+        if self._is_simple:
+            return tuple(parts)
         return tuple(self._unescaped(_nth(part, self._delimiters.subcomponent, 1)) for part in parts)
 
     def subcomponents(self, field: int, component: int = 1, repetition: int = 1) -> tuple[str, ...]:
@@ -95,6 +107,8 @@ class Segment:
         fields = self._fields = self.text.strip(_BLANK).split(separator)
         if self.name in _HEADERS:
             fields.insert(1, separator)
+        else:
+            self._is_simple = self._delimiters.are_simple(self.text)
         return fields
 
     def _repetition(self, field: int, repetition: int) -> str:

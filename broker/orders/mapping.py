@@ -33,12 +33,9 @@ class Source:
     repetition: int = 1
     table: Map[str, str] | None = None
     origin: Origin = dataclasses.field(init=False, compare=False)  # of what is found there as it stands
-    is_first: bool = dataclasses.field(init=False, compare=False)  # the first leaf of the field
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "origin", Origin(self.path))
-        first = self.component == self.subcomponent == self.repetition == 1
-        object.__setattr__(self, "is_first", first)
 
     @property
     def path(self) -> str:

@@ -164,8 +164,8 @@ def order_origins(change: OrderChange, steps: Sequence[ScheduledStep], entry_id:
     ids = ("", *(step.scheduled_procedure_step_id for step in steps))
     count = len(ids)
     return {
-        (ids[number], keyword): Origin(origin.source, origin.rule, entry_id)
-        for (number, keyword), origin in change.origins.items()
+        (ids[number], keyword): Origin(source, rule, entry_id)
+        for (number, keyword), (source, rule, _) in change.origins.items()
         if number < count and (number or (keyword not in PATIENT_KEYWORDS and keyword not in patients))
     }
 

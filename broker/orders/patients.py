@@ -103,8 +103,8 @@ def new_patient(
 ) -> StoredPatient:
     """Return a patient that is not stored yet (its id is 0)."""
     own = {
-        ("", keyword): Origin(origin.source, origin.rule, entry_id)
-        for (number, keyword), origin in origins.items()
+        ("", keyword): Origin(source, rule, entry_id)
+        for (number, keyword), (source, rule, _) in origins.items()
         if not number and (keyword in PATIENT_KEYWORDS or keyword in patient.attributes or keyword in visit)
     }
     return StoredPatient(0, patient, visit, own, effective=stamp)

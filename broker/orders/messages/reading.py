@@ -1,6 +1,6 @@
 """The rules of a mapping applied to the segments of one patient or order. Knows no form and no message type."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -77,6 +77,7 @@ class Reader:
         "_times",
         "all",
         "authority",
+        "fields",
         "first",
         "id_authorities",
         "id_types",
@@ -85,6 +86,7 @@ class Reader:
         "sent",
         "site",
         "start",
+        "valued",
         "zone",
     )
 
@@ -101,6 +103,8 @@ class Reader:
     ) -> None:
         self.all = segments
         self.first = {name: found[0] for name, found in segments.items()}
+        self.fields = {name: segment.fields for name, segment in self.first.items()}
+        self.valued = tuple([(name, tuple(map(bool, fields))) for name, fields in self.fields.items()])
         self.zone = zone  # of times without offset
         self.site = site  # of the times that are given back
         self.sent = sent  # when the message was made
@@ -138,10 +142,7 @@ class Reader:
 
 def leaf(segment: Segment, source: Source) -> str:
     """Return the text of a source, without outer blanks; through its table, where it has one."""
-    text = segment.raw(source.field)
-    # Letters and digits alone have no delimiter, and so are the field's first leaf as they stand.
-    if not (source.is_first and text.isalnum()):
-        text = segment.get(source.field, source.component, source.subcomponent, source.repetition).strip()
+    text = segment.get(source.field, source.component, source.subcomponent, source.repetition).strip()
     return text if source.table is None else source.table.get(text.upper(), "")
 
 
@@ -152,15 +153,13 @@ def read(rules: Sequence[Rule], reader: Reader, shapes: Mapping[Form, Shape]) ->
     """
     stated = Stated()
     values, origins, found = stated.values, stated.origins, stated.found
-    first = reader.first
-    for rule, places in _in_question(rules, tuple(first)):
+    first, fields = reader.first, reader.fields
+    for rule, of_several, places in _in_question(rules, reader.valued):
         null = False
         for name, number, source in places:
             segment = first[name]
-            raw = segment.raw(number)
-            if not raw and not rule.of_several:
-                continue
-            value = NULL if raw == NULL and not rule.of_several else shapes[rule.form](reader, rule, segment, source)
+            is_null = not of_several and fields[name][number] == NULL
+            value = NULL if is_null else shapes[rule.form](reader, rule, segment, source)
             if not value:
                 continue
             keyword = rule.keyword
@@ -184,22 +183,38 @@ def read(rules: Sequence[Rule], reader: Reader, shapes: Mapping[Form, Shape]) ->
     return stated
 
 
-_Places = tuple[tuple[Rule, tuple[tuple[str, int, Source], ...]], ...]
-_MOST_KNOWN = 512  # combinations of segments; a sender always sends the same few
-_known: dict[tuple[int, tuple[str, ...]], tuple[Sequence[Rule], _Places]] = {}
+_Places = tuple[tuple[Rule, bool, tuple[tuple[str, int, Source], ...]], ...]  # the second: `Rule.of_several`
+_Valued = tuple[tuple[str, tuple[bool, ...]], ...]  # which fields of which segments have a value
+_MOST_KNOWN = 1024  # combinations of valued fields; a sender sends the same few again and again
+_MOST_FIELDS = 1000  # of a combination that is remembered
+_known: dict[tuple[int, _Valued], tuple[Sequence[Rule], _Places]] = {}
 
 
-def _in_question(rules: Sequence[Rule], names: tuple[str, ...]) -> _Places:
-    """Return the rules that read segments of these names, each with its places in them: a fifth of all."""
-    key = (id(rules), names)
+def _in_question(rules: Sequence[Rule], valued: _Valued) -> _Places:
+    """Return the rules that may find something where these fields have values, each with those of its places."""
+    key = (id(rules), valued)
     known = _known.get(key)
     if known is None:
+        if sum(len(fields) for _, fields in valued) > _MOST_FIELDS:
+            return tuple(_narrowed(rules, dict(valued)))
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        kept = ((rule, tuple(place for place in rule.places if place[0] in names)) for rule in rules)
         # With the rules themselves, so that their id is not another's meanwhile.
-        known = _known[key] = (rules, tuple(one for one in kept if one[1]))
+        known = _known[key] = (rules, tuple(_narrowed(rules, dict(valued))))
     return known[1]
+
+
+def _narrowed(
+    rules: Sequence[Rule], valued: Mapping[str, tuple[bool, ...]]
+) -> Iterator[tuple[Rule, bool, tuple[tuple[str, int, Source], ...]]]:
+    for rule in rules:
+        places = tuple(
+            (name, number, source)
+            for name, number, source in rule.places
+            if name in valued and (rule.of_several or (number < len(valued[name]) and valued[name][number]))
+        )
+        if places:
+            yield rule, rule.of_several, places
 
 
 def _by_table(source: Source, segment: Segment, value: Value) -> Origin:
