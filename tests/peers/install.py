@@ -23,6 +23,8 @@ PACKAGES = {
     "/usr/sbin/haproxy": "haproxy",
     "chromium": "chromium",
     "pdftotext": "poppler-utils",
+    "strace": "strace",
+    "/usr/sbin/mkfs.ext4": "e2fsprogs",
     "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf": "fonts-dejavu-core",
     "/usr/share/fonts/truetype/droid/DroidSansFallbackFull.ttf": "fonts-droid-fallback",
 }

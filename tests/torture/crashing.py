@@ -19,6 +19,7 @@ from broker.delivery import store as deliveries
 from broker.delivery.model import DeliveryState
 from broker.spool import store as spool_store
 from broker.spool.errors import DamagedInstance
+from broker.spool.files import FileSpool
 from broker.spool.spool import Spool
 from tests.peers.dcmtk import Node
 from tests.peers.processes import free_port
@@ -160,44 +161,13 @@ class Crashing:
     def seen(self) -> Seen:
         """Gather what there is; nothing serves now."""
         database = self._database()
-        spool = Spool(self.state / "spool")
         try:
-            with database.read() as tx:
-                versions = {uid: spool_store.find_by_sop(tx, uid) for uid in self.sent}
-                uids = {each.id: uid for uid, found in versions.items() for each in found}
-                known = spool_store.known(tx, list(uids))
-                owed = [
-                    Owed(uids[each], one.destination, one.state.value, one.reason)
-                    for each in uids
-                    for one in deliveries.of_instance(tx, each)
-                ]
-                told = {uids.get(alert.subject, alert.subject) for alert in alerts.open_alerts(tx)}
-                audited = _audited(tx.execute(text("SELECT event, fields FROM journal")).all())
+            spool = Spool(self.state / "spool")
+            seen = looked_at(database, spool, list(self.pacs), self.sent, self.answered, arrivals(self.pacs))
         finally:
             database.close()
-        kept: defaultdict[str, set[Print]] = defaultdict(set)
-        broken = []
-        for uid, found in versions.items():
-            for each in found:
-                if each.id in known.forgotten:
-                    continue
-                try:
-                    kept[uid].add(print_of(b"".join(spool.data(each))))
-                except DamagedInstance:
-                    broken.append(uid)
-        return Seen(
-            destinations=list(self.pacs),
-            sent=self.sent,
-            answered=self.answered,
-            arrivals=arrivals(self.pacs),
-            owed=owed,
-            kept=kept,
-            broken=broken,
-            forgotten=[uids[each] for each in known.forgotten],
-            audited=audited,
-            told=told,
-            ready_seconds=self.ready_seconds,
-        )
+        seen.ready_seconds = self.ready_seconds
+        return seen
 
     def log_end(self) -> str:
         """Return the end of the product's log."""
@@ -235,6 +205,37 @@ def arrivals(pacs: Mapping[str, Pacs]) -> list[Arrival]:
         for name, one in pacs.items()
         for each in list(one.kept)
     ]
+
+
+def looked_at(  # noqa: PLR0917 - what was seen, in all its parts
+    database: Database,
+    spool: FileSpool,
+    destinations: Sequence[str],
+    sent: Mapping[str, set[Print]],
+    answered: Mapping[str, set[Print]],
+    arrived: Sequence[Arrival],
+) -> Seen:
+    """Look at everything that the product knows and keeps of what was sent."""
+    with database.read() as tx:
+        versions = {uid: spool_store.find_by_sop(tx, uid) for uid in sent}
+        uids = {each.id: uid for uid, found in versions.items() for each in found}
+        known = spool_store.known(tx, list(uids))
+        owed = [
+            Owed(uids[each], one.destination, one.state.value, one.reason)
+            for each in uids
+            for one in deliveries.of_instance(tx, each)
+        ]
+        told = {uids.get(alert.subject, alert.subject) for alert in alerts.open_alerts(tx)}
+        audited = _audited(tx.execute(text("SELECT event, fields FROM journal")).all())
+    kept: defaultdict[str, set[Print]] = defaultdict(set)
+    broken = []
+    for each in [one for found in versions.values() for one in found if one.id not in known.forgotten]:
+        try:
+            kept[uids[each.id]].add(print_of(b"".join(spool.data(each))))
+        except DamagedInstance:
+            broken.append(uids[each.id])
+    forgotten = [uids[each] for each in known.forgotten]
+    return Seen(destinations, sent, answered, arrived, owed, kept, broken, forgotten, audited, told)
 
 
 def _audited(rows: Iterable[Sequence[str]]) -> set[tuple[str, str]]:

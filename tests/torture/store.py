@@ -8,10 +8,15 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tests.torture import store_faults, store_kills
+from tests.torture import store_disk, store_faults, store_kills, store_power
 from tests.torture.classes import FaultClass, tally
 
-CLASSES: Sequence[FaultClass[Any]] = (*store_faults.CLASSES, *store_kills.CLASSES)
+CLASSES: Sequence[FaultClass[Any]] = (
+    *store_faults.CLASSES,
+    *store_kills.CLASSES,
+    *store_power.CLASSES,
+    *store_disk.CLASSES,
+)
 
 
 def main(words: Sequence[str] | None = None) -> int:

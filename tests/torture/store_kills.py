@@ -151,7 +151,7 @@ def _killed_at_random(seed: int, world: Crashing) -> None:
     chance = random.Random(f"F05 {seed}")
     for _ in range(10):
         if world.begin():
-            with _devices(world, chance.randrange(2**30)):
+            with devices(world, chance.randrange(2**30)):
                 time.sleep(chance.uniform(0.05, 1.2))
                 world.end()
         else:
@@ -163,7 +163,7 @@ def _killed_at_random(seed: int, world: Crashing) -> None:
 
 
 @contextmanager
-def _devices(world: Crashing, seed: int, count: int = _DEVICES) -> Iterator[None]:
+def devices(world: Crashing, seed: int, count: int = _DEVICES) -> Iterator[None]:
     """Let devices send until the block ends."""
     over = threading.Event()
 
@@ -201,7 +201,7 @@ def _stopped(seed: int, world: Crashing) -> None:
     for _ in range(2):
         world.pacs["pacs0"].plan = Plan(turns=[Turn(seconds=0.1)] * 5)
         assert world.begin(), f"did not start: {world.log_end()}"
-        with _devices(world, chance.randrange(2**30), 5):
+        with devices(world, chance.randrange(2**30), 5):
             time.sleep(chance.uniform(0.0, 0.8))
             begun = time.monotonic()
             code = world.end("stop")
@@ -228,7 +228,7 @@ def _child_killed(seed: int, which: int, world: Crashing) -> None:
     chance = random.Random(f"F31 {seed}")
     assert world.begin()
     assert world.living is not None
-    with _devices(world, chance.randrange(2**30), 3):
+    with devices(world, chance.randrange(2**30), 3):
         time.sleep(chance.uniform(0.05, 0.5))
         children = _children(world.living.pid)
         assert len(children) == 2, f"{len(children)} processes"

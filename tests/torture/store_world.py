@@ -8,6 +8,7 @@ silently (I12).
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +28,8 @@ from broker.migrations import open_database
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
 from broker.spool import store as spool_store
-from broker.spool.files import FileSpool
+from broker.spool.errors import DamagedInstance
+from broker.spool.spool import Spool
 from tests.conftest import FakeClock
 from tests.peers.dcmtk import Node
 from tests.peers.raw_sender import DataSet, send
@@ -88,7 +90,8 @@ class World:
         configure("torture", level=logging.CRITICAL)  # what is refused and parked here is what we want
         self.profile: Profile = profiles.read(file)
         self.database: Database = open_database(self.profile)
-        self.spool = FileSpool(self.profile.spool)
+        self.spool = Spool(self.profile.spool)
+        self.spool.begin()
         self.flows = Flows(self.profile, self.database, RegistryCache(self.database), self.spool, self.clock)
         self._server = Server("127.0.0.1", 0, Services(self.flows), SystemClock())
         self.port = self._server.start()
@@ -99,6 +102,7 @@ class World:
         self._server.stop(1.0)
         for one in self.pacs.values():
             one.close()
+        self.spool.end()
         self.database.close()
 
     def take(self, count: int, *, pixels: int = 64) -> list[str]:
@@ -111,6 +115,7 @@ class World:
             assert send(Node(self.port, "BROKER"), "US1", item) == 0
             self.taken[uid] = content
             uids.append(uid)
+        self.flows.index_instances()
         return uids
 
     def next_uid(self) -> str:
@@ -130,6 +135,7 @@ class World:
 
     def damage(self, uid: str, other: str, how: str) -> None:
         """Damage what is kept of an instance, behind the product's back."""
+        self.flows.index_instances()
         with self.database.read() as tx:
             (own,), (others,) = spool_store.find_by_sop(tx, uid), spool_store.find_by_sop(tx, other)
         path, offset, length = self.spool.path_of(own), own.offset, own.length
@@ -141,13 +147,27 @@ class World:
         if how in place:
             content[place[how]] ^= 0x10
         elif how == "another's":
-            content = bytearray(self.spool.path_of(others).read_bytes())
+            content[offset : offset + length] = self.spool.path_of(others).read_bytes()[others.offset :][:length]
+        elif how == "zeroed":
+            content[offset : offset + length] = bytes(length)
         else:
-            content = {"cut": content[: offset + length // 2], "emptied": bytearray(), "longer": content + b"0"}[how]
+            content = {"cut": content[: offset + length // 2], "emptied": bytearray()}[how]
         path.write_bytes(bytes(content))
+
+    def intact(self, uids: Iterable[str]) -> list[str]:
+        """Return of which of these the spool still gives what was received."""
+        found = []
+        for uid in uids:
+            with self.database.read() as tx:
+                (each,) = spool_store.find_by_sop(tx, uid)
+            with suppress(DamagedInstance):
+                self.spool.verify(each)
+                found.append(uid)
+        return found
 
     def deliver(self, names: Iterable[str] = ()) -> None:
         """Let each destination have its turn once."""
+        self.flows.index_instances()
         for name in names or self.pacs:
             self.flows.deliver(self._destination(name), self._requestor)
 
@@ -163,6 +183,7 @@ class World:
 
     def deliveries(self, uids: Iterable[str]) -> list[Delivery]:
         """Return every delivery of these instances."""
+        self.flows.index_instances()
         with self.database.read() as tx:
             found = [spool_store.find_by_sop(tx, uid) for uid in uids]
             return [one for versions in found for each in versions for one in deliveries.of_instance(tx, each.id)]
