@@ -85,6 +85,11 @@ class PrewrittenFile:
         """Return the size in bytes."""
         return os.fstat(self._descriptor).st_size
 
+    @property
+    def has_name(self) -> bool:
+        """Tell whether it still has a name: what is written to a file that was deleted is lost when it is closed."""
+        return os.fstat(self._descriptor).st_nlink > 0
+
     def write(self, pieces: Sequence[bytes | memoryview], at: int) -> None:
         """Write the pieces one after the other from `at` on."""
         with failpoints.around(self._write_place):

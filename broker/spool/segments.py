@@ -256,8 +256,9 @@ class SegmentWriter:
 
     def _roomy(self, size: int) -> _Active:
         """Return the segment to write to. Raises OSError where none can be had."""
-        if self._active is not None and self._active.at + size <= self._active.size:
-            return self._active
+        active = self._active
+        if active is not None and active.at + size <= active.size and active.file.has_name:
+            return active
         self._leave()
         spare = self._spare()
         self._number += 1

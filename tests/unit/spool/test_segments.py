@@ -298,3 +298,11 @@ def test_who_needs_the_index_waits_until_it_has_read_all(spool: Spool) -> None:
     assert not spool.await_index(0.05)
     taken(tail)
     assert spool.await_index(0)
+
+
+def test_what_comes_after_a_segment_was_deleted_is_kept_in_another(spool: Spool) -> None:
+    first = spool.keep(pieces(data_set("1.2.3")), facts("1.2.3"))
+    (spool.directory / first.path).unlink()
+    second = spool.keep(pieces(data_set("1.2.4")), facts("1.2.4"))
+    spool.verify(second)
+    assert kept_ids(spool.directory) == [second.id]
