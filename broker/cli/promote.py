@@ -8,21 +8,23 @@ from typing import Any
 import click
 from click.exceptions import Exit
 
-from broker.cli import persons, promote_checks, promote_paper, promote_rehearse, promote_watch
+from broker.cli import persons, promote_checks, promote_export, promote_paper, promote_rehearse, promote_watch
 from broker.cli import promote_words as words
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.probing import network
 from broker.cli.promote_paper import parts_of
-from broker.cli.promote_sides import binding_options, both, show, sides
+from broker.cli.promote_sides import binding_options, both, show, sides, source_of
 from broker.database import Transaction
 from broker.environments.model import Profile
+from broker.errors import Refused
 from broker.identifiers import AETitle
 from broker.people.model import Right
-from broker.promotion import flow, gate, judging, store
+from broker.promotion import flow, store
 from broker.promotion.flow import By
 from broker.promotion.gate import Here
 from broker.promotion.model import Request
 from broker.promotion.rehearsed import store as rehearsals
+from broker.promotion.sources import Source, packet_made
 
 NOT_READY = 3
 
@@ -35,6 +37,7 @@ def group() -> None:
 for _command in (
     promote_paper.packet,
     promote_paper.verify,
+    promote_export.export,
     promote_rehearse.rehearse,
     promote_watch.watch,
     *promote_checks.COMMANDS,
@@ -55,8 +58,8 @@ def plan(name: str, source: str, target: str, as_json: bool, **bound: Any) -> No
     if as_json:
         detail({**words.plan_fact(made), "rehearsal": words.rehearsal_fact(made, rehearsed)}, as_json=True)
     else:
-        show(made, between.opened)
-        click.echo(words.rehearsal(made, rehearsed))
+        show(made, between.opened, source)
+        click.echo(words.rehearsal(made, rehearsed, source))
     if not made.is_ready:
         raise Exit(NOT_READY)
 
@@ -109,34 +112,49 @@ def reject(id_: str, why: str) -> None:
 @group.command(name="apply")
 @click.argument("id_", metavar="ID")
 @click.option("--at", type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M%z"]), help="Later, by the clock.")
-def apply(id_: str, at: datetime | None) -> None:
+@click.option("--from", "packet", metavar="FILE", help="A new evidence packet, where it was asked for by one.")
+def apply(id_: str, at: datetime | None, packet: str | None) -> None:
     """Serve what the request ID says, at once and without a restart; or at a TIME such as 2026-02-01T06:30+01:00."""
     environment, _ = parts_of(id_)
     with opened(environment, Right.CONFIGURE) as there:
         persons.person(there, Right.CONFIGURE)
-        if at is not None:
-            with there.database.write("promotion") as tx:
-                flow.scheduled(tx, _found(tx, there, id_), at, By(there.actor, _now(there)))
-            click.echo(f"{id_} is applied by the clock at {at.isoformat()}")
-            return
         with there.database.read() as tx:
             asked = _found(tx, there, id_)
-        with opened(asked.source_file, by_token=False) as here, here.database.read() as source_tx:
-            device = _apply(here, source_tx, there, asked)
+        made = packet_made(asked.source_file)
+        if at is not None:
+            _schedule(there, id_, at, made is not None)
+            return
+        with source_of(_again(asked, packet, made), there, made) as source:
+            device = _apply(source, there, asked)
     click.echo(f"{asked.name} revision {asked.revision[: words.SHORT]} is served in {environment}: {device}")
     click.echo(
         f"watch it: broker promote watch {id_}; the way back: broker promote rollback {asked.name} --env {environment}"
     )
 
 
-def _apply(here: Opened, source_tx: Transaction, there: Opened, asked: Request) -> str:
-    by = By(there.actor, _now(there))
-    checks, source = judging.by(network()), Here(here.profile, source_tx)
-    with there.database.read() as tx:  # the network is asked before anything is locked
-        gate.prepared(source, Here(there.profile, tx), asked.name, asked.binding, checks, by.now)
+def _schedule(there: Opened, id_: str, at: datetime, by_packet: bool) -> None:
+    if by_packet:
+        raise Refused(f"{id_} was asked for by an evidence packet: a person applies it, with a new one (--from FILE)")
     with there.database.write("promotion") as tx:
-        target = Here(there.profile, tx)
-        made = gate.prepared(source, target, asked.name, asked.binding, checks, by.now)
+        flow.scheduled(tx, _found(tx, there, id_), at, By(there.actor, _now(there)))
+    click.echo(f"{id_} is applied by the clock at {at.isoformat()}")
+
+
+def _again(asked: Request, packet: str | None, made: datetime | None) -> str:
+    """Return where the source is read again: what it was asked for by, or a new packet."""
+    if made is None and packet is not None:
+        raise Refused(f"{asked.id} was asked for from {asked.source_environment} itself: leave --from out")
+    if made is not None and packet is None:
+        raise Refused(f"{asked.id} was asked for by an evidence packet: export a new one, and give it with --from FILE")
+    return packet or asked.source_file
+
+
+def _apply(source: Source, there: Opened, asked: Request) -> str:
+    by, prober = By(there.actor, _now(there)), network()
+    with there.database.read() as tx:  # the network is asked before anything is locked
+        source.prepared(Here(there.profile, tx), asked.name, asked.binding, prober, by.now)
+    with there.database.write("promotion") as tx:
+        made = source.prepared(Here(there.profile, tx), asked.name, asked.binding, prober, by.now)
         device = flow.applied(tx, asked, made.plan, _own_titles(there.profile), by)
     return f"AE titles {', '.join(device.ae_titles)}; stations {', '.join(device.stations)}"
 

@@ -7,9 +7,10 @@ import click
 
 from broker.cli.context import Opened, opened
 from broker.cli.paper_file import write_file
+from broker.clock import rfc3339
 from broker.database import Transaction
 from broker.errors import Refused
-from broker.promotion import difference, store
+from broker.promotion import carried, difference, store
 from broker.promotion.model import Request
 from broker.promotion.paper import packet as packets
 from broker.registry import document as documents
@@ -41,7 +42,10 @@ def packet(id_: str, out: Path | None) -> None:
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--env", metavar="E", help="Compare it with what this environment has, too.")
 def verify(file: Path, env: str | None) -> None:
-    """Say whether the sign-off packet FILE is whole, and with --env whether it is the promotion it says."""
+    """Say whether FILE, a packet of a sign-off or of evidence, is whole; with --env whether it is the one it says."""
+    if file.read_bytes()[:1] == b"{":
+        _verify_evidence(file, env)
+        return
     said = packets.read(file.read_text(encoding="utf-8"))
     click.echo(f"{said['id']}: {said['device']} revision {said['revision'][:12]}, {said['state']}: the packet is whole")
     if env is None:
@@ -52,6 +56,17 @@ def verify(file: Path, env: str | None) -> None:
     if packets.digest(ours) != said["digest"]:
         raise Refused(f"{said['id']}: {here.profile.name} has another promotion under this number, or it went on since")
     click.echo(f"{here.profile.name} has the very same")
+
+
+def _verify_evidence(file: Path, env: str | None) -> None:
+    if env is None:
+        raise Refused("an evidence packet is verified with --env E, whose profile names the key")
+    with opened(env) as here:
+        packet = carried.read(file.read_bytes(), carried.key_of(here.profile))
+        carried.refuse_unfit(packet, here.profile, here.clock.now())
+    side = packet.side
+    click.echo(f"{side.name} revision {side.revision[:12]} of {side.environment}, made {rfc3339(packet.made)}")
+    click.echo("the packet is whole, signed with our key, and not stale")
 
 
 def parts_of(id_: str) -> tuple[str, int]:

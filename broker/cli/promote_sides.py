@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -11,13 +12,14 @@ import click
 from broker.cli import promote_words as words
 from broker.cli.context import Opened, listing, opened, titled
 from broker.database import Transaction
+from broker.errors import Refused
 from broker.identifiers import AETitle
 from broker.people.model import Right
-from broker.promotion import gate
+from broker.promotion import carried, gate
 from broker.promotion.gate import Here, Prepared
 from broker.promotion.model import Plan
 from broker.promotion.probing import Contexts, Prober
-from broker.promotion.sources import Source, Tested
+from broker.promotion.sources import Carried, Source, Tested
 from broker.registry.model import Binding
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -25,7 +27,9 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def sides(function: _F) -> _F:
     """Add `--from` and `--to`, passed as `source` and `target`."""
-    source = click.option("--from", "source", required=True, metavar="E", help="The test environment.")
+    source = click.option(
+        "--from", "source", required=True, metavar="E|FILE", help="The test environment, or its evidence packet."
+    )
     target = click.option("--to", "target", required=True, metavar="E", help="The production environment.")
     return source(target(function))
 
@@ -68,11 +72,27 @@ class Between:
 
 @contextmanager
 def both(source: str, target: str, right: Right = Right.READ) -> Iterator[Between]:
-    """Open both sides: the source to read, the target to read or, with a right to configure, to write."""
-    with opened(source, by_token=False) as here, opened(target, right) as there:
+    """Open both sides: the source to read, the target to read or, with a right to configure, to write.
+
+    The source is an environment, or the file of an evidence packet.
+    """
+    with opened(target, right) as there, source_of(source, there) as found:
         target_tx = there.database.read() if right is Right.READ else there.database.write("promotion")
-        with here.database.read() as source_tx, target_tx as tx:
-            yield Between(Tested(Here(here.profile, source_tx)), there, tx)
+        with target_tx as tx:
+            yield Between(found, there, tx)
+
+
+@contextmanager
+def source_of(source: str, there: Opened, not_before: datetime | None = None) -> Iterator[Source]:
+    """Open what a promotion comes from. Raises Refused for a packet that is not to be believed."""
+    file = Path(source)
+    if file.is_file() and file.suffix != ".toml":
+        yield Carried(carried.read(file.read_bytes(), carried.key_of(there.profile)), not_before)
+        return
+    if not_before is not None:
+        raise Refused("it was asked for by an evidence packet: give a new one, --from FILE")
+    with opened(source, by_token=False) as here, here.database.read() as tx:
+        yield Tested(Here(here.profile, tx))
 
 
 def _binding(bound: dict[str, Any], there: Here, name: str) -> Binding | None:
@@ -97,13 +117,13 @@ def _title(given: str | None, bound: AETitle | None) -> AETitle | None:
         raise click.BadParameter(str(error)) from error
 
 
-def show(made: Plan, there: Opened) -> None:
+def show(made: Plan, there: Opened, source: str) -> None:
     """Write a plan: what changes, what it rests on, the verdict."""
-    source, target = made.source, made.target
-    click.echo(f"{made.name}: {source.environment} ({source.life.value}) -> {target.environment} ({target.life.value})")
+    before, target = made.source, made.target
+    click.echo(f"{made.name}: {before.environment} ({before.life.value}) -> {target.environment} ({target.life.value})")
     click.echo(f"plan {made.checksum}")
     columns = [("field", "field"), ("before", f"{target.environment} now"), ("after", "after"), ("console", "console")]
     listing(words.difference_rows(made), columns, False, titled(there.profile, "what changes"))
     columns = [("state", "state"), ("check", "check"), ("what", "what"), ("when", "when")]
     listing(words.check_rows(made.checks), columns, False, titled(there.profile, "what it rests on"))
-    click.echo(words.verdict(made))
+    click.echo(words.verdict(made, source))

@@ -90,9 +90,9 @@ def check_rows(checks: Iterable[CheckResult]) -> list[dict[str, object]]:
     ]
 
 
-def verdict(plan: Plan) -> str:
+def verdict(plan: Plan, source: str) -> str:
     """Return in a line whether it may go, and how it goes on."""
-    source, target = plan.source.environment, plan.target.environment
+    target = plan.target.environment
     if not plan.differences:
         return f"{target} serves this revision of {plan.name} already: nothing would change"
     if plan.is_ready:
@@ -101,9 +101,9 @@ def verdict(plan: Plan) -> str:
     return f"NOT READY: {count} check{'s' if count > 1 else ''} of {len(plan.checks)} open"
 
 
-def rehearsal(plan: Plan, rehearsed: Rehearsal | None) -> str:
+def rehearsal(plan: Plan, rehearsed: Rehearsal | None, source: str) -> str:
     """Return in a line whether this plan was rehearsed."""
-    source, target = plan.source.environment, plan.target.environment
+    target = plan.target.environment
     how = f"broker promote rehearse {plan.name} --from {source} --to {target}"
     if rehearsed is None:
         return f"not rehearsed: {how}"

@@ -134,7 +134,7 @@ def _profile(root: TomlTable, file: Path, places: Mapping[Path, Path]) -> Profil
         commitment=read_commitment(root),
         disk=read_disk(root),
         spool_hours=spool_hours,
-        promotion=read_promotion(root),
+        promotion=read_promotion(root, file),
         worlds=read_worlds(root, file),
     )
     _refuse_shared_ports(root, profile.ports)
