@@ -4,7 +4,7 @@ Reads records as their writer says that they are durable; each belongs to the in
 Decides nothing of an instance: what its row and its deliveries are is the pipeline's.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
@@ -12,6 +12,7 @@ from broker.database import Database, Transaction
 from broker.errors import Unavailable
 from broker.journal import log
 from broker.spool import store as spool_index
+from broker.spool.model import SpooledInstance
 from broker.spool.record import Head, Kept
 from broker.spool.segments import path_of
 from broker.spool.spool import Spool
@@ -70,24 +71,16 @@ class Indexing:
             return
         with self._database.write("spool-index") as tx:
             indexed = [self._index(tx, kept) for kept in new]
-        for kept, is_new in zip(new, indexed, strict=True):
-            instance = kept.instance
-            if not is_new:
-                self._forget(kept)
-            log.info(
-                "instance.received",
-                association=instance.facts.association_id,
-                instance=instance.id,
-                sop_class_uid=instance.facts.sop_class_uid,
-                bytes=instance.length,
-                repeated=not is_new,
-            )
+        repeated = [kept.instance for kept, is_new in zip(new, indexed, strict=True) if not is_new]
+        for instance in repeated:
+            self._forget(instance)
+        _say([kept.instance for kept in new], {instance.id for instance in repeated})
 
-    def _forget(self, kept: Kept) -> None:
+    def _forget(self, instance: SpooledInstance) -> None:
         try:
-            self._spool.forget(kept.instance)
+            self._spool.forget(instance)
         except Unavailable as error:
-            log.warning("spool.file-stays", instance=kept.instance.id, why=str(error))
+            log.warning("spool.file-stays", instance=instance.id, why=str(error))
 
     def _set_aside(self, part: Part, found: Found) -> None:
         """Keep what is no whole record where a person finds it, and say so; the segment may then be used again."""
@@ -95,6 +88,24 @@ class Indexing:
         self._spool.set_aside(f"{found.head.id}.bin", reader.pieces(found.at, found.head.size))
         self._on_damaged(found.head.id, f"{found.problem}; its bytes are in damaged/")
         self._spool.mark_forgotten(path_of(reader.name), found.at)
+
+
+def _say(new: Sequence[SpooledInstance], repeated: Collection[str]) -> None:
+    """Write a line for each association and SOP class of a group: one an image would cost half of its index row."""
+    groups: dict[tuple[str, str], list[SpooledInstance]] = {}
+    for instance in new:
+        groups.setdefault((instance.facts.association_id, instance.facts.sop_class_uid), []).append(instance)
+    for (association_id, sop_class_uid), instances in groups.items():
+        ids = [instance.id for instance in instances]
+        log.info(
+            "instances.received",
+            association=association_id,
+            sop_class_uid=sop_class_uid,
+            count=len(ids),
+            repeated=sum(each in repeated for each in ids),
+            bytes=sum(instance.length for instance in instances),
+            instances=ids,
+        )
 
 
 def _batches(items: Iterable[_T], size: int) -> Iterator[list[_T]]:

@@ -119,9 +119,16 @@ def unpack_facts(head: Head, content: bytes) -> tuple[ReceiptFacts, Mapping[str,
         raise DamagedInstance("what is known of the instance is damaged")
     values, _, note = content.partition(b"\n")
     try:
-        return _facts(json.loads(values)), json.loads(note)
+        return _facts(json.loads(values)), _note(note)
     except (KeyError, TypeError, ValueError) as error:  # the checksum holds: another version wrote it
         raise DamagedInstance("what is known of the instance cannot be read") from error
+
+
+@lru_cache(maxsize=64)
+def _note(content: bytes) -> Mapping[str, Any]:
+    """Return what a note says; the images of an association have the same, and nobody changes it."""
+    said: Mapping[str, Any] = json.loads(content)
+    return said
 
 
 def _facts(values: Mapping[str, Any]) -> ReceiptFacts:

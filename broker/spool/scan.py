@@ -9,6 +9,7 @@ import struct
 import zlib
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pydicom.datadict import dictionary_VR, keyword_dict
 
@@ -88,10 +89,19 @@ _Parser = Generator[int, bytes, None]
 def decoded(values: Mapping[int, bytes]) -> dict[str, str]:
     """Return values by keyword, as text of the character set that is among them."""
     character_set = values.get(_SPECIFIC_CHARACTER_SET, b"").decode("ascii", "replace").strip(" \0")
-    name = names.digest(text.decode(values.get(_PATIENT_NAME, b""), character_set))
+    name = _digest(values.get(_PATIENT_NAME, b""), character_set)
     named = {names.DIGEST: name} if name else {}
     read = ((tag, raw) for tag, raw in values.items() if tag != _PATIENT_NAME)
-    return {KEYWORDS[tag]: text.decode(raw, character_set) for tag, raw in read} | named
+    return {KEYWORDS[tag]: _text(raw, character_set) for tag, raw in read} | named
+
+
+# The images of a study have most of their values in common.
+_text = lru_cache(maxsize=1024)(text.decode)
+
+
+@lru_cache(maxsize=64)
+def _digest(patient_name: bytes, character_set: str) -> str:
+    return names.digest(text.decode(patient_name, character_set))
 
 
 class Scanner:

@@ -2,18 +2,21 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from broker import durable
 from broker.spool import record, segments, walk
 from broker.spool.errors import BadInstance, DamagedInstance
 from broker.spool.files import checked
+from broker.spool.model import ReceiptFacts
 from broker.spool.record import PAGE, Head, Kept, Place, spooled
 from broker.spool.segments import CLOSED, FIRST, IN_USE, PACKED, Written
 
 _PIECE = 1024 * 1024
+_FRONT = 16 * 1024  # of a data set: what comes before the pixels usually ends within
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,23 +62,39 @@ class SegmentReader:
         said = segments.unpack(self._at(0, PACKED))
         return said.end if said is not None and said.segment == self.name else self._size
 
-    def found(self, at: int, head: Head) -> Found:
-        """Return the record; its data set is read, and compared with its hash."""
-        data_at = at + record.HEAD
-        content = self._at(data_at, head.length + head.facts_length)
+    def found(self, at: int, head: Head, *, is_fresh: bool = False) -> Found:
+        """Return the record; its data set is read, and compared with its hash.
+
+        Of one that is `fresh`, written and synced by a process that still writes, no more is read than the index
+        needs: it is compared with its hash before it is sent, and after a stop.
+        """
         try:
-            kept = self._kept(head, memoryview(content), data_at)
+            kept = self._fresh(at, head) if is_fresh else None
+            return Found(self.name, at, head, kept or self._whole(at, head))
         except (DamagedInstance, BadInstance) as error:
             return Found(self.name, at, head, None, str(error))
-        return Found(self.name, at, head, kept)
 
-    def _kept(self, head: Head, content: memoryview, data_at: int) -> Kept:
+    def _fresh(self, at: int, head: Head) -> Kept | None:
+        """Return a record by the beginning of its data set; None where that is too little."""
+        data_at = at + record.HEAD
+        facts, note = record.unpack_facts(head, self._at(data_at + head.length, head.facts_length))
+        scan = walk.scan_front(memoryview(self._at(data_at, min(_FRONT, head.length))), facts.transfer_syntax)
+        return None if scan is None else self._kept(data_at, head, checked(scan, facts), facts, note)
+
+    def _whole(self, at: int, head: Head) -> Kept:
+        data_at = at + record.HEAD
+        content = memoryview(self._at(data_at, head.length + head.facts_length))
         data = content[: head.length]
         facts, note = record.unpack_facts(head, bytes(content[head.length :]))
         if hashlib.sha256(data).digest() != head.sha256:
             raise DamagedInstance("the data set has another hash than the one that was kept")
         attributes = checked(walk.scan_whole(data, facts.transfer_syntax), facts)
-        place = Place(segments.path_of(self.name), data_at, head.length, head.sha256.hex())
+        return self._kept(data_at, head, attributes, facts, note)
+
+    def _kept(
+        self, at: int, head: Head, attributes: Mapping[str, str], facts: ReceiptFacts, note: Mapping[str, Any]
+    ) -> Kept:
+        place = Place(segments.path_of(self.name), at, head.length, head.sha256.hex())
         return Kept(spooled(head.id, facts, attributes, place), note)
 
     def pieces(self, at: int, length: int) -> Iterator[bytes]:
@@ -101,6 +120,10 @@ class Part:
     start: int
     end: int
     is_closed: bool
+
+    def found(self, at: int, head: Head) -> Found:
+        """Return a record of it."""
+        return self.reader.found(at, head, is_fresh=not self.is_closed)
 
 
 class Tail:

@@ -52,6 +52,18 @@ def scan_whole(content: memoryview, transfer_syntax: str, wanted: Container[int]
         return scan_of(content, transfer_syntax)
 
 
+def scan_front(front: memoryview, transfer_syntax: str) -> Scan | None:
+    """Return what `scan_whole` returns for a whole data set that begins with `front`; None where that is too little."""
+    if transfer_syntax in scan.DEFLATED or transfer_syntax == scan.BIG_ENDIAN:
+        return None
+    walk = _Walk(front, transfer_syntax not in scan.IMPLICIT)
+    try:
+        found = walk.values(READ)
+    except (_Odd, struct.error):
+        return None
+    return Scan(scan.decoded(found)) if walk.is_through else None
+
+
 class _Walk:
     """One data set, little endian. Every length is compared with what is there before it is believed."""
 
@@ -60,6 +72,7 @@ class _Walk:
         self._end = len(content)
         self._is_explicit = is_explicit
         self._left = MAXIMUM_ELEMENTS
+        self.is_through = False  # all that routing needs has passed, whatever follows
 
     def values(self, wanted: Container[int]) -> dict[int, bytes]:
         """Return the first value of each wanted tag. Raises _Odd or struct.error."""
@@ -72,6 +85,7 @@ class _Walk:
             if group > LAST_GROUP:
                 if group == _DELIMITING:
                     raise _Odd
+                self.is_through = True
                 return found
             if length == _UNDEFINED:
                 at = self._passed(value_at, self._is_explicit and not is_unknown, 1)
