@@ -43,6 +43,7 @@ from broker.orders.model import (
 )
 from broker.orders.sources import Sources
 from broker.registry.cache import RegistryCache
+from broker.registry.model import Registry
 from broker.tripwires.model import Identifier, identifiers
 from broker.tripwires.table import Response, Tripwire
 from broker.tripwires.worlds import Worlds
@@ -139,6 +140,7 @@ class Intake:
         self._database = database
         self._registry = registry
         self._clock = clock
+        self._stations: tuple[Registry, frozenset[str]] | None = None  # of the registry as it was last
 
     def take(self, raw: bytes, arrival: Arrival, answer: Answer) -> Taken:
         """Process one message that came; when this returns, message, effect and acknowledgement are durable.
@@ -207,12 +209,20 @@ class Intake:
             self._database.together("orders", tried)
         return tuple(found)
 
-    def change(self, tx: Transaction, applied: Applied) -> None:
-        """Plan anew the items of every order that a change concerned."""
-        stations = known_stations(self._registry.within(tx))
+    def change(self, tx: Transaction, applied: Applied, sending_application: str | None = None) -> None:
+        """Plan anew the items of every order that a change concerned; the application is that of the change's message.
+
+        Of an order that it created, the message is the one that ordered, and the worklist has nothing yet.
+        """
+        stations = self._known_stations(tx)
+        created = applied.orders[0] if applied.did is Did.CREATED else None
         for stored in applied.orders:
-            sender = inbox.sending_application(tx, _ordered_by(stored))
-            worklist.replace(tx, stored.id, plan.plan(stored.order, stored.id, stations, stored.origins, sender))
+            is_new = stored is created
+            sender = sending_application if is_new else None
+            if sender is None:
+                sender = inbox.sending_application(tx, _ordered_by(stored))
+            items = plan.plan(stored.order, stored.id, stations, stored.origins, sender)
+            worklist.replace(tx, stored.id, items, is_new=is_new)
 
     # --- the steps ---------------------------------------------------------------------------------------------------
 
@@ -230,7 +240,8 @@ class Intake:
             return twin
         answered = incoming.answer(ACCEPTED, understood.acknowledged_by)
         entry_id = self._keep(tx, incoming, understood.source, _Verdict(EntryState.APPLIED, ACCEPTED, answered))
-        applied = self._changed(tx, understood, entry_id)
+        sender = inbox.application_of(incoming.facts.sending_application)
+        applied = self._changed(tx, understood, entry_id, sending_application=sender)
         state, outcome = _taken(applied)
         if outcome != ACCEPTED:
             answered = incoming.answer(outcome, understood.acknowledged_by)
@@ -264,7 +275,13 @@ class Intake:
         return Taken(twin.entry_id, EntryState.APPLIED, ACCEPTED, answered, repeated=True)
 
     def _changed(
-        self, tx: Transaction, understood: _Understood, entry_id: int, *, decided: bool = False
+        self,
+        tx: Transaction,
+        understood: _Understood,
+        entry_id: int,
+        *,
+        decided: bool = False,
+        sending_application: str | None = None,
     ) -> tuple[Applied, ...]:
         """Do everything that a message asks for."""
         assert understood.context is not None
@@ -275,9 +292,16 @@ class Intake:
             self._watch_patient(tx, change, decided)
             applied = orders.apply(tx, change, here)
             self._watch_orders(tx, change, applied, decided)
-            self.change(tx, applied)
+            self.change(tx, applied, sending_application)
             done.append(applied)
         return tuple(done)
+
+    def _known_stations(self, tx: Transaction) -> frozenset[str]:
+        registry = self._registry.within(tx)
+        known = self._stations
+        if known is None or known[0] is not registry:
+            known = self._stations = registry, known_stations(registry)
+        return known[1]
 
     # --- the other world -------------------------------------------------------------------------------------------
 

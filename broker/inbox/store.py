@@ -142,7 +142,12 @@ def find(tx: Transaction, entry_id: int) -> InboxEntry | None:
 def sending_application(tx: Transaction, entry_id: int) -> str:
     """Return MSH-3.1 of an entry; empty where there is none."""
     found = _SENT_BY.rows(tx, {"entry": entry_id})
-    return str(found[0].sending_application or "").partition("^")[0] if found else ""
+    return application_of(str(found[0].sending_application or "")) if found else ""
+
+
+def application_of(field: str) -> str:
+    """Return MSH-3.1 of the whole MSH-3, as it is kept."""
+    return _stored(field).partition("^")[0]
 
 
 def newest(tx: Transaction, last: int, before: int | None = None) -> list[InboxEntry]:

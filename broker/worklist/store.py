@@ -139,15 +139,16 @@ _WITHDRAW = Prepared(delete(PLACE).where(PLACE.c.item_id == bindparam("item")))
 # --- what orders do ----------------------------------------------------------------------------------------------
 
 
-def replace(tx: Transaction, order_id: int, items: Sequence[WorklistItem]) -> None:
+def replace(tx: Transaction, order_id: int, items: Sequence[WorklistItem], *, is_new: bool = False) -> None:
     """Make `items` the steps of an order: added or changed by study and step ID, those no longer in it canceled.
 
     A step that was started, completed or discontinued keeps its values, since they are what the modality took; only
-    its status changes.
+    its status changes. An order that `is_new` has no steps here yet: only another's are looked for.
     """
     wanted = {(item.study_instance_uid, item.scheduled_procedure_step_id): item for item in items}
     stored = {
-        (row.study_instance_uid, row.scheduled_procedure_step_id): row for row in _stored(tx, order_id, tuple(wanted))
+        (row.study_instance_uid, row.scheduled_procedure_step_id): row
+        for row in _stored(tx, 0 if is_new else order_id, tuple(wanted))
     }
     for key, row in stored.items():
         if key in wanted:
@@ -162,7 +163,7 @@ def replace(tx: Transaction, order_id: int, items: Sequence[WorklistItem]) -> No
 
 def _stored(tx: Transaction, order_id: int, wanted: Sequence[tuple[str, str]]) -> Sequence[Any]:
     # Two orders may share a study; only their own steps, and those now claimed, are this order's matter.
-    found = list(_OF_ORDER.rows(tx, {"order": order_id}))
+    found = list(_OF_ORDER.rows(tx, {"order": order_id})) if order_id else []
     own = {(row.study_instance_uid, row.scheduled_procedure_step_id) for row in found}
     for study, step in wanted:
         if (study, step) not in own:
