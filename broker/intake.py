@@ -307,17 +307,18 @@ class Intake:
 
     def _watch_patient(self, tx: Transaction, change: Change, decided: bool) -> None:
         """Hold a message about a patient who is none, unless a person has decided. Raises Tripped."""
-        patient = _patient_of(change)
-        rows = self._worlds.patient(patient.patient_id, patient.issuer_of_patient_id, patient.patient_name)
-        self._answer(tx, rows, change, decided)
+        for patient in _patients_of(change):
+            rows = self._worlds.patient(patient.patient_id, patient.issuer_of_patient_id, patient.patient_name)
+            self._answer(tx, rows, change, decided)
 
     def _watch_orders(self, tx: Transaction, change: Change, applied: Applied, decided: bool) -> None:
         """Hold or tell of orders that the other world knows. Raises Tripped."""
         if not self._worlds.watches:
             return
-        patient = _patient_of(change)
         own = [_identifiers(stored) for stored in applied.orders]
-        for each in own or [identifiers(patient=(patient.patient_id, patient.issuer_of_patient_id))]:
+        patients = _patients_of(change)[1:] if own else _patients_of(change)
+        own += [identifiers(patient=(each.patient_id, each.issuer_of_patient_id)) for each in patients]
+        for each in own:
             self._answer(tx, self._worlds.order(self._worlds.seen(each)), change, decided)
 
     def _answer(self, tx: Transaction, rows: Sequence[Tripwire], change: Change, decided: bool) -> None:
@@ -423,6 +424,13 @@ class Tripped(Refusal):
     def __init__(self, row: Tripwire, location: str) -> None:
         super().__init__("AE", location, _APPLICATION_ERROR, row.text, for_person=True)
         self.row = row
+
+
+def _patients_of(change: Change) -> tuple[Patient, ...]:
+    """Return whom a change is about; of a merge the surviving one first, then the one who is no more."""
+    if isinstance(change, MergeChange) and change.old_patient_id:
+        return (change.surviving, Patient(change.old_patient_id, change.old_issuer))
+    return (_patient_of(change),)
 
 
 def _patient_of(change: Change) -> Patient:

@@ -28,6 +28,7 @@ from broker.promotion.approved import serving
 from broker.promotion.approved import store as approvals
 from broker.registry import store as registry
 from broker.tripwires.other import crossings, other_of
+from broker.tripwires.worlds import Worlds
 
 _VERIFICATION = "1.2.840.10008.1.1"
 _IMPLICIT_VR_LITTLE_ENDIAN = "1.2.840.10008.1.2"
@@ -233,11 +234,9 @@ def _worlds(profile: Profile) -> Iterator[Finding]:
         yield Finding("worlds", False, f"the other world's profile: {other.problem}")
     elif other.destination is None:
         yield Finding("worlds", False, "the other world's DICOM listener is not known: nothing can be handed over")
-    file = other.file
-    if file is not None and not os.access(file, os.R_OK):
-        text = f"{file} cannot be read: what began in the other world is not known here (made at its first start)"
-        yield Finding("worlds", True, text, warns=True)
-    elif file is not None:
+    if why := Worlds(profile).unreadable():
+        yield Finding("worlds", True, f"what began in the other world is not known here: {why}", warns=True)
+    elif other.file is not None:
         yield Finding("worlds", True, "what began in the other world can be read")
 
 

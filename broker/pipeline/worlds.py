@@ -16,10 +16,13 @@ class WorldsFlow(Here):
             return
         self.worlds.prepare()
         with self._database.read() as tx:
-            self.worlds.began(begun_store.begun(tx))
+            self.worlds.begins(begun_store.begun(tx))
 
     def watch_worlds(self) -> None:
-        """Which devices are live here -> our file; what is wrong with either file -> a person."""
+        """Which devices are live here -> our file; what is wrong with either file -> a person.
+
+        Where ours is gone or was cut short, all of it is written again.
+        """
         if self._profile.kind is World.PRODUCTION:
             with self._database.read() as tx:
                 devices = self._registry.within(tx).modalities
@@ -27,6 +30,8 @@ class WorldsFlow(Here):
                 is_live = not (each.retired or each.suspended)
                 self.worlds.began(live(each.name, each.ae_titles, Kind.LIVE if is_live else Kind.ENDED))
         self.worlds.seen(())
+        if self.worlds.has_lost:
+            self.write_worlds()
         tripped = self.worlds.take_problems()
         if tripped:
             with self._database.write("alerts") as tx:

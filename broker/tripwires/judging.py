@@ -10,7 +10,8 @@ from broker.environments.worlds import ListedPatient
 from broker.tripwires.model import Kind, Seen
 
 _CHANCE = frozenset({Kind.PATIENT, Kind.ACCESSION})
-_BEGUN = frozenset({Kind.STUDY, Kind.STEP, Kind.INSTANCE})
+BEGUN = frozenset({Kind.STUDY, Kind.STEP, Kind.INSTANCE})
+"""What is unique in the world: who has it first has begun it."""
 
 
 def order(seen: Seen) -> str:
@@ -26,8 +27,8 @@ def order(seen: Seen) -> str:
 
 def image(seen: Seen, *, handed_over: bool) -> str:
     """Return the tripwire of an image, or nothing; `handed_over`: by the other world."""
-    if seen.other & _BEGUN:
-        if seen.own & _BEGUN:
+    if seen.other & BEGUN:
+        if seen.own & BEGUN:
             return "image-of-both"
         return "handed-back" if handed_over else "image-of-other"
     return "image-by-patient" if seen.foreign & _CHANCE and Kind.STUDY not in seen.own else ""
@@ -35,8 +36,8 @@ def image(seen: Seen, *, handed_over: bool) -> str:
 
 def step(seen: Seen, *, handed_over: bool) -> str:
     """Return the tripwire of a performed step, or nothing."""
-    if seen.other & _BEGUN:
-        is_ours = bool(seen.own & _BEGUN) or handed_over
+    if seen.other & BEGUN:
+        is_ours = bool(seen.own & BEGUN) or handed_over
         return "step-of-both" if is_ours else "step-of-other"
     return "step-by-patient" if seen.foreign & _CHANCE and Kind.STUDY not in seen.own else ""
 

@@ -2,18 +2,22 @@
 
 import ipaddress
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from broker.environments import profile as profiles
 from broker.environments.model import Destination, Profile, Protocol, World
 from broker.errors import Misconfigured
 from broker.identifiers import AETitle
+from broker.tripwires.file import written_by
 from broker.tripwires.model import OTHER_WORLD
 from broker.tripwires.table import TRIPWIRES
 
 _LOOPBACK = "127.0.0.1"
 _ANY = ("0.0.0.0", "::", "")
+_PORTS = {"https": 443, "http": 80}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +55,10 @@ def refuse_crossing(profile: Profile, other: Other, off: frozenset[str] = frozen
 
 def crossings(profile: Profile, other: Other) -> list[tuple[str, str, str]]:
     """Return where the two worlds are not apart: tripwire, key, reason."""
+    found = list(_copies(profile, other))
     theirs = other.profile
     if theirs is None:
-        return []
-    found = []
+        return found
     if theirs.kind is profile.kind:
         found.append(("same-kind", "worlds.other", TRIPWIRES["same-kind"].text))
     if theirs.name == profile.name:
@@ -63,8 +67,7 @@ def crossings(profile: Profile, other: Other) -> list[tuple[str, str, str]]:
     own += [("mpps.destinations", each) for each in profile.mpps.destinations]
     taken = {place for each in (*theirs.destinations, *theirs.mpps.destinations) for place in _places(each)}
     # Its own listener too: what is to go there goes by the built-in destination, with a reason.
-    titles = (theirs.dicom.ae_title, *theirs.dicom.aliases)
-    taken |= {("title", str(title)) for title in titles} | _address(theirs.dicom.host, theirs.dicom.port)
+    taken |= {("title", title) for title in titles_of(theirs)} | _address(theirs.dicom.host, theirs.dicom.port)
     text = TRIPWIRES["destination-of-other"].text
     for key, each in own:
         shared = next((place for place in _places(each) if place in taken), None)
@@ -79,15 +82,36 @@ def crossings(profile: Profile, other: Other) -> list[tuple[str, str, str]]:
     return found
 
 
+def titles_of(profile: Profile) -> frozenset[str]:
+    """Return every title under which a world answers."""
+    return frozenset(map(str, (profile.dicom.ae_title, *profile.dicom.aliases)))
+
+
+def _copies(profile: Profile, other: Other) -> Iterator[tuple[str, str, str]]:
+    """Yield where two worlds write in one place, or ours is a copy of another's."""
+    own, theirs = identifiers_of(profile), other.profile
+    shared = [("worlds.other_file", own == other.file)]
+    if theirs is not None:
+        shared.append(("state", profile.state.resolve() == theirs.state.resolve()))
+        shared.append(("database.url", profile.database_url == theirs.database_url))
+    for key, is_shared in shared:
+        if is_shared:
+            yield "same-state", key, TRIPWIRES["same-state"].text
+    if written_by(own) not in ("", profile.name):
+        yield "state-of-other", "state", f"{TRIPWIRES['state-of-other'].text} (by {written_by(own)})"
+
+
 def _places(destination: Destination) -> list[tuple[str, str]]:
     """Return by what a receiver is known: two that share one of these may be one."""
     match destination.protocol:
         case Protocol.DIMSE:
             return [*_address(destination.host, destination.port), ("title", str(destination.ae_title))]
         case Protocol.STOW:
-            return [("url", destination.url.rstrip("/").lower())]
+            url = urlsplit(destination.url.lower())
+            port = url.port or _PORTS.get(url.scheme, 0)
+            return [("url", f"{_host(url.hostname or '')}:{port}{url.path.rstrip('/')}")]
         case Protocol.FOLDER:
-            return [("path", str(destination.path))]
+            return [("path", str(destination.path.resolve() if destination.path else ""))]
 
 
 def _address(host: str, port: int) -> set[tuple[str, str]]:

@@ -69,6 +69,35 @@ _ROWS = (
         "same-kind", Into.BOTH, Response.REFUSED, Where.START, "the other world is of the same kind: name the right one"
     ),
     Tripwire(
+        "same-state",
+        Into.BOTH,
+        Response.REFUSED,
+        Where.START,
+        "both worlds write in one place: give each a state, a database and a file of identifiers of its own",
+    ),
+    Tripwire(
+        "state-of-other",
+        Into.BOTH,
+        Response.REFUSED,
+        Where.START,
+        "the state was written by another environment, so it is a copy: give this one its own (after a renaming remove "
+        "its file of identifiers)",
+    ),
+    Tripwire(
+        "database-of-other",
+        Into.BOTH,
+        Response.ALERTED,
+        Where.START,
+        "the database knows exams that began in the other world, and its file of identifiers does not: is it a copy?",
+    ),
+    Tripwire(
+        "same-title",
+        Into.BOTH,
+        Response.ALERTED,
+        Where.START,
+        "both worlds answer under one AE title: a console set to the wrong port is not refused; give them two",
+    ),
+    Tripwire(
         "destination-world",
         Into.BOTH,
         Response.REFUSED,
@@ -80,7 +109,7 @@ _ROWS = (
         Into.BOTH,
         Response.ALERTED,
         Where.START,
-        "what began in the other world cannot be read: everything is taken as begun here; make its file readable",
+        "what began in the other world cannot be read, or not all: the rest is taken as ours; see `broker env check`",
     ),
     Tripwire(
         "unwritten",

@@ -1,19 +1,20 @@
 """What the flows ask: where something began, what trips, what is written for the other world. Alerts nobody."""
 
 import fnmatch
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from broker.environments import hooks
 from broker.environments.model import Destination, Profile, World
 from broker.errors import Misconfigured
 from broker.journal import log
 from broker.tripwires import judging
-from broker.tripwires.file import Hashing, IdentifiersFile
+from broker.tripwires.file import Hashing, Header, IdentifiersFile
 from broker.tripwires.model import ANY_ISSUER, Identifier, Kind, Seen
-from broker.tripwires.other import Other, identifiers_of, other_of
+from broker.tripwires.other import Other, identifiers_of, other_of, titles_of
 from broker.tripwires.table import TRIPWIRES, Into, Tripwire
 
 _NOTHING = Seen()
+_BATCH = 10_000
 
 
 class Worlds:
@@ -46,6 +47,12 @@ class Worlds:
             self._theirs = IdentifiersFile(self.other.file)
         if self.other.problem:
             self.problems.add("unreadable")
+        if self.other.profile and titles_of(self._profile) & titles_of(self.other.profile):
+            self.problems.add("same-title")
+
+    @property
+    def _header(self) -> Header:
+        return Header(self._profile.name, self._hashing.check()) if self._hashing else Header()
 
     @property
     def watches(self) -> bool:
@@ -87,6 +94,8 @@ class Worlds:
         problem = "unwritten" if own else "unreadable"
         try:
             found = file.known(hashes) if file is not None else set[bytes]()
+            if file is not None and not own and not self._is_whole(file):
+                self.problems.add(problem)
         except FileNotFoundError:
             # Ours is made with the first line; theirs is made when they start.
             if not own:
@@ -97,6 +106,29 @@ class Worlds:
             self.problems.add(problem)
             return frozenset()
         return frozenset(hashes[each] for each in found)
+
+    def _is_whole(self, theirs: IdentifiersFile) -> bool:
+        return not (theirs.is_damaged or theirs.take_shrunk()) and self._is_theirs(theirs)
+
+    def _is_theirs(self, file: IdentifiersFile) -> bool:
+        """Tell whether a file is not ours, and of our key; one that says nothing is believed."""
+        said, ours = file.header, self._header
+        return said == Header() or (said.world != ours.world and said.key_check == ours.key_check)
+
+    def unreadable(self) -> str:
+        """Return why what began in the other world cannot be known, or not all of it; empty where it can."""
+        file = self._theirs
+        if file is None:
+            return "" if self.other.file is None else "the key of the hashes cannot be read"
+        try:
+            file.known(())
+        except OSError as error:
+            return f"{self.other.file}: {error.strerror}; it is made when the other world starts"
+        if file.is_damaged:
+            return f"{self.other.file} is damaged: let the other world write it anew (remove it, and restart)"
+        if not self._is_theirs(file):
+            return f"{self.other.file} is our own, or was written with another key: both need one key"
+        return ""
 
     def began(self, what: Iterable[Identifier]) -> None:
         """Make durable that these began here. Where that fails a person is told, and the exam goes on."""
@@ -112,12 +144,34 @@ class Worlds:
             log.error("worlds.unwritten", identifiers=len(lines), why=error.strerror)
             self.problems.add("unwritten")
 
+    @property
+    def has_lost(self) -> bool:
+        """Tell whether our file is gone, or shorter than it was: all of it is to be written again."""
+        return self._own is not None and (not self._own.exists or self._own.take_shrunk())
+
+    def begins(self, what: Iterable[Identifier]) -> None:
+        """Make durable all that began here, at a start; a person is told where it began in the other world."""
+        known = tuple(what)
+        if any(self._is_copied(part) for part in batched(known)):
+            self.problems.add("database-of-other")
+        self.began(known)
+
+    def _is_copied(self, what: Sequence[Identifier]) -> bool:
+        """Tell whether the other world began something of which our file knows nothing though our database does."""
+        if self._hashing is None or self._own is None or self._theirs is None:
+            return False
+        hashes = [self._hashing(one) for one in what if one.kind in judging.BEGUN]
+        try:
+            return bool(self._theirs.known(hashes) - self._own.known(hashes))
+        except OSError:
+            return False
+
     def prepare(self) -> None:
         """Let our file exist. Where that fails a person is told."""
         if self._own is None:
             return
         try:
-            self._own.make()
+            self._own.make(self._header)
         except OSError as error:
             log.error("worlds.unwritten", identifiers=0, why=error.strerror)
             self.problems.add("unwritten")
@@ -180,6 +234,11 @@ class Worlds:
             return []
         row = TRIPWIRES[name]
         return [row] if row.into is Into.BOTH or self._is_production else []
+
+
+def batched(what: Sequence[Identifier]) -> Iterator[Sequence[Identifier]]:
+    """Yield these in parts of a size."""
+    yield from (what[at : at + _BATCH] for at in range(0, len(what), _BATCH))
 
 
 def live(name: str, titles: Iterable[str], kind: Kind = Kind.LIVE) -> tuple[Identifier, ...]:

@@ -1,227 +1,42 @@
 """Attempts to let something cross between Test and Production: each passes without its tripwire, and not with it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from broker.dimse.requestor import EngineRequestor
 from broker.environments import hooks
+from broker.errors import Misconfigured
+from broker.tripwires.other import other_of, refuse_crossing
 from broker.tripwires.table import TRIPWIRES, Into, Response
-from tests.scenarios.two_worlds import Side, TwoWorlds, make_template
-from tests.torture import hl7_messages
+from broker.tripwires.worlds import Worlds
+from tests.scenarios.leak_attempts import ATTEMPTS, PATIENT, STUDY, Attempt
+from tests.scenarios.start_attempts import START_ATTEMPTS, StartAttempt
+from tests.scenarios.two_worlds import PROCESSING_ID, TwoWorlds, make_template
+
+GUIDE = Path(__file__).parents[2] / "docs" / "leaks.md"
+BECOMES = {
+    Response.REFUSED: "refused",
+    Response.HELD: "held",
+    Response.HANDED_OVER: "handed over",
+    Response.ALERTED: "taken",
+}
+
+
+def worlds_of(attempt: Attempt) -> tuple[str, ...]:
+    """Into which worlds it is tried."""
+    if attempt.tripwire == PROCESSING_ID or TRIPWIRES[attempt.tripwire].into is Into.BOTH:
+        return attempt.into
+    return ("production",)
 
-STUDY = "1.2.826.0.1.5.1"
-PATIENT = {"PatientID": "H1", "AccessionNumber": ""}
 
-
-@dataclass(frozen=True)
-class Attempt:
-    """What somebody does (here, where it began), what it becomes of without the tripwire, and the tripwire."""
-
-    name: str
-    tripwire: str
-    act: Callable[[Side, Side], str]
-    untripped: str = "taken"
-
-
-def _order_with_study(here: Side, there: Side) -> str:
-    there.order("1", study=STUDY)
-    return here.order("2", study=STUDY)
-
-
-def _same_order(here: Side, there: Side) -> str:
-    there.order("1", study=STUDY)
-    return here.order("1", study=STUDY)
-
-
-def _order_without_study(here: Side, there: Side) -> str:
-    there.order("1")
-    return here.order("1")
-
-
-def _order_by_first_image(here: Side, there: Side) -> str:
-    there.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
-    return here.order("2", study=STUDY)
-
-
-def _order_by_step(here: Side, there: Side) -> str:
-    there.create("1.2.8.1", StudyInstanceUID=STUDY)
-    return here.order("2", study=STUDY)
-
-
-def _order_that_came_first(here: Side, there: Side) -> str:
-    here.order("1", study=STUDY)
-    there.flows.worlds._off = frozenset({"order-of-other"})
-    there.order("1", study=STUDY)
-    return here.order("1", study=STUDY, kind="XO")
-
-
-def _clone_of_patient(here: Side, there: Side) -> str:
-    there.order("1", patient="H7")
-    return here.order("2", patient="H7")
-
-
-def _equal_accession(here: Side, there: Side) -> str:
-    there.order("1", accession="A77")
-    return here.order("2", accession="A77")
-
-
-def _listed_patient(here: Side, _: Side) -> str:
-    return here.order("3", patient="H999")
-
-
-def _listed_patient_again(here: Side, _: Side) -> str:
-    here.order("3", patient="H999")
-    return here.order("4", patient="H999", name="Real^Name")
-
-
-def _called_test(here: Side, _: Side) -> str:
-    return here.order("3", name="Test^Theo")
-
-
-def _called_phantom(here: Side, _: Side) -> str:
-    return here.order("3", name="Abdomen^Phantom 3")
-
-
-def _image_of_order(here: Side, there: Side) -> str:
-    there.order("1", study=STUDY)
-    return here.image("1.2.7.1", StudyInstanceUID=STUDY, PatientID="H1", AccessionNumber="A1")
-
-
-def _image_of_begun_study(here: Side, there: Side) -> str:
-    there.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
-    return here.image("1.2.7.2", StudyInstanceUID=STUDY, **PATIENT)
-
-
-def _same_image(here: Side, there: Side) -> str:
-    there.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
-    return here.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
-
-
-def _same_image_under_other_study(here: Side, there: Side) -> str:
-    there.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
-    return here.image("1.2.7.1", StudyInstanceUID="1.2.66", PatientID="HY", AccessionNumber="")
-
-
-def _image_of_begun_step(here: Side, there: Side) -> str:
-    there.create("1.2.8.1", StudyInstanceUID=STUDY)
-    return here.image("1.2.7.3", StudyInstanceUID=STUDY, PatientID="HY", AccessionNumber="")
-
-
-def _image_of_cloned_order(here: Side, there: Side) -> str:
-    here.order("1", study=STUDY)
-    there.flows.worlds._off = frozenset({"order-of-other"})
-    there.order("1", study=STUDY)
-    return here.image("1.2.7.1", StudyInstanceUID=STUDY, PatientID="H1", AccessionNumber="A1")
-
-
-def _image_by_patient(here: Side, there: Side) -> str:
-    there.order("1")
-    return here.image("1.2.7.4", StudyInstanceUID="1.2.77", PatientID="H1", AccessionNumber="")
-
-
-def _image_by_accession(here: Side, there: Side) -> str:
-    there.order("1")
-    return here.image("1.2.7.5", StudyInstanceUID="1.2.77", PatientID="HY", AccessionNumber="A1")
-
-
-def _image_of_listed(here: Side, _: Side) -> str:
-    return here.image("1.2.7.6", StudyInstanceUID="1.2.78", PatientID="H999", AccessionNumber="")
-
-
-def _handed_back(here: Side, there: Side) -> str:
-    there.order("1", study=STUDY)
-    return here.image("1.2.7.1", calling=_title(there), StudyInstanceUID=STUDY, **PATIENT)
-
-
-def _step_of_order(here: Side, there: Side) -> str:
-    there.order("1", study=STUDY)
-    return here.create("1.2.8.1", StudyInstanceUID=STUDY)
-
-
-def _step_of_begun_study(here: Side, there: Side) -> str:
-    there.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
-    return here.create("1.2.8.1", StudyInstanceUID=STUDY)
-
-
-def _same_step(here: Side, there: Side) -> str:
-    there.create("1.2.8.1")
-    return here.create("1.2.8.1", StudyInstanceUID="1.2.998")
-
-
-def _step_of_cloned_order(here: Side, there: Side) -> str:
-    here.order("1", study=STUDY)
-    there.flows.worlds._off = frozenset({"order-of-other"})
-    there.order("1", study=STUDY)
-    return here.create("1.2.8.1", StudyInstanceUID=STUDY)
-
-
-def _step_by_accession(here: Side, there: Side) -> str:
-    there.order("1")
-    return here.create("1.2.8.1", AccessionNumber="A1")
-
-
-def _step_by_patient(here: Side, there: Side) -> str:
-    there.order("1")
-    return here.create("1.2.8.1", patient="H1")
-
-
-def _step_of_listed(here: Side, _: Side) -> str:
-    return here.create("1.2.8.1", patient="H999")
-
-
-def _live_elsewhere(here: Side, there: Side) -> str:
-    there.flows.watch_worlds()
-    return here.image("1.2.7.8", StudyInstanceUID="1.2.79", PatientID="HY", AccessionNumber="")
-
-
-def _title(side: Side) -> str:
-    return str(side.profile.dicom.ae_title)
-
-
-ATTEMPTS = (
-    Attempt("order with the study of the other world's order", "order-of-other", _order_with_study),
-    Attempt("the same order sent to both", "order-of-other", _same_order),
-    Attempt("the same accession number and patient without study", "order-of-other", _order_without_study),
-    Attempt("order with the study that an image began there", "order-of-other", _order_by_first_image),
-    Attempt("order with the study that a step began there", "order-of-other", _order_by_step),
-    Attempt("change of an order that stands in both", "order-of-both", _order_that_came_first),
-    Attempt("patient of a cloned RIS", "patient-of-other", _clone_of_patient),
-    Attempt("accession number of a cloned RIS", "patient-of-other", _equal_accession),
-    Attempt("order for a listed patient", "test-patient-order", _listed_patient),
-    Attempt("second order for a listed patient, renamed", "test-patient-order", _listed_patient_again),
-    Attempt("order for one who is called Test", "test-name", _called_test),
-    Attempt("order for a phantom", "test-name", _called_phantom),
-    Attempt("image of the other world's order", "image-of-other", _image_of_order),
-    Attempt("further image of a study begun there", "image-of-other", _image_of_begun_study),
-    Attempt("image that was stored there", "image-of-other", _same_image),
-    Attempt("stored image under another study", "image-of-other", _same_image_under_other_study),
-    Attempt("image of a step begun there", "image-of-other", _image_of_begun_step),
-    Attempt("image of an order that stands in both", "image-of-both", _image_of_cloned_order),
-    Attempt("image of a patient known there alone", "image-by-patient", _image_by_patient),
-    Attempt("image with an accession number known there alone", "image-by-patient", _image_by_accession),
-    Attempt("image of a listed patient", "test-patient-image", _image_of_listed),
-    Attempt("image that the other world hands over and has begun", "handed-back", _handed_back),
-    Attempt("step of the other world's order", "step-of-other", _step_of_order),
-    Attempt("step of a study begun there", "step-of-other", _step_of_begun_study),
-    Attempt("step that was begun there", "step-of-other", _same_step),
-    Attempt("step of an order that stands in both", "step-of-both", _step_of_cloned_order),
-    Attempt("step with an accession number known there", "step-by-patient", _step_by_accession),
-    Attempt("step of a patient known there", "step-by-patient", _step_by_patient),
-    Attempt("step of a listed patient", "test-patient-step", _step_of_listed),
-    Attempt("device that is live there", "live-elsewhere", _live_elsewhere),
-)
 CASES = [
     pytest.param(into, attempt, id=f"into {into}: {attempt.name}")
     for attempt in ATTEMPTS
-    for into in ("production", "test")
-    if (into == "production" or TRIPWIRES[attempt.tripwire].into is Into.BOTH)
-    # No device is live in Test.
-    and not (into == "production" and attempt.tripwire == "live-elsewhere")
+    for into in worlds_of(attempt)
 ]
-BECOMES = {Response.HELD: "held", Response.HANDED_OVER: "handed over", Response.ALERTED: "taken"}
+AT_START = [pytest.param(attempt, id=attempt.name) for attempt in START_ATTEMPTS]
 
 
 @pytest.fixture(scope="module")
@@ -247,23 +62,72 @@ def make(tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         each.close()
 
 
-def test_there_are_thirty_attempts_and_more() -> None:
-    assert len(CASES) >= 30
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory, template: Path) -> Iterator[TwoWorlds]:
+    """One pair of worlds for all attempts, each with numbers and UIDs of its own."""
+    both = TwoWorlds(tmp_path_factory.mktemp("both"), template)
+    yield both
+    both.close()
+
+
+def becomes(attempt: Attempt) -> str:
+    """What is done with it."""
+    if attempt.becomes or attempt.tripwire == PROCESSING_ID:
+        return attempt.becomes or "refused"
+    return BECOMES[TRIPWIRES[attempt.tripwire].response]
+
+
+def test_each_attempt_stands_in_the_guide() -> None:
+    lines = GUIDE.read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ")][1:]
+    stated = [
+        f"| {each.name} | {' and '.join(worlds_of(each))} | `{each.tripwire}` | {told(each)} |" for each in ATTEMPTS
+    ]
+    stated += [f"| {each.name} | at start | `{each.tripwire}` | {of_start(each)} |" for each in START_ATTEMPTS]
+    assert rows == stated
+    assert len({row.split("|")[1] for row in rows}) == len(rows) >= 60
+
+
+def told(attempt: Attempt) -> str:
+    """What the guide says of it."""
+    if attempt.tripwire == PROCESSING_ID:
+        return "refused"
+    row = TRIPWIRES[attempt.tripwire]
+    return "refused, alerted" if row.response is Response.REFUSED or attempt.becomes else row.response.value
+
+
+def of_start(attempt: StartAttempt) -> str:
+    """Likewise."""
+    return TRIPWIRES[attempt.tripwire].response.value
 
 
 @pytest.mark.parametrize(("into", "attempt"), CASES)
-def test_an_attempt_leaks_without_its_tripwire(make: Make, into: str, attempt: Attempt) -> None:
-    here, there = make(attempt.tripwire).of(into)
+def test_an_attempt_leaks_without_its_tripwire(running: TwoWorlds, into: str, attempt: Attempt) -> None:
+    here, there = running.attempt(into, attempt.tripwire)
     assert attempt.act(here, there) == attempt.untripped
     assert f"tripwire.{attempt.tripwire}" not in here.events()
 
 
 @pytest.mark.parametrize(("into", "attempt"), CASES)
-def test_an_attempt_is_held_handed_over_or_told(make: Make, into: str, attempt: Attempt) -> None:
-    here, there = make().of(into)
-    row = TRIPWIRES[attempt.tripwire]
-    assert attempt.act(here, there) == BECOMES[row.response]
-    assert row.event in here.events()
+def test_an_attempt_is_refused_held_handed_over_or_told(running: TwoWorlds, into: str, attempt: Attempt) -> None:
+    here, there = running.attempt(into)
+    assert attempt.act(here, there) == becomes(attempt)
+    if attempt.tripwire != PROCESSING_ID:
+        assert f"tripwire.{attempt.tripwire}" in here.events()
+
+
+@pytest.mark.parametrize("attempt", AT_START)
+def test_a_world_that_is_not_apart_does_not_start(tmp_path: Path, attempt: StartAttempt) -> None:
+    profile = attempt.write(tmp_path)
+    other, row = other_of(profile), TRIPWIRES[attempt.tripwire]
+    others = frozenset(TRIPWIRES) - {row.name}
+    refuse_crossing(profile, other, others | {row.name})  # without its tripwire it passes
+    if row.response is Response.REFUSED:
+        with pytest.raises(Misconfigured) as refused:
+            refuse_crossing(profile, other, others)
+        assert row.text in str(refused.value)
+    else:
+        assert row in Worlds(profile).take_problems()
 
 
 @pytest.mark.parametrize("into", ["production", "test"])
@@ -296,32 +160,6 @@ def test_a_step_that_went_astray_whole_arrives_whole(make: Make, into: str) -> N
     assert there.step_status("1.2.8.1") == "COMPLETED"
 
 
-@pytest.mark.parametrize("into", ["production", "test"])
-def test_nothing_is_sent_to_a_destination_of_the_other_world(make: Make, into: str) -> None:
-    here, there = make().of(into)
-    here.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
-    (theirs,) = there.profile.destinations
-    here.flows.deliver(theirs, EngineRequestor())
-    assert [one.state.value for one in here.owed("1.2.7.1")] == ["waiting"]
-    assert "tripwire.destination-world" in here.events()
-
-
-@pytest.mark.parametrize("into", ["production", "test"])
-def test_a_destination_of_the_other_world_is_sent_to_without_its_tripwire(make: Make, into: str) -> None:
-    here, there = make("destination-world").of(into)
-    here.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)
-    (theirs,) = there.profile.destinations
-    here.flows.deliver(theirs, EngineRequestor())
-    assert [one.state.value for one in here.owed("1.2.7.1")] == ["delivered"]
-
-
-def test_messages_of_the_other_processing_id_are_refused(make: Make) -> None:
-    both = make()
-    for here, there in (both.of("production"), both.of("test")):
-        raw = hl7_messages.order("9", msh={11: there.profile.kind.value[0].upper()})
-        assert here.message(raw) == "refused"
-
-
 def test_a_production_where_patients_are_switches_nothing_off(
     tmp_path: Path, template: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -350,6 +188,14 @@ def test_what_began_before_a_stop_is_written_at_the_next_start(make: Make) -> No
     file = both.test.profile.state / "identifiers"
     file.write_bytes(file.read_bytes()[:40])  # as if the end had never reached the disk
     both.test.flows.write_worlds()
+    assert both.production.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT) == "handed over"
+
+
+def test_our_file_that_is_gone_is_written_again(make: Make) -> None:
+    both = make()
+    both.test.order("1", study=STUDY)
+    (both.test.profile.state / "identifiers").unlink()
+    both.test.flows.watch_worlds()
     assert both.production.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT) == "handed over"
 
 

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.tripwires.file import Hashing, IdentifiersFile
+from broker.tripwires.file import Hashing, Header, IdentifiersFile
 from broker.tripwires.model import Identifier, Kind
 
 STUDY = Identifier(Kind.STUDY, "1.2.3")
@@ -54,7 +54,7 @@ def test_kind_and_issuer_belong_to_an_identifier() -> None:
 
 def test_what_has_ended_is_known_no_more_until_it_is_live_again(tmp_path: Path) -> None:
     file, each = IdentifiersFile(tmp_path / "f"), Hashing("key")(Identifier(Kind.LIVE, "us-1", "name"))
-    file.make()
+    file.make(Header("production", Hashing("key").check()))
     for kind, is_known in ((Kind.ENDED, False), (Kind.LIVE, True), (Kind.ENDED, False), (Kind.LIVE, True)):
         file.add([(kind, each)])
         assert bool(IdentifiersFile(tmp_path / "f").known([each])) is is_known
