@@ -47,7 +47,7 @@ def configure(environment: str, colour: str = "", level: int = logging.INFO) -> 
             _name_the_world(environment, colour),
             # Local variables hold patients: a trace names places only.
             structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
-            structlog.processors.JSONRenderer(ensure_ascii=True, default=str),
+            structlog.processors.JSONRenderer(_line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
@@ -55,9 +55,18 @@ def configure(environment: str, colour: str = "", level: int = logging.INFO) -> 
     )
 
 
+_ENCODE = json.JSONEncoder(default=str).encode  # made once: `json.dumps` would make one for every line
+
+
+def _line(event: dict[str, Any], **_: Any) -> str:
+    return _ENCODE(event)
+
+
 def _name_the_world(environment: str, colour: str) -> Any:
+    world = {"environment": environment, **({"colour": colour} if colour else {})}
+
     def add(_logger: object, _method: str, event: dict[str, Any]) -> dict[str, Any]:
-        return {"environment": environment, **({"colour": colour} if colour else {}), **event}
+        return {**world, **event}
 
     return add
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Row, Text, bindparam, select, update
@@ -77,7 +78,7 @@ def _values(association: Association) -> dict[str, object]:
         "address": association.address,
         "implementation_class_uid": association.implementation_class_uid,
         "implementation_version_name": association.implementation_version_name,
-        "contexts": json.dumps([[c.abstract_syntax, c.transfer_syntax] for c in association.contexts]),
+        "contexts": _contexts_text(association.contexts),
         "device": association.device,
         "revision": association.revision,
         "software": association.software,
@@ -85,6 +86,12 @@ def _values(association: Association) -> dict[str, object]:
         "reason": association.reason,
         "nearest": association.nearest,
     }
+
+
+@lru_cache(maxsize=256)
+def _contexts_text(contexts: tuple[Context, ...]) -> str:
+    """Return the accepted contexts as JSON: a device's are always the same."""
+    return json.dumps([[context.abstract_syntax, context.transfer_syntax] for context in contexts])
 
 
 def end(tx: Transaction, association_id: str, result: Result, reason: str, at: datetime) -> None:

@@ -32,6 +32,7 @@ START_TIME = "ScheduledProcedureStepStartTime"
 STATION = "ScheduledStationAETitle"
 _CHARACTER_SET = 0x00080005
 _WITHOUT_WILDCARDS = frozenset({"UI", "DA", "TM"})
+_STARTS = frozenset({START_DATE, START_TIME})
 _USUAL = Habits()
 
 
@@ -112,11 +113,12 @@ def matches(query: Query, item: WorklistItem, viewer: Viewer) -> bool:
 
 def has_keys(query: Query, item: WorklistItem) -> bool:
     """Tell whether a resolved item has every key, whoever asks."""
-    return has_start(query, item.scheduled_procedure_step_start_date, item.scheduled_procedure_step_start_time) and all(
-        _has(key, MATCHED[keyword](item), query.folds_titles)
-        for keyword, key in query.keys.items()
-        if keyword not in (START_DATE, START_TIME)
-    )
+    for keyword, key in query.keys.items():
+        if keyword in _STARTS:
+            continue
+        if not _has(key, MATCHED[keyword](item), query.folds_titles):
+            return False
+    return has_start(query, item.scheduled_procedure_step_start_date, item.scheduled_procedure_step_start_time)
 
 
 def without(query: Query, keywords: Collection[str]) -> Query:
@@ -126,7 +128,10 @@ def without(query: Query, keywords: Collection[str]) -> Query:
 
 def has_start(query: Query, date: str, time: str) -> bool:
     """Tell whether a start has the keys of date and time."""
-    dates, times = _spans(query.keys, START_DATE), _spans(query.keys, START_TIME)
+    keys = query.keys
+    if START_DATE not in keys and START_TIME not in keys:
+        return True
+    dates, times = _spans(keys, START_DATE), _spans(keys, START_TIME)
     if not times:
         return not dates or any(span.holds(date) for span in dates)
     if len(dates) == 1 and len(times) == 1 and dates[0].ranged and times[0].ranged:
@@ -253,6 +258,8 @@ def _time(text: str) -> str:
 
 def _has(key: Key, values: tuple[str, ...], folds_titles: bool) -> bool:
     """Tell whether any value satisfies the key; what is empty satisfies no key that is not universal."""
+    if key.vr != "PN" and len(values) == 1 and values[0] in key.values:
+        return True  # as it stands: what is compared otherwise only finds more
     known = [stripped for value in values if (stripped := _stripped(value))]
     if key.spans:
         return any(span.holds(value) for span in key.spans for value in known)
