@@ -10,8 +10,10 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
-MOST = 25
-"""How many may wait to be handed on, or be on their way, at any moment: so many outcomes a stop can lose."""
+LARGEST = 25
+"""How many are a group at most."""
+MOST = 2 * LARGEST
+"""How many may be on their way or wait at any moment, a group each: so many outcomes a stop can lose."""
 SECONDS = 0.05
 """How long one waits for others at most."""
 
@@ -19,18 +21,19 @@ SECONDS = 0.05
 class Groups(Generic[T]):
     """Hands on in order what is put in. One thread puts in.
 
-    A group is what came in SECONDS, or half of MOST, so that the other half can come meanwhile. What `hand_on` raises
-    is raised to who puts in, or closes; nothing is handed on after it.
+    A group is what came in SECONDS, `largest` at most; the next one comes meanwhile. What `hand_on` raises is raised
+    to who puts in, or closes; nothing is handed on after it.
     """
 
-    def __init__(self, hand_on: Callable[[Sequence[T]], None], most: int = MOST, seconds: float = SECONDS) -> None:
+    def __init__(
+        self, hand_on: Callable[[Sequence[T]], None], largest: int = LARGEST, seconds: float = SECONDS
+    ) -> None:
         self._hand_on = hand_on
-        self._most = most
+        self._largest = largest
         self._seconds = seconds
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._waiting: list[T] = []
-        self._moving = 0  # how many are being handed on
         self._since = 0.0  # when the first that waits came
         self._is_urgent = False
         self._is_over = False
@@ -65,10 +68,10 @@ class Groups(Generic[T]):
             raise self._error
 
     def _has_room(self) -> bool:
-        return self._error is not None or len(self._waiting) + self._moving < self._most
+        return self._error is not None or len(self._waiting) < self._largest
 
     def _is_ripe(self) -> bool:
-        return self._is_over or self._is_urgent or len(self._waiting) >= max(1, self._most // 2)
+        return self._is_over or self._is_urgent or len(self._waiting) >= self._largest
 
     def _run(self) -> None:
         try:
@@ -82,10 +85,8 @@ class Groups(Generic[T]):
     def _next(self) -> list[T]:
         """Wait for a group and return it; empty at the end."""
         with self._changed:
-            self._moving = 0
-            self._changed.notify_all()
             self._changed.wait_for(lambda: self._waiting or self._is_over)
             self._changed.wait_for(self._is_ripe, self._since + self._seconds - time.monotonic())
             group, self._waiting, self._is_urgent = self._waiting, [], False
-            self._moving = len(group)
+            self._changed.notify_all()
             return group

@@ -39,20 +39,18 @@ def test_what_comes_together_is_one_group(recorder: Recorder) -> None:
     assert recorder.groups == [[0, 1, 2, 3, 4]]
 
 
-def test_half_of_the_most_is_a_group_while_the_other_half_comes(recorder: Recorder) -> None:
-    with closing(Groups(recorder.take, 4, NEVER)) as groups:
-        for number in range(2):
+def test_a_group_that_is_full_goes_while_the_next_comes(recorder: Recorder) -> None:
+    with closing(Groups(recorder.take, 2, NEVER)) as groups:
+        for number in range(4):
             groups.put(number)
         recorder.nods.release(100)
-        for number in range(2, 7):
-            groups.put(number)
-    assert list(chain(*recorder.groups)) == list(range(7))
-    assert max(len(group) for group in recorder.groups) <= 4
+        groups.put(4)
+    assert recorder.groups == [[0, 1], [2, 3], [4]]
 
 
-def test_no_more_than_the_most_wait_at_any_moment(recorder: Recorder) -> None:
+def test_no_more_than_two_groups_are_unrecorded_at_any_moment(recorder: Recorder) -> None:
     most, put = 4, []
-    groups = Groups(recorder.take, most, 0.001)
+    groups = Groups(recorder.take, most // 2, NEVER)
 
     def send() -> None:
         for number in range(10):
@@ -95,7 +93,7 @@ def test_a_record_that_fails_is_raised_to_who_puts_in_and_nothing_follows_it() -
         seen.append(list(group))
         raise Unavailable("no database")
 
-    groups = Groups(fail, 2, NEVER)
+    groups = Groups(fail, 1, NEVER)
     groups.put(1)
     with pytest.raises(Unavailable, match="no database"):
         for number in range(2, 5):
