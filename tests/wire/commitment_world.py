@@ -41,7 +41,7 @@ from tests.peers.processes import wait_for
 from tests.peers.raw_sender import DataSet, send
 from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 
-QUICK = Limits(connect=2.0, associate=2.0, send=2.0, response=5.0, answer=2.0, artim=0.5)
+QUICK = Limits(connect=6.0, associate=6.0, send=6.0, response=10.0, answer=2.0, artim=0.5)
 ACTOR = Actor(ActorKind.OS_USER, "ada")
 TITLE = "US1"
 

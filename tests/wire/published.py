@@ -23,6 +23,7 @@ from broker.worklist.stations import Stations
 from broker.worklist.viewer import registry_stations, viewer_of
 from tests.golden.cases import cases
 from tests.golden.world import CT, World
+from tests.peers.asking import answers_to
 from tests.peers.broker import MODALITY
 from tests.torture.query_server import Worklist
 from tests.unit.worklist.building import decoded
@@ -138,7 +139,7 @@ def _asking(world: World) -> Iterator[Callable[[Dataset], list[bytes]]]:
 
     def ask(asked: Dataset) -> list[bytes]:
         answers.clear()
-        *_, (final, _) = association.send_c_find(asked, MODALITY_WORKLIST)
+        *_, (final, _) = answers_to(association, asked, MODALITY_WORKLIST)
         assert final.Status == 0x0000
         return answers.copy()
 
