@@ -7,7 +7,7 @@ import click
 from click.exceptions import Exit
 from sqlalchemy import make_url
 
-from broker.cli import env_diff, env_settings
+from broker.cli import env_diff, env_export, env_settings
 from broker.cli.context import detail, json_option, listing, titled
 from broker.cli.env_check import offline, online
 from broker.environments import profile as profiles
@@ -63,6 +63,8 @@ def check(env: str, is_online: bool, as_json: bool) -> None:
 
 for _command in (
     env_diff.command,
+    env_export.export,
+    env_export.import_,
     env_settings.pending,
     env_settings.request,
     env_settings.approve,

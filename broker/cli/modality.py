@@ -8,7 +8,7 @@ import click
 
 from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
-from broker.cli import persons
+from broker.cli import exporting, modality_clone, persons
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.modality_beside import beside
 from broker.cli.modality_echo import echo
@@ -33,7 +33,8 @@ def group() -> None:
     """Modalities: their documents, revisions and bindings."""
 
 
-group.add_command(echo)
+for _command in (echo, modality_clone.clone, modality_clone.import_):
+    group.add_command(_command)
 
 
 def break_glass_options(function: _F) -> _F:
@@ -155,11 +156,17 @@ def show(name: str, env: str, as_json: bool) -> None:
 @group.command(name="export")
 @click.argument("name")
 @click.option("--revision", metavar="SHA256", help="Another revision than the active one, by how its hash begins.")
+@click.option("--whole", is_flag=True, help="With its binding and what people said of it: modality import takes it.")
 @env_option
-def export(name: str, revision: str | None, env: str) -> None:
-    """Write the document of NAME on stdout, byte for byte as it was applied."""
+def export(name: str, revision: str | None, whole: bool, env: str) -> None:
+    """Write the document of NAME on stdout, byte for byte as it was applied; or with --whole all that is said of it."""
+    if whole and revision:
+        raise click.UsageError("--whole is of what is served now, not of an earlier revision")
     with opened(env) as environment, environment.database.read() as tx:
-        content = store.content(tx, name, revision)
+        if whole:
+            content = exporting.written(environment, exporting.whole_of(environment, tx, [name], None))
+        else:
+            content = store.content(tx, name, revision)
     click.echo(content, nl=False)
 
 

@@ -24,7 +24,7 @@ from broker.promotion.flow import By
 from broker.promotion.gate import Here
 from broker.promotion.model import Request
 from broker.promotion.rehearsed import store as rehearsals
-from broker.promotion.sources import Source, packet_made
+from broker.promotion.sources import Source, export_of, packet_made
 
 NOT_READY = 3
 
@@ -122,7 +122,7 @@ def apply(id_: str, at: datetime | None, packet: str | None) -> None:
             asked = _found(tx, there, id_)
         made = packet_made(asked.source_file)
         if at is not None:
-            _schedule(there, id_, at, made is not None)
+            _schedule(there, id_, at, made is not None or export_of(asked.source_file) is not None)
             return
         with source_of(_again(asked, packet, made), there, made) as source:
             device = _apply(source, there, asked)
@@ -132,9 +132,9 @@ def apply(id_: str, at: datetime | None, packet: str | None) -> None:
     )
 
 
-def _schedule(there: Opened, id_: str, at: datetime, by_packet: bool) -> None:
-    if by_packet:
-        raise Refused(f"{id_} was asked for by an evidence packet: a person applies it, with a new one (--from FILE)")
+def _schedule(there: Opened, id_: str, at: datetime, by_file: bool) -> None:
+    if by_file:
+        raise Refused(f"{id_} was asked for by a file of another host: a person applies it, the clock does not")
     with there.database.write("promotion") as tx:
         flow.scheduled(tx, _found(tx, there, id_), at, By(there.actor, _now(there)))
     click.echo(f"{id_} is applied by the clock at {at.isoformat()}")

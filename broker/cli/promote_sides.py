@@ -12,14 +12,16 @@ import click
 from broker.cli import promote_words as words
 from broker.cli.context import Opened, listing, opened, titled
 from broker.database import Transaction
+from broker.environments.model import Profile
 from broker.errors import Refused
 from broker.identifiers import AETitle
 from broker.people.model import Right
-from broker.promotion import carried, gate
+from broker.promotion import carried, exported, gate
+from broker.promotion.exported import Whole
 from broker.promotion.gate import Here, Prepared
 from broker.promotion.model import Plan
 from broker.promotion.probing import Contexts, Prober
-from broker.promotion.sources import Carried, Source, Tested
+from broker.promotion.sources import Carried, Imported, Source, Tested, export_of
 from broker.registry.model import Binding
 
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -85,6 +87,9 @@ def both(source: str, target: str, right: Right = Right.READ) -> Iterator[Betwee
 @contextmanager
 def source_of(source: str, there: Opened, not_before: datetime | None = None) -> Iterator[Source]:
     """Open what a promotion comes from. Raises Refused for a packet that is not to be believed."""
+    if (brought := export_of(source)) is not None:
+        yield Imported(_export(*brought, there), brought[1])
+        return
     file = Path(source)
     if file.is_file() and file.suffix != ".toml":
         yield Carried(carried.read(file.read_bytes(), carried.key_of(there.profile)), not_before)
@@ -93,6 +98,21 @@ def source_of(source: str, there: Opened, not_before: datetime | None = None) ->
         raise Refused("it was asked for by an evidence packet: give a new one, --from FILE")
     with opened(source, by_token=False) as here, here.database.read() as tx:
         yield Tested(Here(here.profile, tx))
+
+
+def _export(sha256: str, file: Path, there: Opened) -> Whole:
+    try:
+        whole = exported.read(file.read_bytes(), key_at_hand(there.profile))
+    except OSError as error:
+        raise Refused(f"{file}, from which it was asked for, cannot be read: {error.strerror}") from error
+    if whole.sha256 != sha256:
+        raise Refused(f"{file} is another export than the one from which it was asked for")
+    return whole
+
+
+def key_at_hand(profile: Profile) -> bytes | None:
+    """Return the key that signs, where the profile names one."""
+    return carried.key_of(profile) if profile.promotion.packet_key or profile.worlds.key else None
 
 
 def _binding(bound: dict[str, Any], there: Here, name: str) -> Binding | None:
