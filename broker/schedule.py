@@ -12,16 +12,20 @@ from functools import partial
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
+from broker.clock import Clock, SystemClock
 from broker.errors import BrokerError
 from broker.journal import log
 
 Chore = Callable[[], object]
 
+_CLOCK_BEAT = 1.0
+
 
 class Metronome:
     """Calls each chore again and again, never twice at once; a chore that takes longer than its beat skips beats."""
 
-    def __init__(self, chores: Mapping[str, tuple[float, Chore]]) -> None:
+    def __init__(self, chores: Mapping[str, tuple[float, Chore]], clock: Clock | None = None) -> None:
+        clock = clock or SystemClock()
         # That a beat was skipped is how it is meant to be, and no line for our log.
         logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._changed = threading.Condition()
@@ -34,15 +38,29 @@ class Metronome:
         )
         for name, (seconds, chore) in chores.items():
             self._scheduler.add_job(partial(self._call, name, chore), "interval", seconds=seconds, id=name)
+        self._clock = clock
+        self._clock_was = clock.now()
+        self._minding = _Round("clock", _CLOCK_BEAT, self.mind_clock)
 
     def start(self) -> None:
         """Begin."""
         self._scheduler.start()
+        self._minding.start()
+
+    def mind_clock(self) -> None:
+        """Call all chores now where the clock was set back: apscheduler would wait until it has caught up."""
+        before, self._clock_was = self._clock_was, self._clock.now()
+        if self._is_over or self._clock_was >= before:
+            return
+        log.warning("clock.set-back", seconds=(before - self._clock_was).total_seconds())
+        for job in self._scheduler.get_jobs():
+            job.modify(next_run_time=self._clock_was)
 
     def end(self) -> None:
         """Call no chore any more."""
         with self._changed:
             self._is_over = True
+        self._minding.end()
         self._scheduler.shutdown(wait=False)
 
     def wait(self, seconds: float) -> list[str]:

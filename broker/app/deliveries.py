@@ -129,6 +129,7 @@ def _house_chores(flows: Flows) -> Chores:
         "images-available": (_IMAGES_BEAT, flows.note_available_images),
         "absent-destinations": (_CHORE_BEAT, flows.note_absent_destinations),
         "escalation": (_CHORE_BEAT, flows.escalate),
+        "clock": (_CHORE_BEAT, flows.mind_clock),
         "ledger": (_IMAGES_BEAT, flows.keep_ledger),
         "late-exams": (_CHORE_BEAT, flows.count_late_exams),
         "silence": (_CHORE_BEAT, flows.note_silence),

@@ -7,12 +7,13 @@ from typing import Any
 from sqlalchemy import Row, bindparam, insert, select, update
 
 from broker.database import Transaction, table_of
-from broker.delivery.model import DestinationState
+from broker.delivery.model import DeliveryState, DestinationState
 from broker.delivery.state import well
-from broker.delivery.tables import DestinationStateRow
+from broker.delivery.tables import DeliveryRow, DestinationStateRow
 from broker.statements import Prepared
 
 _TABLE = table_of(DestinationStateRow)
+_OWED = table_of(DeliveryRow)
 _BY_NAME = Prepared(select(_TABLE).where(_TABLE.c.name == bindparam("the_name")))
 
 
@@ -35,6 +36,25 @@ def set_destination_state(tx: Transaction, state: DestinationState) -> None:
     changed = tx.execute(update(_TABLE).where(_TABLE.c.name == state.name).values(values))
     if changed.rowcount == 0:
         tx.execute(insert(_TABLE).values(name=state.name, **values))
+
+
+def waits_after(tx: Transaction, name: str, instant: datetime) -> bool:
+    """Tell whether a destination, or what is owed to it, is to wait until after an instant."""
+    due = destination_state(tx, name).due
+    if due is not None and due > instant:
+        return True
+    return tx.execute(select(_OWED.c.id).where(*_waiting_after(name, instant)).limit(1)).first() is not None
+
+
+def put_forward(tx: Transaction, name: str, instant: datetime, now: datetime) -> int:
+    """Make due at once what would wait until after an instant; return how many deliveries that were."""
+    tx.execute(update(_TABLE).where(_TABLE.c.name == name, _TABLE.c.due > instant).values(due=now))
+    return tx.execute(update(_OWED).where(*_waiting_after(name, instant)).values(due=now)).rowcount
+
+
+def _waiting_after(name: str, instant: datetime) -> tuple[Any, ...]:
+    waiting = _OWED.c.state == DeliveryState.WAITING.value
+    return (_OWED.c.destination == name, waiting, _OWED.c.due > instant)
 
 
 def hold_destination(tx: Transaction, name: str, held: str, now: datetime) -> bool:

@@ -4,13 +4,14 @@ import hashlib
 import platform
 import random
 from collections.abc import Callable
+from datetime import datetime
 
 from broker.clock import Clock
 from broker.commitment.devices import taking
 from broker.commitment.devices.reporting import Notify
 from broker.commitment.model import NOT_AUTHORISED, CommitmentRefused
 from broker.database import Database
-from broker.delivery import escalation, worker
+from broker.delivery import escalation, jumps, worker
 from broker.delivery import store as deliveries
 from broker.delivery.desk import Desk
 from broker.delivery.senders.stow_peer import StowPeer
@@ -43,6 +44,7 @@ class Deliveries(Here):
     ) -> None:
         super().__init__(profile, database, registry, spool, clock)
         self._node = _node(profile)
+        self._clock_was: datetime | None = None
         self._desk = Desk(
             database,
             spool,
@@ -102,6 +104,14 @@ class Deliveries(Here):
     def escalate(self) -> None:
         """Say again what still fails after 15 minutes, an hour, and each day."""
         escalation.escalate(self._database, self._clock, self._alert)
+
+    def mind_clock(self) -> int:
+        """After the clock was set back, and at first: what waits for longer than we ever wait is due now; how many."""
+        before, self._clock_was = self._clock_was, self._clock.now()
+        if not jumps.is_set_back(before, self._clock_was):
+            return 0
+        names = [destination.name for destination in self._profile.destinations]
+        return jumps.mend(self._database, [*names, OTHER_WORLD], self._clock_was)
 
     def note_absent_destinations(self) -> None:
         """Say what waits for a destination that the profile does not have."""

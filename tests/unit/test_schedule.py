@@ -10,6 +10,7 @@ from broker.app.deliveries import STOP_SECONDS, end
 from broker.errors import Unavailable
 from broker.schedule import Metronome, Rounds
 from broker.supervisor import STOP_SECONDS as GRANTED
+from tests.conftest import FakeClock
 
 NEVER = 3600.0
 
@@ -112,3 +113,16 @@ def test_a_peer_that_never_answers_does_not_hold_up_a_stop(
 
 def test_a_stop_ends_well_before_the_supervisor_kills() -> None:
     assert STOP_SECONDS <= GRANTED / 2
+
+
+def test_chores_are_called_at_once_after_the_clock_was_set_back(clock: FakeClock) -> None:
+    called = threading.Event()
+    metronome = Metronome({"a": (NEVER, called.set)}, clock)
+    metronome.start()
+    metronome.mind_clock()
+    assert not called.wait(0.05)
+    clock.advance(-NEVER)
+    metronome.mind_clock()
+    assert called.wait(10)
+    metronome.end()
+    assert metronome.wait(10) == []
