@@ -1,4 +1,4 @@
-"""`python -m tests.bench.store [--quick]`: images through the whole product against DCMTK and Orthanc, as ratios.
+"""`python -m tests.bench.store [--only PART…]`: images through the whole product against DCMTK and Orthanc, as ratios.
 
 The product runs as in a hospital: every image synced and indexed before it is answered, then forwarded. The others
 sync nothing unless their name says so. Absolute times are those of this machine and moment.
@@ -26,6 +26,7 @@ from tests.peers.orthanc import orthanc
 from tests.peers.processes import free_port, run, wait_for
 
 _POLICY = 'unknown_callers = "accept"'
+PARTS = ("receive", "forward", "crowd", "memory")
 _PATIENCE = 600.0
 _STEP = 0.005
 _SENDERS, _EACH = 100, 10
@@ -223,6 +224,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a tenth of the work: shows that it runs, not how fast")
     parser.add_argument("--times", type=int, default=3, help="repetitions; the median counts")
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="these parts alone")
     parser.add_argument("--gigabytes", type=float, default=10.0, help="that pass while memory is watched")
     arguments = parser.parse_args()
     part, times = (10, 1) if arguments.quick else (1, arguments.times)
@@ -238,10 +240,15 @@ def main() -> None:
             f"{len(small)} images of 33 KiB": small,
         }
         goals = dict(zip(work, (1.5, 1.5, 2.0), strict=True))
-        receive(table, folder, work, times)
-        forward(table, folder, work, goals, times)
-        crowd(table, folder / "crowd", small[0])
-        memory(table, folder / "memory", loops[0], 0.3 if arguments.quick else arguments.gigabytes)
+        gigabytes = 0.3 if arguments.quick else arguments.gigabytes
+        parts: dict[str, Callable[[], None]] = {
+            "receive": lambda: receive(table, folder, work, times),
+            "forward": lambda: forward(table, folder, work, goals, times),
+            "crowd": lambda: crowd(table, folder / "crowd", small[0]),
+            "memory": lambda: memory(table, folder / "memory", loops[0], gigabytes),
+        }
+        for name in arguments.only:
+            parts[name]()
     table.show()
 
 
