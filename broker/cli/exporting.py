@@ -6,7 +6,6 @@ from broker import __version__
 from broker.audit import store as audit
 from broker.cli.acts import act
 from broker.cli.context import Opened
-from broker.cli.probing import network
 from broker.cli.promote_sides import key_at_hand
 from broker.database import Transaction
 from broker.environments.model import Profile, World
@@ -96,6 +95,9 @@ def _said(each: object) -> tuple[object, ...]:
 def _asked(here: Opened, whole: Whole, file: Path, device: Exported) -> str:
     if device.is_retired:
         return "left out: it is retired"
+    # What asks the network is the whole product: whoever exports does not wait for it.
+    from broker.cli.probing import network  # noqa: PLC0415
+
     source, prober, now = Imported(whole, file), network(), here.clock.now()
     try:
         with here.database.write("promotion") as tx:

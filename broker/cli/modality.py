@@ -8,7 +8,7 @@ import click
 
 from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
-from broker.cli import exporting, modality_clone, persons
+from broker.cli import modality_clone, persons
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.modality_beside import beside
 from broker.cli.modality_echo import echo
@@ -164,6 +164,8 @@ def export(name: str, revision: str | None, whole: bool, env: str) -> None:
         raise click.UsageError("--whole is of what is served now, not of an earlier revision")
     with opened(env) as environment, environment.database.read() as tx:
         if whole:
+            from broker.cli import exporting  # noqa: PLC0415 - as `modality import`
+
             content = exporting.written(environment, exporting.whole_of(environment, tx, [name], None))
         else:
             content = store.content(tx, name, revision)

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import click
 
-from broker.cli import exporting, persons
+from broker.cli import persons
 from broker.cli.context import Opened, env_option, opened
 from broker.environments.model import World
 from broker.errors import NotFound, Refused
 from broker.people.model import Right
-from broker.promotion.sources import refuse_other
 from broker.registry import document as documents
 from broker.registry import store as registry
 from broker.registry.model import Binding
@@ -57,6 +56,10 @@ def clone(*, name: str, new: str, host: str, port: int, env: str, **own: str | t
 @env_option
 def import_(file: Path, env: str) -> None:
     """Bring a device back from FILE: in Test at once; in Production it is asked for, and approved by another person."""
+    # What judges a promotion reads every room: the other commands of devices do not wait for it.
+    from broker.cli import exporting  # noqa: PLC0415
+    from broker.promotion.sources import refuse_other  # noqa: PLC0415
+
     with opened(env, Right.CONFIGURE) as here:
         whole = exporting.read(here, file)
         if here.profile.kind is World.PRODUCTION:
