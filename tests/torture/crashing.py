@@ -16,7 +16,6 @@ from sqlalchemy import text
 from broker.alerts import store as alerts
 from broker.database import Database, sqlite_url
 from broker.delivery import store as deliveries
-from broker.delivery.model import DeliveryState
 from broker.spool import store as spool_store
 from broker.spool.errors import DamagedInstance
 from broker.spool.files import FileSpool
@@ -60,7 +59,6 @@ ae_title = "PACS"
 proof = "none"
 """
 _SEGMENT = 256 * 1024
-_FINAL = (DeliveryState.DELIVERED, DeliveryState.PARKED)
 
 
 class Crashing:
@@ -179,12 +177,14 @@ class Crashing:
         database = self._database()
         try:
             with database.read() as tx:
-                found = [each for uid in self.answered for each in spool_store.find_by_sop(tx, uid)]
-                states = [one.state for each in found for one in deliveries.of_instance(tx, each.id)]
+                known = tx.execute(text("SELECT count(*) FROM instance")).scalar_one()
+                owed = tx.execute(text("SELECT count(DISTINCT instance_id) FROM delivery")).scalar_one()
+                left = text("SELECT count(*) FROM delivery WHERE state NOT IN ('delivered', 'parked')")
+                open_now = tx.execute(left).scalar_one()
         finally:
             database.close()
         wanted = sum(map(len, self.answered.values()))
-        return len(found) >= wanted and len(states) >= wanted and all(state in _FINAL for state in states)
+        return bool(known >= wanted and owed >= wanted and open_now == 0)
 
     def _states(self) -> Sequence[tuple[str, str, str]]:
         database = self._database()

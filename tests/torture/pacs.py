@@ -36,6 +36,7 @@ class Turn:
     aborts: bool = False  # A-ABORT instead of a response
     is_reset: bool = False  # the connection ends by RST instead of FIN
     seconds: float = 0.0  # that pass before the response
+    bytes_a_second: int = 0  # that are read of the request; 0: as they come
 
     @property
     def is_answered(self) -> bool:
@@ -86,6 +87,7 @@ class Pacs:
         self.kept: list[Kept] = []
         self.calls = 0
         self.life = 0
+        self.is_down = False  # every connection ends at once
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
         self._lock = threading.Lock()
@@ -116,6 +118,8 @@ class Pacs:
         """Return what becomes of the association that is asked for now."""
         with self._lock:
             self.calls += 1
+            if self.is_down:
+                return b""
             return self.plan.associations.pop(0) if self.plan.associations else None
 
     def next_turn(self) -> Turn:
@@ -218,6 +222,9 @@ class _Conversation:
             if most <= 0:
                 self._end()
                 raise _Gone
+            if self._turn.bytes_a_second:
+                time.sleep(1.0)
+                most = min(most, self._turn.bytes_a_second)
             piece = self._sock.recv(most)
             if not piece:
                 raise _Gone

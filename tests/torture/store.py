@@ -8,14 +8,17 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tests.torture import store_disk, store_faults, store_kills, store_power
+from tests.torture import store_disk, store_faults, store_inputs, store_kills, store_power, store_time
 from tests.torture.classes import FaultClass, tally
+from tests.torture.measured import Tally
 
 CLASSES: Sequence[FaultClass[Any]] = (
     *store_faults.CLASSES,
     *store_kills.CLASSES,
     *store_power.CLASSES,
     *store_disk.CLASSES,
+    *store_time.CLASSES,
+    *store_inputs.CLASSES,
 )
 
 
@@ -28,6 +31,11 @@ def main(words: Sequence[str] | None = None) -> int:
     asked = parser.parse_args(words)
     chosen = [each for each in CLASSES if any(word in each.name for word in asked.only.split(","))]
     done = [tally(each, asked.share, asked.seed) for each in chosen]
+    return print_tallies(done, asked.seed)
+
+
+def print_tallies(done: Sequence[Tally], seed: int) -> int:
+    """Print a table and what was violated; return the exit code."""
     print(f"{'class':<32}{'cases':>9}{'violations':>12}{'seconds':>9}")
     for each in done:
         print(f"{each.name:<32}{each.cases:>9}{each.violated:>12}{each.seconds:>9.0f}")
@@ -35,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
         for violation in each.violations:
             print(f"  {each.name}: {violation}")
     violated = sum(each.violated for each in done)
-    print(f"{sum(each.cases for each in done)} cases, {violated} violations, seed {asked.seed}")
+    print(f"{sum(each.cases for each in done)} cases, {violated} violations, seed {seed}")
     return int(violated > 0)
 
 

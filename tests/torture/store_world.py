@@ -99,9 +99,13 @@ class World:
 
     def close(self) -> None:
         """End everything."""
-        self._server.stop(1.0)
+        self.leave()
         for one in self.pacs.values():
             one.close()
+
+    def leave(self) -> None:
+        """End the product; may be repeated."""
+        self._server.stop(1.0)
         self.spool.end()
         self.database.close()
 
@@ -117,6 +121,23 @@ class World:
             uids.append(uid)
         self.flows.index_instances()
         return uids
+
+    def try_to_take(self, count: int) -> list[str]:
+        """Send new instances in, whatever comes back; return the UIDs of those that were answered 0000."""
+        uids = []
+        for _ in range(count):
+            uid = self.next_uid()
+            content = data_set(uid)
+            with suppress(OSError, AssertionError):
+                if send(Node(self.port, "BROKER"), "US1", DataSet(US_IMAGE, uid, EXPLICIT, content)) == 0:
+                    self.taken[uid] = content
+                    uids.append(uid)
+        return uids
+
+    def told(self) -> set[str]:
+        """Return what open alerts are about."""
+        with self.database.read() as tx:
+            return {alert.subject for alert in alerts.open_alerts(tx)}
 
     def next_uid(self) -> str:
         """Return a SOP Instance UID that nothing has."""
@@ -204,9 +225,7 @@ class World:
             assert one.state is DeliveryState.PARKED, f"{one.state.value}, not parked: {one.reason}"
             assert one.reason, "parked without a reason"
         self._demand_kept(uids)
-        with self.database.read() as tx:
-            told = {alert.subject for alert in alerts.open_alerts(tx)}
-        silent = {one.destination for one in found} - told
+        silent = {one.destination for one in found} - self.told()
         assert not silent, f"parked silently: {silent}"
 
     def demand_invariants(self, uids: Sequence[str]) -> None:
