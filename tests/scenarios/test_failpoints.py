@@ -46,6 +46,11 @@ to = ["proving"]
 when = {{ SOPClassUID = "1.2.840.10008.5.1.4.1.1.3.1" }}
 """
 
+WORLDS = """\
+[worlds]
+key = { file = "site.key" }
+other = "production.toml"
+"""
 US_LOOP = "1.2.840.10008.5.1.4.1.1.3.1"
 RECEIVER = """\
 [[receivers]]
@@ -57,8 +62,7 @@ port = {port}
 
 def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trace = tmp_path / "trace"
-    monkeypatch.setenv("BROKER_TEST_HOOKS", "1")
-    monkeypatch.setenv("BROKER_FAIL_TRACE", str(trace))
+    traced = {"BROKER_TEST_HOOKS": "1", "BROKER_FAIL_TRACE": str(trace)}
     asking = Console(title="US_ROOM2")
     with (
         dcmtk.storescp(tmp_path / "pacs") as pacs,
@@ -68,9 +72,11 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         asking.listening() as listening,
     ):
         toml = DESTINATIONS.format(port=pacs.port, proving=proving.port) + RECEIVER.format(port=receiver.port)
-        toml += PASSED_ON.format(port=provider.port)
+        toml += PASSED_ON.format(port=provider.port) + WORLDS
+        (tmp_path / "site.key").write_text("the key of this site")
+        _production(tmp_path).write()
         environment = Environment(tmp_path, destinations=toml).write()
-        with environment.serving():
+        with environment.serving(**traced):
             environment.register()
             send_order(environment, "A1", "T")
             assert environment.command("order", "status", "A1", "started", "--why", "seen").returncode == 0
@@ -92,6 +98,8 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             wait_for("all indexed", lambda: len({d.instance_id for d in environment.deliveries()}) == count)
             wait_for("all sent", lambda: {d.state.value for d in environment.deliveries()} == {"delivered", "parked"})
             wait_for("what may prove has been asked", lambda: proving.actions)
+            for name, value in traced.items():
+                monkeypatch.setenv(name, value)
             environment.command("modality", "bind", "us-room-2", "--host", "127.0.0.1", "--port", str(listening))
             with asking.calling(environment.ports["dicom"], "BROKER_TEST") as association:
                 assert asking.ask(association, "2.25.1", *proving.stored, sop_class=US_LOOP) == 0
@@ -99,25 +107,29 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             parked = [d.id for d in environment.deliveries() if d.state.value == "parked"]
             environment.command("delivery", "retry", str(parked[0]))  # still without a route: refused, in a transaction
             environment.ask("order", "list")  # reading of patient data: an audit row
-            (alert,) = environment.ask("alert", "list")
+            alert, *_ = environment.ask("alert", "list")
             assert environment.command("alert", "ack", str(alert["id"])).returncode == 0
-    _serve_what_was_approved(tmp_path)
+    _serve_what_was_approved(tmp_path, traced)
     passed = set(trace.read_text().split())
     others = {place for place in PLACES if not place.startswith("promotion.")}  # those are passed in test_promotion
     assert {f"{place}.{side}" for place in others for side in ("before", "after")} - passed == set()
 
 
-def _serve_what_was_approved(folder: Path) -> None:
+def _serve_what_was_approved(folder: Path, traced: dict[str, str]) -> None:
     """Start Production, edit a file that it names, and start it again: it serves the file as it was."""
     mapping = folder / "site.toml"
     mapping.write_text('base = "ihe-swf"\n')
-    production = Environment(folder, "production", "production", "BROKER", hl7_keys='mapping = "site.toml"').write()
+    production = _production(folder, 'mapping = "site.toml"').write()
     production.add_user("ann", "administrator")
     for edited in (False, True):
         if edited:
             mapping.write_text('base = "ipc"\n')
-        with production.serving():
+        with production.serving(**traced):
             pass
+
+
+def _production(folder: Path, hl7_keys: str = "") -> Environment:
+    return Environment(folder, "production", "production", "BROKER", hl7_keys=hl7_keys)
 
 
 def _refused(folder: Path) -> Path:
