@@ -30,6 +30,25 @@ def test_response_names_what_it_answers() -> None:
     assert not response.has_data_set
 
 
+@pytest.mark.parametrize("sop_class_uid", ["", "1.2", "1.2.3"])
+@pytest.mark.parametrize("sop_instance_uid", ["", "1.2", "1.2.3"])
+@pytest.mark.parametrize("has_data_set", [False, True])
+def test_a_plain_response_is_what_its_elements_encode_to(
+    sop_class_uid: str, sop_instance_uid: str, has_data_set: bool
+) -> None:
+    request = message.decode(message.store_request(7, sop_class_uid, sop_instance_uid))
+    uids = {Element.AFFECTED_SOP_CLASS_UID: sop_class_uid, Element.AFFECTED_SOP_INSTANCE_UID: sop_instance_uid}
+    assert message.response(request, 0xB000, has_data_set=has_data_set) == message.encode(
+        {
+            **{element: uid for element, uid in uids.items() if uid},
+            Element.COMMAND_FIELD: CommandField.C_STORE_RQ | message.RESPONSE,
+            Element.MESSAGE_ID_BEING_RESPONDED_TO: 7,
+            Element.COMMAND_DATA_SET_TYPE: message.DATA_SET if has_data_set else message.NO_DATA_SET,
+            Element.STATUS: 0xB000,
+        }
+    )
+
+
 def test_comment_outside_the_default_repertoire_is_made_sendable() -> None:
     request = message.decode(message.echo_request(1, "1.2"))
     response = message.decode(message.response(request, 0xC000, error_comment="ä\nb"))

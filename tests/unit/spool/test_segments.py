@@ -12,11 +12,11 @@ from broker import failpoints
 from broker.errors import Unavailable
 from broker.identifiers import new_id
 from broker.spool import record, segments
-from broker.spool.errors import BadInstance
+from broker.spool.errors import BadInstance, DamagedInstance
 from broker.spool.model import SpooledInstance
 from broker.spool.segments import CLOSED, SegmentWriter
 from broker.spool.spool import LARGEST, Spool, in_segment
-from broker.spool.tail import Tail
+from broker.spool.tail import Found, Tail
 from tests.unit.spool.datasets import RECEIVED, data_set, facts, pieces
 from tests.unit.spool.reading import found, kept_ids, taken
 
@@ -246,6 +246,34 @@ def test_the_tail_gives_each_record_once_as_it_becomes_durable(spool: Spool) -> 
     spool.end()
     assert taken(tail) == []
     assert tail.through(names[-1])
+
+
+def fresh(spool: Spool) -> list[Found]:
+    """Return what the index finds while the process that wrote it goes on writing."""
+    found = []
+    for part in Tail(spool.directory).ready():
+        found += [part.found(at, head) for at, head in part.reader.heads(part.start, part.end)]
+    return found
+
+
+def test_a_fresh_record_tells_what_it_tells_after_a_stop(spool: Spool) -> None:
+    small, large = keep(spool, "1.2.1"), keep(spool, "1.2.2", pixels=20_000)
+    told = [one.kept for one in fresh(spool)]
+    assert [kept.instance.id for kept in told if kept] == [small.id, large.id]
+    assert told == [one.kept for one in found(spool.directory)]
+
+
+def test_what_has_changed_in_a_fresh_record_is_found_when_it_is_sent_and_after_a_stop(spool: Spool) -> None:
+    instance = keep(spool, pixels=20_000)
+    path = segment_of(spool, instance)
+    with path.open("r+b") as file:
+        file.seek(instance.offset + instance.length - 1)
+        file.write(b"?")
+    [one] = fresh(spool)
+    assert one.kept
+    with pytest.raises(DamagedInstance):
+        spool.verify(one.kept.instance)
+    assert [each.kept for each in found(spool.directory)] == [None]
 
 
 def test_the_tail_gives_again_what_was_not_taken_to_its_end(spool: Spool) -> None:

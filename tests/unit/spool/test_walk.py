@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.spool.walk import identify, scan_of, scan_whole
+from broker.spool.walk import identify, scan_front, scan_of, scan_whole
 from tests.peers.raw_sender import read_part10
 from tests.unit.spool.datasets import BIG_ENDIAN, EXPLICIT, IMPLICIT, UNDEFINED, data_set, element
 
@@ -29,6 +29,7 @@ def nested(syntax: str, depth: int) -> bytes:
 def same(content: bytes, syntax: str) -> None:
     careful = scan_of(memoryview(content), syntax)
     assert scan_whole(memoryview(content), syntax) == careful
+    assert scan_front(memoryview(content), syntax) in (careful, None)
     quick = identify(memoryview(content), syntax)
     assert (quick.problem, quick.cut) == (careful.problem, careful.cut)
     assert all(quick.attributes.get(uid) == careful.attributes.get(uid) for uid in ("SOPClassUID", "SOPInstanceUID"))
@@ -41,6 +42,15 @@ def test_sequences_are_passed_over_alike(syntax: str, depth: int) -> None:
     same(whole, syntax)
     for cut in range(0, len(whole), 7):
         same(whole[:cut], syntax)
+
+
+@pytest.mark.parametrize("syntax", [EXPLICIT, IMPLICIT])
+def test_the_front_of_a_data_set_tells_what_the_whole_does_or_nothing(syntax: str) -> None:
+    whole = memoryview(nested(syntax, 3) + data_set(syntax=syntax, pixels=500))
+    told = [scan_front(whole[:length], syntax) for length in range(0, len(whole), 3)]
+    assert {each is None or each == scan_whole(whole, syntax) for each in told} == {True}
+    assert told[0] is None
+    assert told[-1] is not None
 
 
 def test_an_item_whose_length_spells_a_value_representation_is_an_item() -> None:

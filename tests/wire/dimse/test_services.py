@@ -1,5 +1,6 @@
 """Every service between our requestor and our acceptor."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -253,3 +254,19 @@ def test_cut_before_the_answer_leaves_the_outcome_unknown(
     finally:
         failpoints.disarm()
     assert len(provider.stored) == 1
+
+
+def test_a_sender_with_nagles_algorithm_waits_for_no_delayed_acknowledgement(serve: Serve) -> None:
+    port, provider = serve()
+    request, content = data(5, 3, command(**STORE, **DATA)), data(5, 2, bytes(3000))
+    seconds = []
+    with RawPeer.associated(port) as sender:  # TCP_NODELAY is off, as most consoles have it
+        for _ in range(9):
+            begun = time.monotonic()
+            # As DCMTK writes: each header by itself, which makes three small segments that wait for each other.
+            for piece in (request[:12], request[12:], content[:12], content[12:]):
+                sender.send(piece)
+            assert sender.response().number(Element.STATUS) == 0
+            seconds.append(time.monotonic() - begun)
+    assert len(provider.stored) == 9
+    assert sorted(seconds)[2] < 0.035  # a delayed acknowledgement takes 40 ms at least; others may use the machine
