@@ -17,12 +17,16 @@ from zoneinfo import ZoneInfo
 from tests.demo import steps
 from tests.demo.screen import NotVerified, Screen
 from tests.demo.world import Exam, World
+from tests.peers.commands_process import commands as running_commands
 
 SITE_ZONE = ZoneInfo("Europe/Berlin")  # as the profiles say
 OPENING = (
-    "Two worlds side by side, each with a RIS, an ultrasound and a PACS as processes of their own:",
+    "Two worlds side by side, each with a RIS and a PACS, and one ultrasound, as processes of their own:",
     "",
     "  RIS ── order ──> broker ── worklist ──> ultrasound ── image, cine, report ──> broker ──> PACS",
+    "",
+    "The ultrasound proves itself in Test by its own traffic. Ann asks for its promotion, Eve approves it, it",
+    "goes live in Production, and comes back in the middle of an exam.",
     "",
     "Every line below was verified before it was written.",
 )
@@ -78,9 +82,10 @@ def _worlds(folder: Path, stack: ExitStack) -> tuple[World, World]:
     now = datetime.now(SITE_ZONE).replace(second=0, microsecond=0)
     test = Exam(1001, "T", "Probe^Änne", "T-4711", "19800229", now)
     production = Exam(2001, "P", "García^Lucía", "4712", "19671105", now)
+    commands = stack.enter_context(running_commands(folder / "commands.log"))
     return (
-        World("test", "BROKER_TEST", "TEST_PACS", test, folder, stack),
-        World("production", "BROKER", "PACS", production, folder, stack),
+        World("test", "BROKER_TEST", "TEST_PACS", test, folder, stack, commands),
+        World("production", "BROKER", "PACS", production, folder, stack, commands),
     )
 
 
@@ -89,11 +94,14 @@ def _show(screen: Screen, test: World, production: World) -> None:
     for title, step in (
         ("started", steps.start),
         ("profile and PACS checked", steps.check),
-        ("ultrasound registered", steps.register),
+        ("Ann and Eve", steps.people),
     ):
         screen.run(title, *((world.name, partial(step, world)) for world in both))
-    for world in both:
-        _main_job(screen, world)
+    screen.run("ultrasound registered", (test.name, partial(steps.register, test)))
+    screen.run("ultrasound not served yet", (production.name, partial(steps.not_served, production)))
+    _main_job(screen, test)
+    _promotion(screen, test, production)
+    _main_job(screen, production)
     for title, apart in (
         ("nothing of the other world is here", steps.only_its_own),
         ("message for the other world refused", steps.refuse_the_other_kind),
@@ -101,11 +109,28 @@ def _show(screen: Screen, test: World, production: World) -> None:
         screen.run(
             title, (test.name, partial(apart, test, production)), (production.name, partial(apart, production, test))
         )
+    screen.run(
+        "unregistered device refused, told why",
+        *((each.name, partial(steps.refuse_unregistered, each)) for each in both),
+    )
     for title, step in (
-        ("unregistered device refused, told why", steps.refuse_unregistered),
-        ("stopped", steps.stop),
+        ("second exam begun", steps.begin_another),
+        ("rolled back in the middle of it", steps.roll_back),
+        ("the exam ends where it began", steps.end_it),
     ):
-        screen.run(title, *((world.name, partial(step, world)) for world in both))
+        screen.run(title, (production.name, partial(step, production)))
+    screen.run("stopped", *((world.name, partial(steps.stop, world)) for world in both))
+
+
+def _promotion(screen: Screen, test: World, production: World) -> None:
+    """From what the ultrasound has shown to what Production serves."""
+    screen.run("proven by its own traffic", (test.name, partial(steps.prove, screen, test, production)))
+    for title, step in (
+        ("plan", partial(steps.plan, screen)),
+        ("asked for by Ann, approved by Eve", steps.approve),
+        ("applied", steps.apply),
+    ):
+        screen.run(title, (production.name, partial(step, test, production)))
 
 
 def _main_job(screen: Screen, world: World) -> None:
@@ -114,7 +139,7 @@ def _main_job(screen: Screen, world: World) -> None:
         ("worklist empty before its own order", steps.nothing_yet),
         ("order sent and acknowledged", steps.order),
         ("worklist as the ultrasound sees it", partial(steps.worklist, screen)),
-        ("image, cine loop, report stored", steps.store),
+        ("exam: image, cine loop, report", steps.store),
         ("forwarded to the PACS", steps.forwarded),
         ("compared byte for byte at the PACS", partial(steps.compare, screen)),
     ):

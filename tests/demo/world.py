@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.demo.screen import NotVerified
-from tests.peers.broker import Environment, Serving, destination
+from tests.peers.broker import MODALITY, Environment, Serving, destination
+from tests.peers.commands_process import Commands
 from tests.peers.processes import end, run, running, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +19,10 @@ FILES = [
     ROOT / "fixtures" / "dicom" / name
     for name in ("us-image-retired-rgb.dcm", "us-cine-jpeg-30-frames.dcm", "comprehensive-sr.dcm")
 ]
+DEVICE = "us-room-2"
+DOCUMENT = MODALITY + "\n[makes]\nreport = true\n"
+# The default asks for three exams on two days; nobody waits for a demo that long.
+SOAK = "[promotion]\nsoak_exams = 1\nsoak_days = 1\n"
 ORDER = (
     "MSH|^~\\&|RIS|GENERAL|BROKER|RADIOLOGY|{sent}||ORM^O01|{control_id}|{processing_id}|2.3.1||||||UNICODE UTF-8\r"
     "PID|||{patient_id}^^^GENERAL^MR||{patient_name}||{birth_date}|F\r"
@@ -68,6 +74,18 @@ class Exam:
         return text.encode("utf-8")
 
 
+def ultrasound_listens(folder: Path, stack: ExitStack) -> int:
+    """Start the console's own port, which answers C-ECHO; return it."""
+    log = folder / "ultrasound.log"
+    unused = ("--port", "0", "--called", "NOBODY", "--calling", "US_ROOM2")
+    command = [sys.executable, "-m", "tests.demo.ultrasound", *unused, "listen"]
+    process = stack.enter_context(running(command, log, {"PYTHONPATH": str(ROOT)}))
+    wait_for("the ultrasound listens", lambda: process.poll() is not None or log.read_text().endswith("}\n"))
+    if process.poll() is not None:
+        raise NotVerified("the ultrasound listens", f"it ended with exit code {process.returncode}: see its log")
+    return int(json.loads(log.read_text())["port"])
+
+
 @dataclass
 class World:
     """One world, its processes and what was seen in it. `name` is the environment's."""
@@ -78,6 +96,10 @@ class World:
     exam: Exam
     folder: Path
     stack: ExitStack
+    commands: Commands  # runs `broker` commands as processes
+    token: str = ""  # of ann, who configures it
+    eve: str = ""  # the token of who approves
+    request: str = ""  # for promotion, as the commands take it
     environment: Environment = field(init=False)
     serving: Serving | None = None
     items: list[dict[str, Any]] = field(default_factory=list)  # the worklist's answers, DICOM JSON
@@ -95,9 +117,26 @@ class World:
         if process.poll() is not None:
             raise NotVerified("the PACS listens", f"it ended with exit code {process.returncode}: see its log")
         port = self.pacs_said()[0]["port"]
-        self.environment = Environment(
-            self.folder, self.name, self.name, self.broker_title, destination("main-pacs", port, self.pacs_title)
-        ).write()
+        # It keeps nothing, and so cannot prove that it does.
+        pacs = destination("main-pacs", port, self.pacs_title, 'proof = "none"\n')
+        self.environment = Environment(self.folder, self.name, self.name, self.broker_title, pacs + SOAK).write()
+
+    def broker(self, *words: str | Path, code: int = 0, token: str | None = None) -> str:
+        """Run `broker WORDS` as who configures it, or as another; return what it says. It must end with this code."""
+        result = self.commands.run(*words, BROKER_TOKEN=self.token if token is None else token)
+        said = (result.stdout + result.stderr).strip()
+        if result.returncode != code:
+            raise NotVerified(f"exit code {code} of broker {' '.join(map(str, words[:3]))}", said)
+        return said if code else result.stdout.strip()
+
+    def here(self, *words: str | Path) -> str:
+        """Run `broker WORDS --env` of this environment likewise."""
+        return self.broker(*words, "--env", self.environment.profile)
+
+    def ask(self, *words: str) -> Any:
+        """Run a listing and return what it prints as JSON."""
+        self.environment.await_index()
+        return json.loads(self.here(*words, "--json"))
 
     def serve(self) -> None:
         """Start `broker serve`; it ends with the demo, however that ends."""
@@ -124,13 +163,13 @@ class World:
         """Let the ultrasound ask for its worklist of the day."""
         return self._ultrasound(calling, "worklist", "--date", f"{self.exam.start:%Y%m%d}")
 
-    def store(self) -> dict[str, Any]:
-        """Let the ultrasound make and store an exam for the worklist's item."""
+    def store(self, files: Sequence[Path] = tuple(FILES), *, begin: bool = True, end: bool = True) -> dict[str, Any]:
+        """Let the ultrasound make and store an exam for the worklist's item, or the first or the last part of it."""
         item = self.folder / f"item-{self.name}.json"
         item.write_text(json.dumps(self.items[0]), encoding="utf-8")
-        return self._ultrasound(
-            "US_ROOM2", "store", "--item", item, "--folder", self.folder / f"exam-{self.name}", *FILES
-        )
+        parts = [flag for flag, is_given in (("--begin", begin), ("--end", end)) if is_given]
+        place = ("--item", item, "--folder", self.folder / f"exam-{self.name}")
+        return self._ultrasound("US_ROOM2", "store", *place, *parts, *files)
 
     def _ultrasound(self, calling: str, *arguments: object) -> dict[str, Any]:
         port = self.environment.ports["dicom"]

@@ -15,9 +15,9 @@ import pytest
 
 from broker.failpoints import PLACES
 from tests.peers.broker import MODALITY
+from tests.peers.commands_process import Commands, commands
 from tests.peers.processes import wait_for
 from tests.peers.raw_sender import read_part10
-from tests.scenarios.commands_process import Commands, commands
 from tests.scenarios.kills import tried
 from tests.scenarios.load import Load
 from tests.scenarios.promoting import SECOND, Promoting, first_image, first_study
@@ -168,7 +168,7 @@ class Hospital:
         return found
 
     def _as_ann(self, *words: str, **variables: str) -> int:
-        return self._run.run(*words, BROKER_TOKEN=self.worlds.production.token, **variables)
+        return self._run.run(*words, BROKER_TOKEN=self.worlds.production.token, **variables).returncode
 
 
 def is_taken(port: int, calling: str) -> bool:
