@@ -21,7 +21,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run, print a table, return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--day", type=int, default=datetime.datetime.now(datetime.UTC).toordinal())
-    parser.add_argument("--seconds", type=float, default=40.0, help="after which no further case is begun")
+    parser.add_argument("--seconds", type=float, default=30.0, help="after which no further case is begun")
     asked = parser.parse_args(words)
     classes = [each for each in CLASSES if each.patience <= _LONG]
     first = asked.day * _STEP % len(classes)
