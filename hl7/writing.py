@@ -1,5 +1,7 @@
 """Segments as bytes, by one message's delimiters and character set. Knows no segment's fields."""
 
+from functools import lru_cache
+
 from hl7.charsets import codecs_of, encode
 from hl7.encoding import escape
 from hl7.errors import Hl7Error
@@ -23,6 +25,8 @@ class Writer:
         A character that the sender's set does not have is spelt out as U+1234: an answer must go out in any case, and
         must not say something else.
         """
+        if text.isalnum() and text.isascii():
+            return text.encode("ascii")  # nothing to escape in codes and identifiers, which most leaves are
         escaped = escape(text, self.delimiters)
         if escaped.isascii():
             return escaped.encode("ascii")
@@ -65,5 +69,10 @@ def _is_supported(header: Header) -> bool:
 
 def version_of(header: Header) -> tuple[int, ...]:
     """Return MSH-12 "2.3.1" as (2, 3, 1); what is no version counts as the oldest."""
-    parts = header.version.split(".")
+    return _numbers(header.version)
+
+
+@lru_cache(maxsize=64)
+def _numbers(version: str) -> tuple[int, ...]:
+    parts = version.split(".")
     return tuple(int(part) for part in parts) if all(p.isascii() and p.isdigit() and len(p) < 4 for p in parts) else ()

@@ -211,6 +211,8 @@ def earlier(tx: Transaction, header_facts: HeaderFacts) -> list[Earlier]:
 
 def _stored(value: str) -> str:
     # PostgreSQL has no NUL in text, nor lone surrogates; the raw bytes keep what the sender wrote.
+    if value.isascii() and "\0" not in value:
+        return value[:_KEY]
     return value.replace("\0", "").encode("utf-8", "replace").decode()[:_KEY]
 
 

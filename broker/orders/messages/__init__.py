@@ -123,9 +123,11 @@ def _payload_sha256(raw: bytes, header: Header) -> str:
     """Return the digest of the message without MSH-7, which a sender may renew when it sends again."""
     payload = without_lead(raw)
     parts = payload.split(header.delimiters.field.encode("latin-1"), _TIME_FIELD + 1)
-    if len(parts) > _TIME_FIELD + 1 and not any(mark in part for part in parts[: _TIME_FIELD + 1] for mark in b"\r\n"):
-        parts[_TIME_FIELD] = b""
-    return hashlib.sha256(b"".join((len(part).to_bytes(4, "big") + part) for part in parts)).hexdigest()
+    if len(parts) > _TIME_FIELD + 1:
+        before = len(payload) - len(parts[-1])
+        if payload.find(b"\r", 0, before) < 0 and payload.find(b"\n", 0, before) < 0:
+            parts[_TIME_FIELD] = b""
+    return hashlib.sha256(b"".join([len(part).to_bytes(4, "big") + part for part in parts])).hexdigest()
 
 
 def _carets(header: Header, text: str) -> str:
