@@ -1,6 +1,5 @@
 """The delivery table. Every change is guarded by the state, or by the token, that it expects."""
 
-import secrets
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +13,7 @@ from broker.delivery.model import NO_ROUTE, RANK, Delivery, DeliveryState, Desti
 from broker.delivery.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event, Park
 from broker.delivery.tables import DeliveryRow
 from broker.environments.model import Priority
+from broker.leases import FREE, Leases
 from broker.spool import store as spool_store
 from broker.spool.model import SpooledInstance
 from broker.statements import Prepared
@@ -21,6 +21,11 @@ from broker.statements import Prepared
 NO_ROUTE_REASON = "no route took this instance: add a route for it, then retry"
 
 _TABLE = table_of(DeliveryRow)
+_LEASES = Leases(
+    _TABLE,
+    leased=NEXT[DeliveryState.WAITING, Event.LEASED].value,
+    released=NEXT[DeliveryState.SENDING, Event.RELEASED].value,
+)
 _OWE = Prepared(insert(_TABLE))
 _PRIORITY_OF = {rank: priority for priority, rank in RANK.items()}
 _ROUTINE: Mapping[str, Priority] = {}
@@ -28,11 +33,10 @@ _ROUTINE: Mapping[str, Priority] = {}
 
 def _finished_as(decision: type, **values: Any) -> Prepared:
     """Return the statement that ends a lease with a decision, unless it is another's by now."""
-    mine = (_TABLE.c.id == bindparam("the_id"), _TABLE.c.lease == bindparam("the_lease"))
-    was_sending = _TABLE.c.state == DeliveryState.SENDING.value
-    after = {"state": NEXT[DeliveryState.SENDING, EVENT_OF[decision]].value, "lease": "", "lease_ends": None}
+    mine = (_TABLE.c.id == bindparam("the_id"), *_LEASES.held_by(bindparam("the_lease", type_=String)))
+    after = {"state": NEXT[DeliveryState.SENDING, EVENT_OF[decision]].value, **FREE}
     answered = {"tries": _TABLE.c.tries + 1, "status": bindparam("the_status"), "reason": bindparam("the_reason")}
-    return Prepared(update(_TABLE).where(*mine, was_sending).values({**after, **answered, **values}))
+    return Prepared(update(_TABLE).where(*mine).values({**after, **answered, **values}))
 
 
 _NOW = bindparam("now", type_=UtcDateTime)
@@ -45,8 +49,7 @@ def _due(destination: Any, now: Any, urgent_only: bool) -> Any:
 
 
 def _lease_ended(destination: Any, now: Any) -> tuple[Any, ...]:
-    sending = _TABLE.c.state == DeliveryState.SENDING.value
-    return (_TABLE.c.destination == destination, sending, _TABLE.c.lease_ends <= now)
+    return (_TABLE.c.destination == destination, *_LEASES.ended(now))
 
 
 _DESTINATION = bindparam("the_destination", type_=String)
@@ -158,12 +161,7 @@ def lease(
     found = tx.execute(wanted.limit(1 if state.failures else limit * sharers)).scalars().all()
     ids = found[: -(-len(found) // sharers)]
     guard = (_TABLE.c.id.in_(ids), _TABLE.c.state == DeliveryState.WAITING.value)
-    ends = now + timedelta(seconds=lease_seconds)
-    tx.execute(
-        update(_TABLE)
-        .where(*guard)
-        .values(state=_next(DeliveryState.WAITING, Event.LEASED), lease=token, lease_ends=ends)
-    )
+    _LEASES.take(tx, token, now + timedelta(seconds=lease_seconds), *guard)
     mine = select(_TABLE).where(_TABLE.c.lease == token, _TABLE.c.id.in_(ids))
     query = mine.order_by(_TABLE.c.priority, _TABLE.c.tries, _TABLE.c.id)
     deliveries = [_value(row) for row in tx.execute(query)]
@@ -199,13 +197,13 @@ def finish(
 
 def renew(tx: Transaction, token: str, until: datetime) -> None:
     """Extend the lease on all that is still to be sent under this token."""
-    tx.execute(update(_TABLE).where(*_held_by(token)).values(lease_ends=until))
+    _LEASES.renew(tx, token, until)
 
 
 def release(tx: Transaction, delivery_ids: Collection[int], token: str, due: datetime | None = None) -> None:
     """Give back what was not sent; no try is counted. With `due` it is not leased again before."""
     later = {} if due is None else {"due": due}
-    tx.execute(_released().values(later).where(_TABLE.c.id.in_(delivery_ids), *_held_by(token)))
+    _LEASES.give_back(tx, _TABLE.c.id.in_(delivery_ids), *_LEASES.held_by(token), **later)
 
 
 def release_all(tx: Transaction, node: str = "") -> int:
@@ -213,17 +211,7 @@ def release_all(tx: Transaction, node: str = "") -> int:
 
     Of several nodes on one database each gives back its own: another's end by their time.
     """
-    sending = (_TABLE.c.state == DeliveryState.SENDING.value, _TABLE.c.lease.startswith(_prefix(node)))
-    return tx.execute(_released().where(*sending)).rowcount
-
-
-def new_lease(node: str = "") -> str:
-    """Return a fencing token that nobody had before."""
-    return f"{_prefix(node)}{secrets.token_hex(16)}"
-
-
-def _prefix(node: str) -> str:
-    return f"{node}." if node else ""
+    return _LEASES.give_back_of(tx, node)
 
 
 def send_once_more(tx: Transaction, delivery_id: int, reason: str, now: datetime) -> bool:
@@ -371,17 +359,7 @@ def _is_being_sent(tx: Transaction, destination: str) -> bool:
 
 
 def _end_overdue(tx: Transaction, destination: str, now: datetime) -> None:
-    tx.execute(_released().where(*_lease_ended(destination, now)))
-
-
-def _released() -> Any:
-    state = _next(DeliveryState.SENDING, Event.RELEASED)
-    return update(_TABLE).values(state=state, lease="", lease_ends=None)
-
-
-def _held_by(token: str) -> tuple[Any, ...]:
-    # The fencing token: whoever lost the lease no longer holds the row.
-    return (_TABLE.c.lease == token, _TABLE.c.state == DeliveryState.SENDING.value)
+    _LEASES.give_back(tx, *_lease_ended(destination, now))
 
 
 def _next(state: DeliveryState, event: Event) -> str:

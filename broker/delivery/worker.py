@@ -39,6 +39,7 @@ from broker.dimse.service import Requestor
 from broker.environments.model import Destination, Priority, Protocol
 from broker.errors import BrokerError, Unavailable
 from broker.journal import log
+from broker.leases import new_token
 from broker.spool.spool import LARGEST
 
 BATCH = 50
@@ -63,7 +64,7 @@ def deliver_batch(
     """
     if stopping():
         return 0
-    token = store.new_lease(desk.node)
+    token = new_token(desk.node)
     batch, before = _lease(desk, destination, limit, token, lease_seconds)
     if not batch:
         return 0

@@ -14,6 +14,7 @@ from broker import statements
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.environments.model import OrderEvent, Receiver
 from broker.identifiers import new_id
+from broker.leases import FREE, Leases, is_free
 from broker.orders.model import StoredOrder
 from broker.outbox import messages
 from broker.outbox.messages import Told
@@ -79,6 +80,11 @@ class OutboxMarkRow(SQLModel, table=True):
 
 
 _TABLE = table_of(OutboxMessageRow)
+_LEASES = Leases(
+    _TABLE,
+    leased=NEXT[OutboxState.WAITING, Event.LEASED].value,
+    released=NEXT[OutboxState.SENDING, Event.RELEASED].value,
+)
 STUDIES = table_of(OutboxStudyRow)
 MARKS = table_of(OutboxMarkRow)
 
@@ -164,7 +170,7 @@ def _step_ids(steps: str) -> tuple[str, ...]:
 def has_due(tx: Transaction, receiver: str, now: datetime) -> bool:
     """Tell whether a lease would find something."""
     first = tx.execute(_open(receiver).limit(1)).first()
-    return first is not None and _is_free(first, now)
+    return first is not None and is_free(first, _LEASES.leased, now)
 
 
 def lease(
@@ -173,14 +179,10 @@ def lease(
     """Lease up to `limit` messages in the order in which they were owed; none while the first is not due, or sent."""
     ids: list[int] = []
     for row in tx.execute(_open(receiver).limit(limit)):
-        if not _is_free(row, now):
+        if not is_free(row, _LEASES.leased, now):
             break
         ids.append(row.id)
-    ends = now + timedelta(seconds=lease_seconds)
-    leased = _next(OutboxState.WAITING, Event.LEASED)
-    tx.execute(
-        update(_TABLE).where(_TABLE.c.id.in_(ids), *_open_states()).values(state=leased, lease=token, lease_ends=ends)
-    )
+    _LEASES.take(tx, token, now + timedelta(seconds=lease_seconds), _TABLE.c.id.in_(ids), *_open_states())
     query = select(_TABLE).where(_TABLE.c.lease == token, _TABLE.c.id.in_(ids)).order_by(_TABLE.c.id)
     return [_value(row) for row in tx.execute(query)]
 
@@ -198,30 +200,29 @@ def finish(  # noqa: PLR0917 - one outcome in all its parts
         "tries": _TABLE.c.tries + 1,
         "code": code,
         "reason": f"{decision.reason}{said}".removeprefix("; "),
-        "lease": "",
-        "lease_ends": None,
+        **FREE,
     }
     if isinstance(decision, Again):
         values["due"] = decision.due
     if isinstance(decision, Delivered):
         values["finished"] = now
-    statement = update(_TABLE).where(_TABLE.c.id == message_id, *_held_by(token)).values(values)
+    statement = update(_TABLE).where(_TABLE.c.id == message_id, *_LEASES.held_by(token)).values(values)
     return tx.execute(statement).rowcount == 1
 
 
 def renew(tx: Transaction, token: str, until: datetime) -> None:
     """Extend the lease on all that is still to be sent under this token."""
-    tx.execute(update(_TABLE).where(*_held_by(token)).values(lease_ends=until))
+    _LEASES.renew(tx, token, until)
 
 
 def release(tx: Transaction, token: str) -> None:
     """Give back what was not sent; no try is counted."""
-    tx.execute(_released().where(*_held_by(token)))
+    _LEASES.give_back(tx, *_LEASES.held_by(token))
 
 
 def release_all(tx: Transaction) -> int:
     """Give back every lease, as the only process that sends does at its start; return how many there were."""
-    return tx.execute(_released().where(_TABLE.c.state == OutboxState.SENDING.value)).rowcount
+    return _LEASES.give_back(tx)
 
 
 # --- for people --------------------------------------------------------------------------------------------------
@@ -303,22 +304,6 @@ def _open(receiver: str) -> Any:
 
 def _open_states() -> tuple[Any, ...]:
     return (_TABLE.c.state.in_([state.value for state in OPEN]),)
-
-
-def _is_free(row: Row[Any], now: datetime) -> bool:
-    """Tell whether a row may be leased: due, or leased by one whose time is over."""
-    if row.state == OutboxState.SENDING.value:
-        return bool(row.lease_ends <= now)
-    return bool(row.due <= now)
-
-
-def _released() -> Any:
-    return update(_TABLE).values(state=_next(OutboxState.SENDING, Event.RELEASED), lease="", lease_ends=None)
-
-
-def _held_by(token: str) -> tuple[Any, ...]:
-    # The fencing token: whoever lost the lease no longer holds the row.
-    return (_TABLE.c.lease == token, _TABLE.c.state == OutboxState.SENDING.value)
 
 
 def _by_person(tx: Transaction, message_id: int, event: Event, values: Mapping[str, object]) -> bool:

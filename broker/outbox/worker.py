@@ -4,7 +4,6 @@ Nothing is sent inside a transaction. A stop between an answer and its record se
 same MSH-10, by which the receiver knows it.
 """
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,6 +13,7 @@ from broker.clock import Clock
 from broker.database import Database, Transaction
 from broker.environments.model import Receiver
 from broker.journal import log
+from broker.leases import new_token
 from broker.outbox import state, store
 from broker.outbox.connection import Sender
 from broker.outbox.model import OutboxMessage
@@ -61,7 +61,7 @@ def send_batch(  # noqa: PLR0917 - the composition root hands over what it has b
     recorded, not raised. Raises Unavailable when the database fails; what was leased then is due when the lease ends.
     """
     lease = timedelta(seconds=max(_LEAST_LEASE, 4.0 * receiver.timeout_seconds))
-    turn = _Turn(database, receiver, sender, clock, chance, alert, secrets.token_hex(16), lease)
+    turn = _Turn(database, receiver, sender, clock, chance, alert, new_token(), lease)
     batch = _lease(turn, limit)
     count = 0
     for message in batch:

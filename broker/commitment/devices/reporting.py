@@ -3,7 +3,6 @@
 Two processes do this, the one of the listeners and the one that calls; a lease keeps them apart.
 """
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +23,7 @@ from broker.dimse.service import AssociationRefused, ContextRefused, NormalizedA
 from broker.environments.commitment import CommitmentSettings
 from broker.errors import BrokerError, Unavailable
 from broker.journal import log
+from broker.leases import new_token
 from broker.registry.model import ReportWay
 
 NOT_REPORTED = "commitment.not-reported"
@@ -180,7 +180,7 @@ def _due(desk: ReportDesk) -> list[DeviceRequest]:
 
 def _lease(desk: ReportDesk, request: DeviceRequest) -> str:
     """Return the token of a lease on a report; empty where somebody else was faster."""
-    token = secrets.token_hex(16)
+    token = new_token()
     with desk.database.write("commitment-report") as tx:
         return token if store.lease(tx, request, token, desk.clock.now() + state.LEASE) else ""
 

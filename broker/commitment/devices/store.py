@@ -11,6 +11,7 @@ from broker.commitment.devices.model import Asker, DeviceRequest, Line, RequestS
 from broker.commitment.devices.state import EVENT_OF, NEXT, Again, Decision, Event, Park, Taken
 from broker.commitment.model import Outcome, Reference, Request
 from broker.database import Transaction, UtcDateTime, table_of
+from broker.leases import FREE, Leases
 from broker.registry.model import CommitmentMode, ReportWay
 
 _BATCH = 500
@@ -59,6 +60,11 @@ class CommitmentReferenceRow(SQLModel, table=True):
 
 
 _TABLE = table_of(CommitmentRequestRow)
+_LEASES = Leases(
+    _TABLE,
+    leased=NEXT[RequestState.READY, Event.LEASED].value,
+    released=NEXT[RequestState.REPORTING, Event.RELEASED].value,
+)
 _LINE = table_of(CommitmentReferenceRow)
 
 
@@ -155,26 +161,22 @@ def due_reports(tx: Transaction, now: datetime, limit: int) -> list[DeviceReques
 def lease(tx: Transaction, request: DeviceRequest, token: str, until: datetime) -> bool:
     """Lease a report as it was seen; tell whether nobody else was faster."""
     seen = (_TABLE.c.id == request.id, _TABLE.c.state == request.state.value, _TABLE.c.lease == request.lease)
-    values = {"state": _next(request.state, Event.LEASED), "lease": token, "lease_ends": until}
-    return tx.execute(update(_TABLE).where(*seen).values(values)).rowcount == 1
+    return _LEASES.take(tx, token, until, *seen) == 1
 
 
 def release(tx: Transaction, token: str) -> None:
     """Give a report back that was not sent; no try is counted."""
-    values = {"state": _next(RequestState.REPORTING, Event.RELEASED), "lease": "", "lease_ends": None}
-    tx.execute(update(_TABLE).where(*_held_by(token)).values(values))
+    _LEASES.give_back(tx, *_LEASES.held_by(token))
 
 
 def release_all(tx: Transaction) -> int:
     """Give back every lease, at the start of the process that calls devices: a report that comes twice does no harm."""
-    leased = _TABLE.c.state == RequestState.REPORTING.value
-    values = {"state": _next(RequestState.REPORTING, Event.RELEASED), "lease": "", "lease_ends": None}
-    return tx.execute(update(_TABLE).where(leased).values(values)).rowcount
+    return _LEASES.give_back(tx)
 
 
 def finish(tx: Transaction, token: str, decision: Decision, now: datetime) -> bool:
     """Record what became of a leased report; tell False, and change nothing, when the lease is another's by now."""
-    values: dict[str, object] = {"tries": _TABLE.c.tries + 1, "lease": "", "lease_ends": None}
+    values: dict[str, object] = {"tries": _TABLE.c.tries + 1, **FREE}
     values["state"] = _next(RequestState.REPORTING, EVENT_OF[type(decision)])
     match decision:
         case Taken():
@@ -183,7 +185,7 @@ def finish(tx: Transaction, token: str, decision: Decision, now: datetime) -> bo
             values |= {"due": due, "reason": reason}
         case Park(reason):
             values |= {"finished": now, "reason": reason}
-    return tx.execute(update(_TABLE).where(*_held_by(token)).values(values)).rowcount == 1
+    return tx.execute(update(_TABLE).where(*_LEASES.held_by(token)).values(values)).rowcount == 1
 
 
 # --- for people and metrics ----------------------------------------------------------------------------------------
@@ -221,10 +223,6 @@ def open_counts(tx: Transaction) -> dict[RequestState, int]:
 
 def _next(state: RequestState, event: Event) -> str:
     return NEXT[state, event].value
-
-
-def _held_by(token: str) -> tuple[Any, ...]:
-    return (_TABLE.c.lease == token, _TABLE.c.state == RequestState.REPORTING.value)
 
 
 def _asker_columns(asker: Asker) -> dict[str, object]:

@@ -12,6 +12,7 @@ from sqlmodel import Field, SQLModel
 
 from broker import statements
 from broker.database import Transaction, UtcDateTime, table_of
+from broker.leases import FREE, Leases, is_free
 from broker.procedures import store as steps
 from broker.procedures.forward.model import OPEN, Forward, ForwardState
 from broker.procedures.forward.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event
@@ -45,6 +46,11 @@ class MppsDeliveryRow(SQLModel, table=True):
 
 
 _TABLE = table_of(MppsDeliveryRow)
+_LEASES = Leases(
+    _TABLE,
+    leased=NEXT[ForwardState.WAITING, Event.LEASED].value,
+    released=NEXT[ForwardState.SENDING, Event.RELEASED].value,
+)
 _MESSAGE = table_of(steps.PerformedMessageRow)
 _STEP = table_of(steps.PerformedStepRow)
 
@@ -76,7 +82,7 @@ def owe(tx: Transaction, step_id: int, message_id: int, destinations: Iterable[s
 def has_due(tx: Transaction, destination: str, now: datetime) -> bool:
     """Tell whether a lease would find something."""
     first = tx.execute(_open(destination).limit(1)).first()
-    return first is not None and _is_free(first, now)
+    return first is not None and is_free(first, _LEASES.leased, now)
 
 
 def lease(
@@ -85,14 +91,13 @@ def lease(
     """Lease up to `limit` requests in the order in which they came; none while the first is not due, or is sent."""
     free: list[Row[Any]] = []
     for row in tx.execute(_open(destination).limit(limit)):
-        if not _is_free(row, now):
+        if not is_free(row, _LEASES.leased, now):
             break
         free.append(row)
     ids = [row.id for row in free]
     lost = [row.id for row in free if row.state == ForwardState.SENDING.value]
     tx.execute(update(_TABLE).where(_TABLE.c.id.in_(lost)).values(unanswered=True))
-    leased = {"state": ForwardState.SENDING.value, "lease": token, "lease_ends": now + timedelta(seconds=lease_seconds)}
-    tx.execute(update(_TABLE).where(_TABLE.c.id.in_(ids)).values(leased))
+    _LEASES.take(tx, token, now + timedelta(seconds=lease_seconds), _TABLE.c.id.in_(ids))
     return [_value(row) for row in tx.execute(_whole().where(_TABLE.c.id.in_(ids)).order_by(_TABLE.c.id))]
 
 
@@ -106,30 +111,29 @@ def finish(  # noqa: PLR0917 - one outcome in all its parts
         "reason": decision.reason,
         "status": status,
         "unanswered": status is None and (sent or forward.unanswered),
-        "lease": "",
-        "lease_ends": None,
+        **FREE,
     }
     if isinstance(decision, Again):
         values["due"] = decision.due
     if isinstance(decision, Delivered):
         values["finished"] = now
-    return tx.execute(update(_TABLE).where(_TABLE.c.id == forward.id, *_held_by(token)).values(values)).rowcount == 1
+    mine = (_TABLE.c.id == forward.id, *_LEASES.held_by(token))
+    return tx.execute(update(_TABLE).where(*mine).values(values)).rowcount == 1
 
 
 def renew(tx: Transaction, token: str, until: datetime) -> None:
     """Extend the lease on all that is still to be sent under this token."""
-    tx.execute(update(_TABLE).where(*_held_by(token)).values(lease_ends=until))
+    _LEASES.renew(tx, token, until)
 
 
 def release(tx: Transaction, token: str) -> None:
     """Give back what was not sent; no try is counted."""
-    tx.execute(_released().where(*_held_by(token)))
+    _LEASES.give_back(tx, *_LEASES.held_by(token))
 
 
 def release_all(tx: Transaction) -> int:
     """Give back every lease, as the only process that sends does at its start; return how many there were."""
-    sending = _TABLE.c.state == ForwardState.SENDING.value
-    return tx.execute(_released().where(sending).values(unanswered=True)).rowcount
+    return _LEASES.give_back(tx, unanswered=True)
 
 
 # --- for people --------------------------------------------------------------------------------------------------
@@ -193,26 +197,11 @@ def _open(destination: str) -> Select[Any]:
     return select(*columns).where(_TABLE.c.destination == destination, is_open, ~parked.exists()).order_by(_TABLE.c.id)
 
 
-def _is_free(row: Row[Any], now: datetime) -> bool:
-    if row.state == ForwardState.SENDING.value:
-        return bool(row.lease_ends <= now)
-    return bool(row.due <= now)
-
-
 def _whole() -> Select[Any]:
     message = (_MESSAGE.c.operation, _MESSAGE.c.transfer_syntax, _MESSAGE.c.data)
     step = (_STEP.c.sop_instance_uid, _STEP.c.calling_ae_title)
     joined = _TABLE.join(_MESSAGE, _MESSAGE.c.id == _TABLE.c.message).join(_STEP, _STEP.c.id == _TABLE.c.performed_step)
     return select(*_TABLE.c, *message, *step).select_from(joined)
-
-
-def _released() -> Any:
-    return update(_TABLE).values(state=_next(ForwardState.SENDING, Event.RELEASED), lease="", lease_ends=None)
-
-
-def _held_by(token: str) -> tuple[Any, ...]:
-    # The fencing token: whoever lost the lease no longer holds the row.
-    return (_TABLE.c.lease == token, _TABLE.c.state == ForwardState.SENDING.value)
 
 
 def _by_person(tx: Transaction, forward_id: int, event: Event, values: Mapping[str, object]) -> bool:

@@ -4,7 +4,6 @@ Nothing is sent inside a transaction, and each data set is sent as it came. A st
 sends the request once more, which the destination answers as one that it had already.
 """
 
-import secrets
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from broker.environments.model import Destination
 from broker.errors import Misconfigured, Unavailable
 from broker.identifiers import AETitle
 from broker.journal import log
+from broker.leases import new_token
 from broker.procedures.forward import state, store
 from broker.procedures.forward.model import Forward
 from broker.procedures.forward.state import Again, Decision, Delivered, Park
@@ -92,7 +92,7 @@ def send_batch(  # noqa: PLR0917 - the composition root hands over what it has b
     Zero means that nothing is due, or that the first request waits: none overtakes it. A destination that fails is
     recorded, not raised. Raises Unavailable when the database fails; what was leased then is due when the lease ends.
     """
-    turn = _Turn(database, destination, own_title, caller, clock, chance, alert, secrets.token_hex(16))
+    turn = _Turn(database, destination, own_title, caller, clock, chance, alert, new_token())
     batch = _lease(turn, limit)
     count = 0
     with closing(_outcomes(turn, batch)) as outcomes:

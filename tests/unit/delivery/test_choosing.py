@@ -17,6 +17,7 @@ from broker.dimse.service import Answer, ContextRefused, OutgoingInstance
 from broker.environments.model import Priority
 from broker.environments.schedules import parse_hours
 from broker.errors import Unavailable
+from broker.leases import new_token
 from broker.spool.files import FileSpool
 from tests.conftest import FakeClock
 from tests.peers.processes import wait_for
@@ -194,7 +195,7 @@ def test_a_node_gives_back_its_own_leases_alone(desk: Desk) -> None:
     now = desk.clock.now()
     with desk.database.write("delivery-lease") as tx:
         for node in ("n1", "n2"):
-            store.lease(tx, "pacs", now, 1, token=store.new_lease(node), lease_seconds=60)
+            store.lease(tx, "pacs", now, 1, token=new_token(node), lease_seconds=60)
         assert store.release_all(tx, "n1") == 1
         assert store.release_all(tx) == 1
     assert {one.state for one in desk.by_uid().values()} == {DeliveryState.WAITING}
