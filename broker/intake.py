@@ -215,7 +215,7 @@ class Intake:
         Of an order that it created, the message is the one that ordered, and the worklist has nothing yet.
         """
         stations = self._known_stations(tx)
-        created = applied.orders[0] if applied.did is Did.CREATED else None
+        created = applied.orders[0] if applied.did is Did.CREATED and applied.orders else None  # a patient alone: none
         for stored in applied.orders:
             is_new = stored is created
             sender = sending_application if is_new else None

@@ -176,6 +176,17 @@ def test_noise_and_acknowledgements_are_kept_and_not_answered(take: Take, databa
     assert [entry.state for entry in entries(database)] == [EntryState.UNREADABLE, EntryState.IGNORED]
 
 
+def test_a_patient_whom_nobody_ordered_for_is_taken(take: Take, database: Database) -> None:
+    lines = (
+        b"MSH|^~\\&|RIS|HOSP|BROKER|RAD|20260131112233+0100||ADT^A04|MSG0009|T|2.3.1",
+        b"EVN|A04|20260131112233",
+        b"PID|||4799^^^HOSP||Neu^Eva||19700101|F",
+        b"PV1||O",
+    )
+    assert (take(b"\r".join(lines) + b"\r") or b"").startswith(b"AA")
+    assert [entry.state for entry in entries(database)] == [EntryState.APPLIED]
+
+
 def test_a_late_message_says_so(take: Take, database: Database) -> None:
     take(CANCEL)
     answer = take(ORDER_OF_TEST)
