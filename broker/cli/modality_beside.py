@@ -5,12 +5,15 @@ from pathlib import Path
 
 from broker.cli.context import listing, opened
 from broker.promotion import gate
+from broker.promotion import store as lives
 from broker.promotion.life import ACTS_NEXT
 from broker.promotion.model import Life
 from broker.registry import store
 from broker.registry.model import Modality
 
 _SHORT = 12
+_REHEARSING: tuple[Modality | None, Life] = (None, Life.REHEARSING)  # what comes to production is not there before
+_SCHEDULED: tuple[Modality | None, Life] = (None, Life.SCHEDULED)
 
 
 def beside(files: Sequence[Path], as_json: bool) -> None:
@@ -24,20 +27,23 @@ def beside(files: Sequence[Path], as_json: bool) -> None:
     listing(rows, columns, as_json, "modalities, side by side")
 
 
-def _world(file: Path) -> tuple[str, dict[str, tuple[Modality, Life]]]:
+def _world(file: Path) -> tuple[str, dict[str, tuple[Modality | None, Life]]]:
     with opened(str(file), by_token=False) as here, here.database.read() as tx:
+        found: dict[str, tuple[Modality | None, Life]] = dict.fromkeys(lives.in_life(tx, Life.REHEARSING), _REHEARSING)
+        found |= dict.fromkeys(lives.in_life(tx, Life.SCHEDULED), _SCHEDULED)
         devices = store.modalities(tx)
-        return here.profile.name, {each.name: (each, gate.life(tx, each.name, each)) for each in devices}
+        return here.profile.name, found | {each.name: (each, gate.life(tx, each.name, each)) for each in devices}
 
 
-def _row(name: str, worlds: Sequence[tuple[str, dict[str, tuple[Modality, Life]]]]) -> dict[str, object]:
+def _row(name: str, worlds: Sequence[tuple[str, dict[str, tuple[Modality | None, Life]]]]) -> dict[str, object]:
     row: dict[str, object] = {"name": name}
     revisions, acts = set(), []
     for world, devices in worlds:
         device, life = devices.get(name, (None, Life.DRAFT))
         row[world] = {"life": life.value, "revision": device.revision if device else ""}
         revisions.add(device.revision if device else "")
-        if not ACTS_NEXT[life].startswith("nobody"):
+        is_there = device is not None or life is not Life.DRAFT
+        if is_there and not ACTS_NEXT[life].startswith("nobody"):
             acts.append(f"{world}: {ACTS_NEXT[life]}")
     return {**row, "same": len(revisions) == 1, "next": "; ".join(acts)}
 
@@ -45,4 +51,6 @@ def _row(name: str, worlds: Sequence[tuple[str, dict[str, tuple[Modality, Life]]
 def _cell(value: object) -> object:
     if not isinstance(value, dict):
         return value
-    return f"{value['life']} {str(value['revision'])[:_SHORT]}" if value["revision"] else "not there"
+    if value["revision"]:
+        return f"{value['life']} {str(value['revision'])[:_SHORT]}"
+    return "not there" if value["life"] == Life.DRAFT.value else value["life"]

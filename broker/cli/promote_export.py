@@ -49,10 +49,8 @@ def export(name: str, file: Path, env: str, as_json: bool, **policy: Any) -> Non
     if as_json:
         detail({"name": name, "file": file, "sha256": packet.sha256, "open_checks": open_}, as_json=True)
         return
-    passed = len(packet.evidence) - open_
-    click.echo(
-        f"{file} written: {name} revision {packet.side.revision[:_SHORT]}, {passed} of {len(packet.evidence)} checks"
-    )
+    said = f"{open_} of {len(packet.evidence)} checks are open" if open_ else "every check has passed or does not apply"
+    click.echo(f"{file} written and signed: {name} revision {packet.side.revision[:_SHORT]}; {said}")
     click.echo(f"there: broker promote plan {name} --from {file.name} --to production")
 
 

@@ -55,7 +55,8 @@ def rehearse(*, name: str, source: str, target: str, worklist: bool, end: bool, 
         _show(made, results, life, between.opened)
         if worklist:
             rows = [row(item) for item in trial.items]
-            listing(rows, _WORKLIST, False, titled(between.opened.profile, "today's worklist as it would be shown"))
+            click.echo("its worklist of today, as it would be shown:")
+            listing(rows, _WORKLIST, False, titled(between.opened.profile, "worklist"))
     if any(each.is_open for each in results):
         raise Exit(NOT_READY)
 
@@ -101,12 +102,14 @@ def _show(made: Prepared, results: tuple[CheckResult, ...], life: Life, here: Op
     click.echo(f"{plan.name}: rehearsal of {plan.source.environment} -> {plan.target.environment}")
     click.echo(f"plan {plan.checksum}")
     columns = [("state", "state"), ("check", "check"), ("what", "what"), ("when", "when")]
-    listing(words.check_rows(results), columns, False, titled(here.profile, "what was tried"))
-    open_ = [each for each in results if each.is_open]
-    if open_:
-        click.echo(f"NOT READY: {len(open_)} of {len(results)} open; everything was undone, nothing changed")
-    else:
-        click.echo(f"WELL: all that applying does was done in {plan.target.environment}, and undone")
+    tried = [each for each in results if each not in plan.checks]
+    listing(words.check_rows(plan.checks), columns, False, titled(here.profile, "what it rests on"))
+    listing(words.check_rows(tried), columns, False, titled(here.profile, "what was tried, and undone"))
+    wrong = sum(each.is_open for each in tried)
+    done = f"all {len(tried)} went well" if not wrong else f"{wrong} of {len(tried)} FAILED"
+    click.echo(f"tried in {plan.target.environment}: {done}; everything was undone, nothing changed")
+    if plan.open_checks:
+        click.echo(f"NOT READY: {len(plan.open_checks)} of {len(plan.checks)} checks of the plan are open")
     click.echo(_standing(plan.name, plan.target.environment, life))
 
 

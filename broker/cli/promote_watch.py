@@ -127,9 +127,9 @@ def _shown(here: Opened) -> Iterator[Callable[[Watch], None]]:
         said: set[str] = set()
 
         def tell(watch: Watch) -> None:
-            for line in words.news(watch, zone):
-                if line not in said:
-                    said.add(line)
+            for what, line in words.news(watch, zone):
+                if what not in said:
+                    said.add(what)
                     click.echo(line)
                     sys.stdout.flush()
 

@@ -15,25 +15,24 @@ def lines(watch: Watch, zone: tzinfo) -> list[str]:
     """Return the whole state, a line each."""
     if watch.life is Life.SCHEDULED:
         return [_head(watch, zone)]
-    shown = [_head(watch, zone), *(_first(first, zone) for first in watch.firsts), _exams(watch)]
+    shown = [_head(watch, zone), *(_first(first, zone) for first in watch.firsts if _is_shown(first)), _exams(watch)]
     shown += [part for trouble in watch.troubles for part in _trouble(trouble, zone)]
     return [*shown, verdict(watch), *_way_back(watch)]
 
 
-def news(watch: Watch, zone: tzinfo) -> Iterator[str]:
-    """Yield what is worth a line of its own: a caller writes each only once."""
-    yield _head(watch, zone)
+def news(watch: Watch, zone: tzinfo) -> Iterator[tuple[str, str]]:
+    """Yield what is worth a line of its own, each with what it is: a caller writes each only once."""
+    yield "head" + watch.life.value, _head(watch, zone)
     if watch.life is Life.SCHEDULED:
         return
     seen = sorted((first for first in watch.firsts if first.at is not None), key=lambda first: first.at or watch.now)
-    for first in seen:
-        yield f"  seen  {_clock(first.at, zone)}  {first.title}"
+    yield from ((first.name, _first(first, zone)) for first in seen)
     for trouble in watch.troubles:
-        yield from _trouble(trouble, zone)
+        yield f"{trouble.ref} {trouble.is_open}", "\n".join(_trouble(trouble, zone))
     if watch.exams:
-        yield _exams(watch)
-    yield verdict(watch)
-    yield from _way_back(watch)
+        yield f"exams {watch.exams}", _exams(watch)
+    said = "\n".join((verdict(watch), *_way_back(watch)))
+    yield said, said
 
 
 def verdict(watch: Watch) -> str:
@@ -95,6 +94,11 @@ def _first(first: First, zone: tzinfo) -> str:
     if first.at is not None:
         return f"  seen  {_clock(first.at, zone)}  {first.title}: {first.text}"
     return f"  {'...   ' if first.is_needed else '(may) '}--:--:--  {first.title}: {first.text}"
+
+
+def _is_shown(first: First) -> bool:
+    """Tell whether it is seen, awaited, or what a person may do at any time."""
+    return first.at is not None or first.is_needed or first.name == "echo"
 
 
 def _exams(watch: Watch) -> str:

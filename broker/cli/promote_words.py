@@ -107,7 +107,9 @@ def rehearsal(plan: Plan, rehearsed: Rehearsal | None, source: str) -> str:
     how = f"broker promote rehearse {plan.name} --from {source} --to {target}"
     if rehearsed is None:
         return f"not rehearsed: {how}"
-    said = f"{'well' if rehearsed.is_good else 'NOT well'}, {seconds(rehearsed.at)} by {rehearsed.by}"
+    open_ = sum(each.is_open for each in rehearsed.results)
+    how_it_went = f"{open_} checks open" if open_ else "all well"
+    said = f"{how_it_went}, {seconds(rehearsed.at)} by {rehearsed.by}"
     if rehearsed.plan_checksum != plan.checksum:
         return f"another plan was rehearsed ({said}), not this one: {how}"
     return f"rehearsed: {said}"

@@ -94,7 +94,7 @@ def _called(facts: Facts, since: datetime) -> _Found:
 
 def _echo(facts: Facts, since: datetime) -> _Found:
     own = [each for each in _own(facts.received, since) if not each.failure]
-    return (own[0].at, "C-ECHO answered") if own else None
+    return (own[0].at, "answered") if own else None
 
 
 def _query(facts: Facts, since: datetime) -> _Found:

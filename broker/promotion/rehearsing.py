@@ -9,7 +9,7 @@ from datetime import datetime
 
 from broker.database import Database, Transaction
 from broker.delivery import routing
-from broker.environments.model import Destination, Profile
+from broker.environments.model import Destination, Profile, Protocol
 from broker.errors import Misconfigured, NotFound, Refused
 from broker.identifiers import AETitle
 from broker.promotion import flow, gate, readiness, store
@@ -26,6 +26,7 @@ from broker.worklist.model import WorklistItem
 from broker.worklist.spelled import query_of
 from broker.worklist.viewer import registry_stations, viewer_of
 
+_THERE = {Protocol.STOW: "its server answers", Protocol.FOLDER: "the folder is there"}
 VERIFICATION: Contexts = (("1.2.840.10008.1.1", "1.2.840.10008.1.2"),)
 
 
@@ -166,6 +167,8 @@ def _called(  # noqa: PLR0917 - as `reached`
     answered = prober.takes(destination, asked, calling)
     if answered.failure:
         return _failed(check, title, answered.failure, "broker env check --online tells more", now)
+    if destination.protocol is not Protocol.DIMSE:
+        return CheckResult(check, title, CheckState.PASSED, _THERE[destination.protocol], at=now)
     taken = len(answered.accepted & set(asked))
     text = f"called as {calling}, {taken} of {len(asked)} contexts accepted, released"
     if not contexts:

@@ -55,7 +55,9 @@ def tested(run: Command, document: Path, environments: Path, as_json: Any, monke
     profile, mapping = environments / "test.toml", environments / "maps" / "site.toml"
     mapping.parent.mkdir()
     mapping.write_bytes(b'extends = "ihe-swf"\r\n# of this site\n')
-    profile.write_text(profile.read_text().replace("[dicom]", 'mapping = "maps/site.toml"\n[dicom]'))
+    text = profile.read_text().replace("[dicom]", 'mapping = "maps/site.toml"\n[dicom]')
+    (environments / "test.key").write_text("of this machine alone\n")
+    profile.write_text(f'{text}[promotion]\npacket_key = {{ file = "test.key" }}\n')
     run("modality", "apply", document, *TEST)
     run("modality", "bind", "us-room-2", "--host", "10.0.0.2", "--port", 104, "--station", "US2_T", *TEST)
     other = document.with_name("old.toml")
@@ -77,6 +79,7 @@ def test_a_test_environment_comes_back_on_another_machine_as_it_was(
     other = tmp_path / "other" / "test.toml"
     said = run("env", "import", other, file).stdout
     assert f"{other} written" in said and "settings: as they are" in said
+    (other.parent / "test.key").write_text("of the other machine\n")
     assert parts(run("env", "export", other).stdout) == parts(tested)
     assert (other.parent / "maps" / "site.toml").read_bytes() == b'extends = "ihe-swf"\r\n# of this site\n'
     assert "is there already" in run("env", "import", other, file).stdout

@@ -33,7 +33,7 @@ def packet(run: Command, document: Path, environments: Path, tmp_path: Path) -> 
     database.close()
     file = tmp_path / "us.packet"
     said = run("promote", "export", NAME, file, "--env", "test").stdout
-    assert f"{file} written: us-room-2 revision " in said
+    assert f"{file} written and signed: us-room-2 revision " in said
     (environments / "test.toml").rename(tmp_path / "gone.toml")
     return file
 
@@ -65,7 +65,10 @@ def test_what_was_asked_for_by_a_packet_is_applied_by_a_new_one(
         other.setenv("BROKER_TOKEN", eve)
         run("promote", "approve", id_)
     assert "give it with --from FILE" in run("promote", "apply", id_, code=1).stderr
-    assert "a person applies it, the clock does not" in run("promote", "apply", id_, "--at", "2030-01-01T06:00+01:00", code=1).stderr
+    assert (
+        "a person applies it, the clock does not"
+        in run("promote", "apply", id_, "--at", "2030-01-01T06:00+01:00", code=1).stderr
+    )
     altered = tmp_path / "altered.packet"
     altered.write_text(packet.read_text().replace("3 of 3", "9 of 9"))
     assert "altered: evidence is not" in run("promote", "apply", id_, "--from", altered, code=1).stderr
