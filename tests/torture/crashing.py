@@ -25,6 +25,7 @@ from tests.peers.processes import free_port
 from tests.peers.raw_sender import DataSet, send
 from tests.torture.judge import Arrival, Owed, Print, Seen, print_of, violations_at_the_end
 from tests.torture.nursery import Life, Living, Nursery
+from tests.torture.pacs import Kept as Received
 from tests.torture.pacs import Pacs, is_good
 
 _PROFILE = """\
@@ -200,11 +201,12 @@ class Crashing:
 
 def arrivals(pacs: Mapping[str, Pacs]) -> list[Arrival]:
     """Return what has arrived whole, in order, of all PACS."""
-    return [
-        Arrival(name, each.sop_instance_uid, print_of(each.content), is_good(each.status), each.is_answered, each.life)
-        for name, one in pacs.items()
-        for each in list(one.kept)
-    ]
+    return [arrival(name, each) for name, one in pacs.items() for each in list(one.kept)]
+
+
+def arrival(name: str, one: Received) -> Arrival:
+    """Return what a PACS of this name has kept as the checker takes it."""
+    return Arrival(name, one.sop_instance_uid, print_of(one.content), is_good(one.status), one.is_answered, one.life)
 
 
 def looked_at(  # noqa: PLR0917 - what was seen, in all its parts

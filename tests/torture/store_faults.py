@@ -129,7 +129,7 @@ def negotiations() -> Iterator[Case[World]]:
         yield Case(f"context result {result}", partial(parks, partial(_contexts, lambda _a, s, r=result: (r, s[0])), 2))
     yield Case("another syntax", partial(_other_syntax, lambda _a, _s: (0, IMPLICIT)))
     yield Case("no syntax", partial(_other_syntax, lambda _a, _s: (0, "")))
-    for length in (0, 7, 8, 12, 13, 100, 4095, 4096, 16383, 16384, 65536, 2**31, 2**32 - 1):
+    for length in (0, 6, 7, 8, 12, 13, 100, 4095, 4096, 16383, 16384, 65536, 2**31, 2**32 - 1):
         yield Case(f"maximum length {length}", partial(recovers, lambda n=length: Plan(maximum_length=n), 2))
 
 
@@ -319,7 +319,7 @@ CLASSES: Sequence[FaultClass[World]] = (
     FaultClass("F17 broken off half way", half_way, 60, partial(world_of, 1)),
     FaultClass("F18 responses cut", cut_answers, 100, partial(world_of, 1)),
     FaultClass("F20 statuses", statuses, 45, partial(world_of, 1)),
-    FaultClass("F22 negotiations", negotiations, 19, partial(world_of, 1)),
+    FaultClass("F22 negotiations", negotiations, 20, partial(world_of, 1)),
     FaultClass("F23 network cut", cut_requests, 200, partial(world_of, 1)),
     FaultClass("F24 three destinations", combinations, 27, partial(world_of, 3)),
     FaultClass("F27 the same again", repeated, 20, partial(world_of, 1)),

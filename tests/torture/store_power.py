@@ -175,13 +175,13 @@ def real_cuts() -> Iterator[Case[None]]:
         yield Case(f"life {seed}", partial(_cut_off, seed), count=3)
 
 
-def _cut_off(seed: int, _world: None) -> None:
+def _cut_off(seed: int, _world: None, *, syncs: bool = True) -> None:
     chance = random.Random(f"F07 {seed}")
     with tempfile.TemporaryDirectory(prefix="broker-power-") as name, Ext4(Path(name)) as disk:
         world = Crashing(Path(name), nursery(), state=disk.folder / "state")
         try:
             for _ in range(3):
-                assert world.begin(), f"did not start: {world.log_end()}"
+                assert world.begin(syncs=syncs), f"did not start: {world.log_end()}"
                 with devices(world, chance.randrange(2**30), 5):
                     time.sleep(chance.uniform(0.1, 1.0))
                     disk.cut_off()

@@ -33,7 +33,9 @@ from broker.spool.spool import Spool
 from tests.conftest import FakeClock
 from tests.peers.dcmtk import Node
 from tests.peers.raw_sender import DataSet, send
-from tests.torture.pacs import Pacs, is_good
+from tests.torture.crashing import arrival, looked_at
+from tests.torture.judge import Seen, print_of, violations, violations_at_the_end
+from tests.torture.pacs import Pacs
 from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 
 _PROFILE = """\
@@ -210,12 +212,12 @@ class World:
             return [one for versions in found for each in versions for one in deliveries.of_instance(tx, each.id)]
 
     def demand_delivered(self, uids: Sequence[str]) -> None:
-        """Every destination has these."""
+        """Every destination has these, and nothing is missing or too much."""
         bad = [(one.destination, one.state.value, one.reason) for one in self.deliveries(uids)]
         bad = [one for one in bad if one[1] != DeliveryState.DELIVERED.value]
         assert not bad, f"not delivered: {bad[0]}"
-        for name, one in self.pacs.items():
-            self._demand_whole(name, one, uids)
+        found = violations_at_the_end(self.seen(uids))
+        assert not found, f"{len(found)} violations, the first: {found[0]}"
 
     def demand_parked(self, uids: Sequence[str], destination: str = "") -> None:
         """These are parked with a reason, kept in the spool, and a person was told (I5, I12)."""
@@ -230,34 +232,26 @@ class World:
 
     def demand_invariants(self, uids: Sequence[str]) -> None:
         """What holds at every moment: nothing half, nothing altered, nothing twice without need, nothing gone."""
-        for one in self.pacs.values():
-            for each in one.kept:
-                assert each.content == self.taken.get(each.sop_instance_uid), "the PACS holds altered or half objects"
-        for name, one in self.pacs.items():
-            for uid in uids:
-                self._demand_needed_once(name, one, uid)
-        unfinished = {one.instance_id for one in self.deliveries(uids) if one.state is not DeliveryState.DELIVERED}
-        with self.database.read() as tx:
-            versions = [each for uid in uids for each in spool_store.find_by_sop(tx, uid)]
-            forgotten = spool_store.known(tx, [each.id for each in versions]).forgotten
-        assert not unfinished & set(forgotten), "forgotten before it was delivered"
+        found = violations(self.seen(uids))
+        assert not found, f"{len(found)} violations, the first: {found[0]}"
+
+    def seen(self, uids: Sequence[str]) -> Seen:
+        """Gather what there is of these, and what has arrived that nobody has sent."""
+        self.flows.index_instances()
+        sent = {uid: {print_of(self.taken[uid])} for uid in uids if uid in self.taken}
+        arrived = [
+            arrival(name, each)
+            for name, one in self.pacs.items()
+            for each in one.kept
+            if each.sop_instance_uid in sent or each.sop_instance_uid not in self.taken
+        ]
+        return looked_at(self.database, self.spool, list(self.pacs), sent, sent, arrived)
 
     def _demand_kept(self, uids: Sequence[str]) -> None:
         with self.database.read() as tx:
             versions = [each for uid in uids for each in spool_store.find_by_sop(tx, uid)]
         for each in versions:
             self.spool.verify(each)
-
-    def _demand_whole(self, name: str, pacs: Pacs, uids: Sequence[str]) -> None:
-        kept = {each.sop_instance_uid: each.content for each in pacs.kept if is_good(each.status)}
-        for uid in uids:
-            assert uid in kept, f"{name} has not got what was called delivered"
-            assert kept[uid] == self.taken[uid], f"{name} got other bytes"
-
-    def _demand_needed_once(self, name: str, pacs: Pacs, uid: str) -> None:
-        arrivals = [each for each in pacs.kept if each.sop_instance_uid == uid]
-        again = [each for each in arrivals[:-1] if each.is_answered and is_good(each.status)]
-        assert not again, f"{name} got an instance again of which it had said that it has it"
 
     def _destination(self, name: str) -> Destination:
         found = self.profile.destination(name)
