@@ -10,7 +10,11 @@ from broker.delivery import destination_store, store
 from broker.delivery.model import Delivery, DeliveryState
 from broker.environments.reading import did_you_mean
 from broker.errors import NotFound, Refused
+from broker.exams import crossing
 from broker.people.model import Right
+from broker.spool import store as spool
+from broker.tripwires.model import OTHER_WORLD
+from broker.tripwires.worlds import Worlds
 
 _destination_option = click.option("--destination", metavar="D", help="Everything to this destination.")
 _ids = click.argument("delivery_ids", metavar="[ID]...", type=int, nargs=-1)
@@ -49,9 +53,14 @@ def release(env: str, delivery_ids: tuple[int, ...], destination: str | None) ->
         if destination is not None:
             click.echo(_release_destination(tx, here, destination))
             return
+        worlds, away = Worlds(here.profile), set[str]()
         for delivery_id in dict.fromkeys(delivery_ids):
-            _release(tx, here, found(tx, delivery_id))
+            delivery = found(tx, delivery_id)
+            if delivery.instance_id not in away and _release(tx, here, delivery, worlds):
+                away.add(delivery.instance_id)
     click.echo(f"released: {_listed(delivery_ids)}")
+    if away:
+        click.echo(f"{len(away)} of the images began in the other world: they go to {OTHER_WORLD}, and nowhere else")
 
 
 def found(tx: Transaction, delivery_id: int) -> Delivery:
@@ -74,10 +83,18 @@ def _hold(tx: Transaction, here: Opened, delivery: Delivery, why: str) -> None:
     audit.record(tx, act(here, "delivery.held", str(delivery.id), **_names(delivery), why=why))
 
 
-def _release(tx: Transaction, here: Opened, delivery: Delivery) -> None:
+def _release(tx: Transaction, here: Opened, delivery: Delivery, worlds: Worlds) -> bool:
+    """Let one go; tell whether it belongs to the other world, and so goes there with all that is held of its image."""
+    if delivery.state is DeliveryState.HELD and delivery.destination != OTHER_WORLD:
+        instance = spool.find_all(tx, [delivery.instance_id])[delivery.instance_id]
+        if crossing.release(tx, worlds, instance, here.clock):
+            names = {**_names(delivery), "destination": OTHER_WORLD}
+            audit.record(tx, act(here, "delivery.released", str(delivery.id), **names))
+            return True
     if not store.release_held(tx, delivery.id, here.clock.now()):
         raise Refused(f"delivery {delivery.id} is {delivery.state}; nothing was released")
     audit.record(tx, act(here, "delivery.released", str(delivery.id), **_names(delivery)))
+    return False
 
 
 def _hold_destination(tx: Transaction, here: Opened, name: str, why: str) -> str:
@@ -105,6 +122,7 @@ def _count(tx: Transaction, name: str) -> str:
 
 def _check_known(tx: Transaction, here: Opened, name: str) -> None:
     names = [one.name for one in here.profile.destinations]
+    names += [OTHER_WORLD] if here.profile.worlds.key is not None else []
     if name not in names and name not in store.owed_destinations(tx):
         hint = did_you_mean(name, names) or f"; it has {', '.join(names) or 'none'}"
         raise NotFound(f"{here.profile.name} has no destination {name!r}{hint}")

@@ -16,11 +16,12 @@ from broker.delivery import destination_store, routing
 from broker.delivery.model import NO_ROUTE
 from broker.environments.model import Identity, UnknownCallers
 from broker.environments.schedules import is_within
-from broker.exams import checking
+from broker.exams import checking, crossing
 from broker.pipeline import Flows
 from broker.registry.model import Registry
 from broker.spool import outside
 from broker.spool.model import ReceiptFacts, SpooledInstance
+from broker.tripwires.model import OTHER_WORLD
 
 _NOWHERE = 3  # exit code: no route takes it
 _COLUMNS = (
@@ -114,6 +115,9 @@ def _try(tx: Transaction, here: Opened, flows: Flows, instance: SpooledInstance)
     rules = flows.rules(tx, instance.facts.device)
     subject = flows.subject(tx, instance, order_id, rules.routes)
     targets = routing.targets(subject, rules.routes)
+    looked = crossing.image(flows.worlds, instance) if flows.worlds.looks else crossing.Looked()
+    if looked.is_handed_over:
+        targets = (routing.Target(OTHER_WORLD),)
     return _Tried(
         instance=instance,
         order_id=order_id,
@@ -123,6 +127,7 @@ def _try(tx: Transaction, here: Opened, flows: Flows, instance: SpooledInstance)
         targets=targets,
         notes=(
             *_caller_notes(here, instance.facts),
+            *(row.text for row in looked.tripped),
             *(note for target in targets for note in _notes(tx, here, target, subject.received)),
         ),
     )
@@ -137,6 +142,8 @@ def _caller_notes(here: Opened, facts: ReceiptFacts) -> list[str]:
 def _notes(tx: Transaction, here: Opened, target: routing.Target, received: datetime) -> list[str]:
     name = target.destination
     destination = here.profile.destination(name)
+    if destination is None and name == OTHER_WORLD:
+        return []
     if destination is None:
         return [f"{name}: the profile has no such destination; what is owed to it waits"]
     notes = []

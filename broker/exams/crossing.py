@@ -12,6 +12,7 @@ from broker.audit.model import Actor, ActorKind, AuditEntry
 from broker.clock import Clock
 from broker.database import Transaction
 from broker.delivery import store as deliveries
+from broker.exams import crossing_store
 from broker.procedures.forward import store as forward
 from broker.procedures.model import Received, StoredStep
 from broker.spool import store as spool_index
@@ -44,12 +45,7 @@ class Looked:
 
 def image(worlds: Worlds, instance: SpooledInstance) -> Looked:
     """Return what an image trips."""
-    issuer = instance.attributes.get("IssuerOfPatientID", "").strip()
-    own = identifiers(
-        accession=instance.accession_number,
-        study=instance.study_instance_uid,
-        instance=instance.facts.sop_instance_uid,
-    )
+    own, issuer = _named(instance)
     seen = worlds.seen((*own, *worlds.patient_of(instance.patient_id, issuer)))
     handed_over = worlds.is_other_title(instance.facts.calling_ae_title)
     found = Looked(tuple(worlds.image(seen, instance.patient_id, issuer, handed_over=handed_over)))
@@ -57,6 +53,34 @@ def image(worlds: Worlds, instance: SpooledInstance) -> Looked:
         return found
     stated = identifiers(patient=(instance.patient_id, issuer)) if issuer else ()
     return Looked(found.tripped, (*own, *stated))
+
+
+def _named(instance: SpooledInstance) -> tuple[tuple[Identifier, ...], str]:
+    """Return an image's identifiers but the patient's, and who issued that one."""
+    own = identifiers(
+        accession=instance.accession_number,
+        study=instance.study_instance_uid,
+        instance=instance.facts.sop_instance_uid,
+    )
+    return own, instance.attributes.get("IssuerOfPatientID", "").strip()
+
+
+def is_of_other(worlds: Worlds, instance: SpooledInstance) -> bool:
+    """Tell whether an image that was held is, by what has begun since, the other world's and not ours."""
+    own, issuer = _named(instance)
+    seen = worlds.seen((*own, *worlds.patient_of(instance.patient_id, issuer)))
+    return any(row.response is Response.HANDED_OVER for row in worlds.image(seen, "", "", handed_over=False))
+
+
+def release(tx: Transaction, worlds: Worlds, instance: SpooledInstance, clock: Clock) -> bool:
+    """Owe a held image to the other world, and to nobody here, where it is that one's; tell whether it was."""
+    if not worlds.watches or not is_of_other(worlds, instance):
+        return False
+    crossing_store.drop_held(tx, instance.id)
+    deliveries.owe(tx, instance.id, (OTHER_WORLD,), clock.now())
+    facts = instance.facts
+    note_handed_over(tx, "instance", instance.id, facts.device or facts.calling_ae_title, clock)
+    return True
 
 
 def step(tx: Transaction, worlds: Worlds, received: Received, known: StoredStep | None, calling: str) -> Looked:

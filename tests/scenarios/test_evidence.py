@@ -1,33 +1,50 @@
-"""A device proves itself in Test by its own traffic: three exams on two days, an impostor, a change; every check by a
-running product and its command line."""
+"""Two days of a device: registered in Test, it proves itself by its own traffic in three exams, while an impostor earns
+nothing; planned, approved by another, applied, its images in the PACS of Production; rolled back in the middle of an
+exam. Every step by the running product and its command line, DCMTK, Orthanc and a simulated console."""
 
 import json
+import re
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import copy
 from datetime import UTC, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
 
 from broker.delivery.model import DeliveryState
+from tests.peers import dcmtk
 from tests.peers.broker import MODALITY, Environment, commanded, destination
-from tests.peers.processes import free_port, wait_for
+from tests.peers.orthanc import Orthanc, orthanc
+from tests.peers.processes import free_port, program, run, wait_for
 from tests.unit.procedures.building import creation, dataset, ending, item
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.foreign, pytest.mark.slow, pytest.mark.timeout(300)]
 
 STILL, LOOP, REPORT = (f"1.2.840.10008.5.1.4.1.1.{last}" for last in ("6.1", "3.1", "88.33"))
 FIND, STEP, ECHO = "1.2.840.10008.5.1.4.31", "1.2.840.10008.3.1.2.3.3", "1.2.840.10008.1.1"
 ZONE = ZoneInfo("Europe/Berlin")
 NAME = "Müller^Jürgen"
 DOCUMENT = MODALITY + "\n[makes]\nreport = true\n"
+COMMITTING = DOCUMENT + '[commitment]\nasks = true\nmode = "stored"\n'
+PUSH, PUSH_INSTANCE = "1.2.840.10008.1.20.1", "1.2.840.10008.1.20.1.1"
+KEYS = ("AccessionNumber={}", "PatientName", "PatientID", "StudyInstanceUID", "ScheduledProcedureStepSequence")
+
+
+@cache
+def dcmtk_s_version() -> str:
+    """DCMTK is part of the device, as in many a console: it says the same of itself."""
+    found = re.search(r"v(\d+\.\d+\.\d+)", run([program("echoscu", "dcmtk"), "--version"]).stdout)
+    assert found
+    return found[1]
 
 
 class Bench:
@@ -65,15 +82,18 @@ class Bench:
 
     def order(self, number: int) -> None:
         file = self.environment.folder / f"{number}.hl7"
-        file.write_bytes(_message(number, self.day).encode())
+        message = _message(number, self.day).replace("|T|2.3.1", f"|{self.environment.kind[0].upper()}|2.3.1")
+        file.write_bytes(message.encode())
         self.do("order", "send", str(file))
 
     @contextmanager
     def calling(self, address: str = "127.0.0.1", **implementation: str) -> Iterator[Association]:
         """An association from the console, or from somebody who uses its title."""
         ae = AE("US_ROOM2")
-        ae.implementation_version_name = implementation.get("version", "CONSOLE_1")
-        for sop_class in (ECHO, FIND, STEP, STILL, LOOP, REPORT):
+        ae.implementation_class_uid = UID(f"1.2.276.0.7230010.3.0.{dcmtk_s_version()}")
+        ours = f"OFFIS_DCMTK_{dcmtk_s_version().replace('.', '')}"
+        ae.implementation_version_name = implementation.get("version", ours)
+        for sop_class in (ECHO, FIND, STEP, STILL, LOOP, REPORT, PUSH):
             ae.add_requested_context(sop_class, ExplicitVRLittleEndian)
         node = self.environment.dicom
         link = ae.associate("127.0.0.1", node.port, ae_title=node.ae_title, bind_address=(address, 0))
@@ -81,30 +101,65 @@ class Bench:
         yield link
         link.release()
 
-    def exam(self, number: int, **who: str) -> None:
-        """One whole exam: worklist, MPPS, still, loop, report."""
+    def exam(self, number: int, middle: Callable[[], None] = lambda: None, **who: str) -> None:
+        """One whole exam: worklist, MPPS, still, loop, report; `middle` happens after the still image."""
         with self.calling(**who) as link:
             assert link.send_c_echo().Status == 0
             (entry,) = _listed(link, number)
-            stated = item(
-                StudyInstanceUID=entry.StudyInstanceUID,
-                AccessionNumber=entry.AccessionNumber,
-                RequestedProcedureID=entry.RequestedProcedureID,
-                ScheduledProcedureStepID=entry.ScheduledProcedureStepSequence[0].ScheduledProcedureStepID,
-            )
-            began = {"PerformedProcedureStepStartDate": self.day, "PerformedProcedureStepStartTime": self.time}
-            begun = creation(stated, PatientID=entry.PatientID, PatientName=str(entry.PatientName), **began)
-            uid = f"1.2.826.0.1.3680043.9.77.{number}"
-            assert link.send_n_create(begun, STEP, uid)[0].Status == 0
+            step = self._begin(link, entry, number)
             for kind, sop_class in enumerate((STILL, LOOP, REPORT)):
                 assert link.send_c_store(self._image(entry, number, kind, sop_class)).Status == 0
-            assert link.send_n_set(ending(), STEP, uid)[0].Status == 0
+                if sop_class == STILL:
+                    middle()
+            assert link.send_n_set(ending(), STEP, step)[0].Status == 0
+
+    def exam_by_dcmtk(self, number: int) -> None:
+        """Likewise, but that DCMTK verifies, asks and stores."""
+        node, title = self.environment.dicom, "US_ROOM2"
+        assert dcmtk.echoscu(node, title).returncode == 0
+        assert f"E{number}" in dcmtk.findscu(node, title, [key.format(f"E{number}") for key in KEYS]).stderr
+        with self.calling() as link:
+            (entry,) = _listed(link, number)
+            step = self._begin(link, entry, number)
+            files = []
+            for kind, sop_class in enumerate((STILL, LOOP, REPORT)):
+                files.append(self.environment.folder / f"{number}.{kind}.dcm")
+                self._image(entry, number, kind, sop_class).save_as(files[-1], enforce_file_format=True)
+            assert dcmtk.dcmsend(node, title, files).returncode == 0
+            assert link.send_n_set(ending(), STEP, step)[0].Status == 0
+
+    def commit(self, number: int) -> None:
+        """The console asks whether what it sent is kept, and hears of it on its own port."""
+        asked = dataset(
+            TransactionUID=f"1.2.826.0.1.3680043.9.79.{number}",
+            ReferencedSOPSequence=[
+                dataset(ReferencedSOPClassUID=sop_class, ReferencedSOPInstanceUID=_uid(number, kind))
+                for kind, sop_class in enumerate((STILL, LOOP, REPORT))
+            ],
+        )
+        with self.calling() as link:
+            assert link.send_n_action(asked, 1, PUSH, PUSH_INSTANCE)[0].Status == 0
+        state = wait_for("it is told", lambda: self.checks()["storage_commitment"]["state"] == "passed")
+        assert state
+
+    def _begin(self, link: Association, entry: Dataset, number: int) -> str:
+        stated = item(
+            StudyInstanceUID=entry.StudyInstanceUID,
+            AccessionNumber=entry.AccessionNumber,
+            RequestedProcedureID=entry.RequestedProcedureID,
+            ScheduledProcedureStepID=entry.ScheduledProcedureStepSequence[0].ScheduledProcedureStepID,
+        )
+        began = {"PerformedProcedureStepStartDate": self.day, "PerformedProcedureStepStartTime": self.time}
+        begun = creation(stated, PatientID=entry.PatientID, PatientName=str(entry.PatientName), **began)
+        uid = f"1.2.826.0.1.3680043.9.77.{number}"
+        assert link.send_n_create(begun, STEP, uid)[0].Status == 0
+        return uid
 
     def _image(self, entry: Dataset, number: int, kind: int, sop_class: str) -> Dataset:
         made = dataset(
             SpecificCharacterSet=entry.SpecificCharacterSet,
             SOPClassUID=sop_class,
-            SOPInstanceUID=f"1.2.826.0.1.3680043.9.78.{number}.{kind}",
+            SOPInstanceUID=_uid(number, kind),
             ContentDate=self.day,
             ContentTime=self.time,
             AccessionNumber=entry.AccessionNumber,
@@ -123,6 +178,10 @@ class Bench:
         made.file_meta = FileMetaDataset()
         made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
         return made
+
+
+def _uid(number: int, kind: int) -> str:
+    return f"1.2.826.0.1.3680043.9.78.{number}.{kind}"
 
 
 def _listed(link: Association, number: int) -> list[Dataset]:
@@ -163,10 +222,12 @@ def _pacs() -> Iterator[int]:
 
 @contextmanager
 def _answering() -> Iterator[int]:
-    """The console's own port, which answers C-ECHO."""
+    """The console's own port, which answers C-ECHO and takes reports of what is kept."""
     ae, port = AE("US_ROOM2"), free_port()
     ae.add_supported_context(ECHO)
-    server = ae.start_server(("127.0.0.1", port), block=False)
+    ae.add_supported_context(PUSH, scu_role=True, scp_role=True)
+    reports = [(evt.EVT_N_EVENT_REPORT, lambda _: (0x0000, None))]
+    server = ae.start_server(("127.0.0.1", port), block=False, evt_handlers=reports)
     try:
         yield port
     finally:
@@ -185,7 +246,7 @@ def test_a_device_proves_itself_by_its_own_traffic_and_an_impostor_earns_nothing
         for name, value in bench.variables.items():
             monkeypatch.setenv(name, value)
         with bench.environment.serving():
-            bench.environment.register(DOCUMENT)
+            bench.environment.register(COMMITTING)
             bench.do("modality", "bind", "us-room-2", "--host", "127.0.0.1", "--port", str(console))
             bench.environment.token = bench.environment.add_user("ann", "administrator")
             for number in (1, 2):
@@ -194,20 +255,22 @@ def test_a_device_proves_itself_by_its_own_traffic_and_an_impostor_earns_nothing
             bench.do("promote", "state", "us-room-2", "one_device", "--text", "a laptop on the bench, taken away")
             bench.at("20261123", "0910")
             bench.exam(1)
-            assert {"soak", "verification_out", "largest_loop"} <= _open(bench.checks())
-            bench.exam(2)
+            assert {"soak", "verification_out", "largest_loop", "storage_commitment"} <= _open(bench.checks())
+            bench.exam_by_dcmtk(2)
             bench.do("modality", "echo", "us-room-2")
             bench.at("20261124", "0905")
             bench.order(3)
             bench.exam(3)
+            bench.commit(3)
             for check in ("largest_loop", "images_look_right", "measurements_right"):
                 bench.do("promote", "state", "us-room-2", check, "--text", "seen on the workstation")
             wait_for("everything is delivered", bench.is_delivered)
             assert {name: bench.checks()[name]["text"] for name in _open(bench.checks())} == {}
             proven = bench.checks()
             assert proven["soak"]["text"] == "3 of 3 exams on 2 of 2 days"
-            assert proven["one_device"]["text"] == "Maker Sono, serial S1, software 5.0, CONSOLE_1, at 127.0.0.1"
-            promoted(bench, pacs)
+            assert proven["one_device"]["text"].startswith("Maker Sono, serial S1, software 5.0, OFFIS_DCMTK_")
+            with orthanc(tmp_path / "orthanc") as production_pacs:
+                promoted(bench, production_pacs)
             bench.do("modality", "bind", "us-room-2", "--host", "127.0.0.1", "--port", "104")
             assert "stale" in {check["state"] for check in bench.checks().values()}
 
@@ -222,14 +285,14 @@ def impostor(bench: Bench) -> None:
     assert "from 127.0.0.2, while it was bound to 127.0.0.1" in checks["still_image"]["text"]
 
 
-def promoted(bench: Bench, pacs: int) -> None:
-    """What was proven goes live with a second pair of eyes, and comes back; the device is served at once."""
+def promoted(bench: Bench, pacs: Orthanc) -> None:
+    """What was proven goes live with a second pair of eyes, and comes back in the middle of an exam."""
     live = Environment(
         bench.environment.folder,
         "production",
         "production",
         "BROKER",
-        destinations=destination("main-pacs", pacs, keys='proof = "none"\n'),
+        destinations=destination("main-pacs", pacs.port, pacs.ae_title, keys='proof = "none"\n'),
     ).write()
     live.token = ann = live.add_user("ann", "administrator")
     eve = live.add_user("eve", "approver")
@@ -251,15 +314,15 @@ def promoted(bench: Bench, pacs: int) -> None:
         exported = [each.command("modality", "export", "us-room-2").stdout for each in (bench.environment, live)]
         assert exported[0] == exported[1]
         assert _broker("promote", "plan", *sides, "--json", token=ann).stdout.count('"field"') == 0
-        file = live.folder / "live.hl7"
-        file.write_bytes(_message(7, bench.day).replace("|T|2.3.1", "|P|2.3.1").encode())
-        assert live.command("order", "send", file).returncode == 0
-        assert _accessions(live) == ["E7"]
-        back = live.command("promote", "rollback", "us-room-2", "--why", "the probe is broken")
-        assert "is suspended" in back.stdout, back.stderr
-        assert _accessions(live) == []
-        whats = [line["what"] for line in live.ask("promote", "history", "us-room-2")]
-        assert whats == ["suspended", "applied"]
+        front = copy(bench)  # the console, set to Production
+        front.environment = live
+        for number in (7, 8):
+            front.order(number)
+        front.exam(7)
+        wait_for("its images are in the PACS", lambda: _kept(pacs) == {_uid(7, kind) for kind in range(3)})
+        front.exam(8, middle=partial(rolled_back, front))
+        of_both = {_uid(number, kind) for number in (7, 8) for kind in range(3)}
+        wait_for("the exam that was open is in the PACS, whole", lambda: _kept(pacs) == of_both)
         packet = live.folder / "packet.html"
         assert _broker("promote", "packet", id_, "--out", str(packet), token=ann).returncode == 0
         assert (
@@ -267,15 +330,22 @@ def promoted(bench: Bench, pacs: int) -> None:
         )
 
 
+def rolled_back(front: Bench) -> None:
+    """The device gets no new item any more; the exam that is open goes on."""
+    live = front.environment
+    back = live.command("promote", "rollback", "us-room-2", "--why", "the probe is broken")
+    assert "is suspended" in back.stdout, back.stderr
+    front.order(6)
+    with front.calling() as link:
+        assert _listed(link, 6) == []
+    whats = [line["what"] for line in live.ask("promote", "history", "us-room-2")]
+    assert (whats[0], whats[-1]) == ("suspended", "applied")
+
+
+def _kept(pacs: Orthanc) -> set[str]:
+    """What the PACS has, by SOP Instance UID."""
+    return {each["MainDicomTags"]["SOPInstanceUID"] for each in pacs.get("/instances?expand")}
+
+
 def _broker(*words: str, token: str) -> subprocess.CompletedProcess[str]:
     return commanded(words, token)
-
-
-def _accessions(live: Environment) -> list[str]:
-    ae = AE("US_ROOM2")
-    ae.add_requested_context(FIND, ExplicitVRLittleEndian)
-    link = ae.associate("127.0.0.1", live.dicom.port, ae_title=live.dicom.ae_title)
-    assert link.is_established
-    found = [entry.AccessionNumber for entry in _listed(link, 7)]
-    link.release()
-    return found

@@ -1,19 +1,24 @@
 """Attempts to let something cross between Test and Production: each passes without its tripwire, and not with it."""
 
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset
+from pydicom.uid import ExplicitVRLittleEndian
 
 from broker.environments import hooks
 from broker.errors import Misconfigured
 from broker.tripwires.other import other_of, refuse_crossing
 from broker.tripwires.table import TRIPWIRES, Into, Response
 from broker.tripwires.worlds import Worlds
+from tests.peers.broker import commanded
 from tests.scenarios.leak_attempts import ATTEMPTS, PATIENT, STUDY, Attempt
 from tests.scenarios.start_attempts import START_ATTEMPTS, StartAttempt
 from tests.scenarios.two_worlds import PROCESSING_ID, TwoWorlds, make_template
+from tests.unit.spool.datasets import US_IMAGE
 
 GUIDE = Path(__file__).parents[2] / "docs" / "leaks.md"
 BECOMES = {
@@ -189,6 +194,57 @@ def test_what_began_before_a_stop_is_written_at_the_next_start(make: Make) -> No
     file.write_bytes(file.read_bytes()[:40])  # as if the end had never reached the disk
     both.test.flows.write_worlds()
     assert both.production.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT) == "handed over"
+
+
+@pytest.mark.parametrize("into", ["production", "test"])
+def test_what_is_released_goes_to_the_world_in_which_it_has_begun(make: Make, into: str) -> None:
+    here, there = make().of(into)
+    there.order("1")
+    image = {"StudyInstanceUID": "1.2.77", "PatientID": "H1", "AccessionNumber": ""}
+    assert here.image("1.2.7.4", **image) == "held"
+    there.image("1.2.7.5", **image)
+    (held,) = here.owed("1.2.7.4")
+    result = commanded(("delivery", "release", str(held.id), "--env", str(here.profile.file)))
+    assert "began in the other world: they go to other-world, and nowhere else" in result.stdout, result.stderr
+    here.hand_over()
+    assert [(one.destination, one.state.value) for one in here.owed("1.2.7.4")] == [("other-world", "delivered")]
+    assert [one.destination for one in there.owed("1.2.7.4")] == ["main-pacs"]
+
+
+@pytest.mark.parametrize("into", ["production", "test"])
+def test_what_is_released_and_began_in_neither_is_sent_here(make: Make, into: str) -> None:
+    here, there = make().of(into)
+    there.order("1")
+    assert here.image("1.2.7.4", StudyInstanceUID="1.2.77", PatientID="H1", AccessionNumber="") == "held"
+    (held,) = here.owed("1.2.7.4")
+    assert commanded(("delivery", "release", str(held.id), "--env", str(here.profile.file))).returncode == 0
+    assert [(one.destination, one.state.value) for one in here.owed("1.2.7.4")] == [("main-pacs", "waiting")]
+
+
+def test_the_other_world_is_a_destination_for_the_commands_too(make: Make, tmp_path: Path) -> None:
+    here, there = make().of("production")
+    there.order("1", study=STUDY)
+    file = tmp_path / "image.dcm"
+    made = Dataset.from_json({})
+    made.SOPClassUID, made.SOPInstanceUID, made.StudyInstanceUID, made.Modality = US_IMAGE, "1.2.7.1", STUDY, "US"
+    made.ensure_file_meta()
+    made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    made.save_as(file, enforce_file_format=True)
+    env = ("--env", str(here.profile.file))
+    tried = commanded(("route", "try", str(file), "--as", "US_ROOM2", "--json", *env))
+    assert [one["name"] for one in json.loads(tried.stdout)["destinations"]] == ["other-world"]
+    for words in (("hold", "--why", "it is moved"), ("release",)):
+        assert commanded(("delivery", *words, "--destination", "other-world", *env)).returncode == 0
+
+
+def test_an_image_that_was_answered_and_not_indexed_is_written_after_the_next_start(make: Make) -> None:
+    both = make()
+    both.test.restart()
+    both.test.image("1.2.7.1", StudyInstanceUID=STUDY, **PATIENT)  # answered; the end comes before it is indexed
+    assert both.test.owed("1.2.7.1") == []
+    both.test.restart()
+    both.test.flows.index_instances()
+    assert both.production.image("1.2.7.2", StudyInstanceUID=STUDY, **PATIENT) == "handed over"
 
 
 def test_our_file_that_is_gone_is_written_again(make: Make) -> None:

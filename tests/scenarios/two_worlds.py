@@ -38,6 +38,7 @@ from broker.registry import store as registry
 from broker.registry.cache import RegistryCache
 from broker.spool import store as spool_store
 from broker.spool.files import FileSpool
+from broker.spool.spool import Spool
 from broker.tripwires.model import OTHER_WORLD
 from broker.worklist.elements import IMPLICIT_LITTLE_ENDIAN
 from tests.bench.consoles import Console, Question
@@ -108,9 +109,18 @@ class Side:
     flows: Flows = field(init=False)
 
     def __post_init__(self) -> None:
-        clock = SystemClock()
         self.database = Database(self.profile.database_url)
-        spool = _Files(self.profile.spool)
+        self._serve(_Files(self.profile.spool))
+
+    def restart(self) -> None:
+        """Start again as after a power cut, with a spool of segments, which are indexed only when that is asked for."""
+        self._server.stop(1.0)
+        spool = Spool(self.profile.spool)
+        spool.begin()
+        self._serve(spool)
+
+    def _serve(self, spool: Any) -> None:
+        clock = SystemClock()
         self.flows = Flows(self.profile, self.database, RegistryCache(self.database), spool, clock)
         self.flows.write_worlds()
         self.flows.watch_worlds()
