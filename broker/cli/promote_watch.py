@@ -1,7 +1,8 @@
 """`broker promote watch`: what a device shows in Production from its cutover on, as it comes. Changes nothing."""
 
+import signal
 import sys
-import time
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,16 +108,25 @@ def _read(here: Opened, name: str) -> Watch:
 
 def _followed(here: Opened, found: Watch, awaited: _Awaited, every: float) -> Watch:
     """Show each state until what is waited for has come, or somebody stops us."""
-    with _shown(here) as show:
+    with _shown(here) as show, _until_stopped() as stopped:
         show(found)
-        try:
-            while not awaited.ends(found):
-                time.sleep(every)
-                found = _read(here, found.name)
-                show(found)
-        except KeyboardInterrupt:
-            click.echo("\nno longer watched here; the broker goes on watching", err=True)
+        while not awaited.ends(found) and not stopped.wait(every):
+            found = _read(here, found.name)
+            show(found)
+    if stopped.is_set():
+        click.echo("no longer watched here; the broker goes on watching", err=True)
     return found
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """Give what is set when a person stops us: between two looks, never within one."""
+    stopped = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
+    try:
+        yield stopped
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

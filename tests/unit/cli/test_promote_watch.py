@@ -1,5 +1,7 @@
 """`broker promote watch`, as somebody in front of a console runs it."""
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -21,6 +23,7 @@ from broker.promotion.store import Served
 from broker.registry import document as documents
 from broker.registry import store as registry
 from broker.registry.model import Binding
+from tests.peers.processes import wait_for
 from tests.unit.cli.conftest import Command
 
 LIVE = ("--env", "production")
@@ -118,6 +121,21 @@ def test_it_ends_when_the_device_is_live_and_says_each_thing_once(run: Command, 
     timer.join()
     assert shown.count("It calls Production") == 1
     assert shown.rstrip().endswith("LIVE: us-room-2 has shown what is asked for; nobody need watch")
+
+
+def test_who_stops_it_is_told_that_the_broker_goes_on(run: Command, live: Database) -> None:
+    usual = signal.getsignal(signal.SIGINT)
+
+    def stop() -> None:
+        wait_for("it watches", lambda: signal.getsignal(signal.SIGINT) is not usual)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    somebody = threading.Thread(target=stop)
+    somebody.start()
+    result = run("promote", "watch", NAME, *LIVE, "--every", "30", code=3)
+    somebody.join()
+    assert result.stderr == "no longer watched here; the broker goes on watching\n"
+    assert result.stdout.rstrip().splitlines()[-1].startswith("NOT YET")
 
 
 def test_it_may_wait_for_one_of_the_firsts_alone(run: Command, live: Database) -> None:
