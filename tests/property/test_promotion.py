@@ -4,6 +4,7 @@ The one is a revision that somebody approved, whole, with the binding that was a
 """
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,12 +34,19 @@ BINDINGS = (Binding("10.0.0.9", 104), Binding("10.0.0.9", 11112))
 _EXAMPLES = int(os.environ.get("BROKER_EXAMPLES", "20"))
 
 
+STEPS = sorted(place for place in failpoints.PLACES if place.startswith("promotion.") and place != "promotion.commit")
+CUTS = st.sampled_from(
+    ["", "promotion.commit.before", *(f"{place}.{side}" for place in STEPS for side in ("before", "after"))]
+)
+"""Where the machine stops; empty: nowhere."""
+
+
 class Cut(Exception):
     """The machine stops here."""
 
 
 class Promotion(RuleBasedStateMachine):
-    """People, two worlds, and a machine that may stop before or after any commit."""
+    """People, two worlds, and a machine that may stop between any two steps."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -82,21 +90,22 @@ class Promotion(RuleBasedStateMachine):
         """Let evidence pass, or grow stale."""
         self.check = replace(PASSED, state=state)
 
-    @rule(binding=st.sampled_from(BINDINGS), cut=st.booleans())
-    def ask(self, binding: Binding, cut: bool) -> None:
+    @rule(binding=st.sampled_from(BINDINGS), cut=CUTS)
+    def ask(self, binding: Binding, cut: str) -> None:
         """Ask for what is tested now."""
 
         def asked() -> None:
             with self.database.write("promotion") as tx:
                 made = flow.requested(tx, self._plan(tx, binding), self.tested, binding, "test.toml", self._by())
-                self.requests.append(store.find(tx, flow.number_of(made), "production"))
+                kept.append(store.find(tx, flow.number_of(made), "production"))
 
-        if not self._cut(asked, cut) and cut and self.requests:
-            self.requests.pop()
+        kept: list[Request] = []
+        if self._cut(asked, cut):
+            self.requests += kept
 
     @precondition(lambda self: self.requests)
-    @rule(data=st.data(), cut=st.booleans())
-    def approve(self, data: st.DataObject, cut: bool) -> None:
+    @rule(data=st.data(), cut=CUTS)
+    def approve(self, data: st.DataObject, cut: str) -> None:
         """Approve one of the requests."""
         request = data.draw(st.sampled_from(self.requests))
         eve = User("eve", Role.APPROVER, request.requested - timedelta(days=1), "person:ann")
@@ -109,8 +118,8 @@ class Promotion(RuleBasedStateMachine):
             self.allowed.add((request.revision, request.binding.host, request.binding.port))
 
     @precondition(lambda self: self.requests)
-    @rule(data=st.data(), cut=st.booleans())
-    def apply(self, data: st.DataObject, cut: bool) -> None:
+    @rule(data=st.data(), cut=CUTS)
+    def apply(self, data: st.DataObject, cut: str) -> None:
         """Apply one of the requests, approved or not."""
         number = flow.number_of(data.draw(st.sampled_from(self.requests)))
 
@@ -125,8 +134,8 @@ class Promotion(RuleBasedStateMachine):
                 assert request.state is RequestState.APPLIED
                 assert not self._plan(tx, request.binding).differences, "a plan after its application is not empty"
 
-    @rule(cut=st.booleans())
-    def roll_back(self, cut: bool) -> None:
+    @rule(cut=CUTS)
+    def roll_back(self, cut: str) -> None:
         """Go back."""
 
         def rolled_back() -> None:
@@ -143,7 +152,7 @@ class Promotion(RuleBasedStateMachine):
             with self.database.write("promotion") as tx:
                 flow.resumed(tx, "us", self._by())
 
-        self._cut(resumed, False)
+        self._cut(resumed, "")
 
     @invariant()
     def none_or_one_approved_revision_is_served(self) -> None:
@@ -172,23 +181,21 @@ class Promotion(RuleBasedStateMachine):
         self.clock.advance(1)
         return By(ANN, self.clock.now(), "cutover")
 
-    def _cut(self, act: object, is_cut: bool) -> bool:
+    def _cut(self, act: Callable[[], None], cut: str) -> bool:
         """Do it; tell whether it has happened. Where it is cut, the machine stops before the commit."""
-        original = failpoints.hit
-
-        def hit(name: str) -> None:
-            if is_cut and name == "promotion.commit.before":
-                raise Cut
-            original(name)
-
-        failpoints.hit = hit  # type: ignore[assignment]
+        if cut:
+            failpoints._armed[cut] = failpoints._Armed(1, _stop)
         try:
-            act()  # type: ignore[operator]
+            act()
         except (Refused, NotFound, Cut):
             return False
         finally:
-            failpoints.hit = original  # type: ignore[assignment]
+            failpoints.disarm()
         return True
+
+
+def _stop() -> None:
+    raise Cut
 
 
 TestPromotion = Promotion.TestCase
