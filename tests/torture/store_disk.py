@@ -8,7 +8,7 @@ import random
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
@@ -73,10 +73,8 @@ class Small:
     def fill(self, left: int) -> Path:
         """Leave so many bytes free; return what takes the rest."""
         ballast = self.disk.folder / "ballast"
-        with ballast.open("wb") as file:
-            file.truncate(0)
-            free = self.disk.free()
-            file.write(bytes(max(0, free - left)))
+        with ballast.open("wb") as file, suppress(OSError):  # the product may have taken some of it meanwhile
+            file.write(bytes(max(0, self.disk.free() - left)))
         return ballast
 
 
