@@ -34,6 +34,15 @@ def test_fields_components_subcomponents_and_repetitions_count_from_one() -> Non
     assert pid.components(3, 2) == ("0815", "", "", "OTHER")
 
 
+@pytest.mark.parametrize("finer", ["", "|a~b", "|a&b", "|\\T\\"])
+def test_a_field_reads_the_same_whatever_stands_in_the_others(finer: str) -> None:
+    found = segment(f"OBR|1^2|x||^z{finer}")
+    leaves = [[found.get(field, component) for component in range(4)] for field in range(1, 5)]
+    assert leaves == [["", "1", "2", ""], ["", "x", "", ""], ["", "", "", ""], ["", "", "z", ""]]
+    assert (found.get(1, 1, 2), found.get(1, 1, 1, 2), found.get(1, 2, 1, 1)) == ("", "", "2")
+    assert (found.components(1), found.components(4)) == (("1", "2"), ("", "z"))
+
+
 def test_absent_is_empty() -> None:
     pid = Message.read(ORDER).first("PID")
     assert pid is not None

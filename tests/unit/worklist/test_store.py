@@ -60,6 +60,15 @@ def test_what_was_planned_comes_back_as_it_was(database: Database) -> None:
     assert all(item.id > 0 for item in found)
 
 
+def test_a_new_order_takes_over_a_step_that_another_had(database: Database) -> None:
+    put(database)
+    with database.write("orders") as tx:
+        store.replace(tx, 2, plan(ORDER, 2), is_new=True)
+    with database.read() as tx:
+        assert store.of_order(tx, 1) == []
+        assert {item.scheduled_procedure_step_id for item in store.of_order(tx, 2)} == set(steps(database))
+
+
 def test_an_order_again_changes_its_items_in_place(database: Database) -> None:
     put(database)
     before = seen(database)
