@@ -37,5 +37,7 @@ def test_the_same_day_at_the_same_time_is_the_same_paper() -> None:
 
 
 def test_no_other_command_loads_what_draws_it() -> None:
-    loaded = "import broker.cli, broker.app.serve, sys; sys.exit(any(name in sys.modules for name in ('fpdf', 'fontTools')))"
+    loaded = (
+        "import broker.cli, broker.app.serve, sys; sys.exit(any(name in sys.modules for name in ('fpdf', 'fontTools')))"
+    )
     assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
