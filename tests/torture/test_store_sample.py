@@ -1,8 +1,10 @@
 """A few of the faults of the store gateway, and that every class is as large as it has to be."""
 
 import sys
+from collections.abc import Iterator
 
 import pytest
+import structlog
 
 from tests.peers.processes import run
 from tests.peers.raw_sender import DataSet
@@ -15,6 +17,14 @@ QUICK = (
     *("F01", "F02", "F12", "F14", "F16", "F17", "F18", "F19", "F20", "F22", "F23", "F24", "F25", "F27"),
     *("D0", "D1"),
 )
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """Give the other tests of this process their log back: torture has none."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.mark.slow
