@@ -10,6 +10,7 @@ from broker.cli import exporting, persons
 from broker.cli.context import Opened, opened_file
 from broker.cli.paper_file import write_file
 from broker.cli.promote_paper import written
+from broker.durable import make_directory
 from broker.environments import profile as profiles
 from broker.environments.model import Profile, World
 from broker.errors import Refused
@@ -102,7 +103,7 @@ def _refuse_invalid(settings: Settings, profile: Profile) -> None:
         places = {}
         for number, (path, content) in enumerate(settings.files):
             places[_inside(folder, path)] = Path(aside) / f"{number}.toml"
-            (Path(aside) / f"{number}.toml").write_bytes(content)
+            write_file(places[_inside(folder, path)], content)
         profiles.read_content(settings.profile, profile.file, places)
 
 
@@ -118,7 +119,7 @@ def _put(path: Path, content: bytes) -> None:
             return
         write_file(path.with_name(f"{path.name}.before"), path.read_bytes())
     mode = path.stat().st_mode if path.exists() else 0o640
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_directory(path.parent)
     write_file(path, content)
     path.chmod(mode & 0o777)
 
