@@ -49,7 +49,7 @@ test: dev peers transcoding
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
+	$(BIN)/python -m pytest -n 3 --dist loadgroup tests
 
 torture: dev peers
 	$(BIN)/python -m tests.torture
