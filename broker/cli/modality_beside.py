@@ -32,7 +32,8 @@ def _world(file: Path) -> tuple[str, dict[str, tuple[Modality | None, Life]]]:
         found: dict[str, tuple[Modality | None, Life]] = dict.fromkeys(lives.in_life(tx, Life.REHEARSING), _REHEARSING)
         found |= dict.fromkeys(lives.in_life(tx, Life.SCHEDULED), _SCHEDULED)
         devices = store.modalities(tx)
-        return here.profile.name, found | {each.name: (each, gate.life(tx, each.name, each)) for each in devices}
+        this, now = gate.Here(here.profile, tx), here.clock.now()
+        return here.profile.name, found | {each.name: (each, gate.stands(this, each, now)) for each in devices}
 
 
 def _row(name: str, worlds: Sequence[tuple[str, dict[str, tuple[Modality | None, Life]]]]) -> dict[str, object]:

@@ -63,7 +63,7 @@ def _packet(here: Opened, tx: Transaction, name: str, policy: PromotionSettings)
         site=here.profile.site,
         software=__version__,
         made=now,
-        side=planning.side(here.profile, name, device, gate.life(tx, name, device)),
+        side=planning.side(here.profile, name, device, gate.stands(gate.Here(here.profile, tx), device, now)),
         content=registry.content(tx, name),
         policy=policy,
         evidence=evidence.judged(seen, policy),

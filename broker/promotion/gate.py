@@ -7,7 +7,8 @@ from datetime import datetime
 from broker.database import Transaction
 from broker.environments.model import Profile, World
 from broker.errors import NotFound, Refused
-from broker.promotion import planning, store
+from broker.promotion import evidence, planning, store
+from broker.promotion.life import Move, moved
 from broker.promotion.model import CheckResult, Life, Plan, Side
 from broker.registry import store as registry
 from broker.registry.model import Binding, Document, Modality
@@ -42,7 +43,7 @@ def prepared(  # noqa: PLR0917 - both sides, the device, where it is to be, who 
     device = registry.modality(source.tx, name)
     if device.retired:
         raise Refused(f"{name} is retired in {source.profile.name}")
-    ours = planning.side(source.profile, name, device, life(source.tx, name, device))
+    ours = planning.side(source.profile, name, device, stands(source, device, now))
     content = registry.content(source.tx, name)
 
     def judged(binding: Binding) -> tuple[CheckResult, ...]:
@@ -88,6 +89,15 @@ def _known(tx: Transaction, name: str) -> Modality | None:
         return registry.modality(tx, name)
     except NotFound:
         return None
+
+
+def stands(here: Here, device: Modality, now: datetime) -> Life:
+    """Return where a device stands; in Test it is ready while every check has passed, and not any longer."""
+    said = life(here.tx, device.name, device)
+    if said is not Life.TESTING or here.profile.kind is World.PRODUCTION:
+        return said
+    found = evidence.evaluate(here.tx, here.profile, device, now)
+    return said if any(check.is_open for check in found) else moved(said, Move.PASS)
 
 
 def life(tx: Transaction, name: str, device: Modality | None) -> Life:

@@ -301,6 +301,7 @@ def promoted(bench: Bench, pacs: Orthanc) -> None:
         plan = _broker("promote", "plan", *sides, "--json", token=ann)
         made = json.loads(plan.stdout)
         assert (plan.returncode, made["ready"]) == (0, True), [c for c in made["checks"] if c["state"] != "passed"]
+        assert (made["source"]["life"], made["target"]["life"]) == ("ready", "draft")
         bench.at("20261124", "0910")
         asked = _broker("promote", "request", *sides, "--why", "tested", "--json", token=ann)
         assert asked.returncode == 0, asked.stderr
