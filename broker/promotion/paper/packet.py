@@ -67,21 +67,21 @@ def document(said: Mapping[str, Any]) -> str:
         f'<p class="small">digest {whole["digest"]}</p></div>{as_html.qr(whole["digest"])}</header>'
     )
     signed = [
-        ("asked for", people["requested_by"], people["requested"]),
-        ("decided", people["decided_by"], people["decided"]),
-        ("applied", people["applied_by"], people["applied"]),
+        ("asked for", people["requested_by"], _shown(people["requested"])),
+        ("decided", people["decided_by"], _shown(people["decided"])),
+        ("applied", people["applied_by"], _shown(people["applied"])),
     ]
     changes = [(each["field"], each["before"] or "-", each["after"] or "(goes)") for each in said["differences"]]
-    proofs = [(each["state"], each["title"], each["text"], each["at"]) for each in said["evidence"]]
+    proofs = [(each["state"], each["title"], each["text"], _shown(each["at"])) for each in said["evidence"]]
     body = (
         head
         + "<h2>who</h2>"
-        + as_html.table(("step", "person", "time"), signed, (20, 40, 40))
+        + as_html.table(("step", "person", "time (UTC)"), signed, (20, 40, 40))
         + f'<p class="small">reason: {escape(people["why"] or "-")}</p>'
         + f"<h2>what: revision {said['revision']}</h2>"
         + as_html.table(("field", "before", "after"), changes, (30, 35, 35))
         + "<h2>what it rests on</h2>"
-        + as_html.table(("state", "check", "what", "when"), proofs, (12, 30, 38, 20))
+        + as_html.table(("state", "check", "what", "when (UTC)"), proofs, (12, 30, 38, 20))
         + f"<h2>the document</h2><pre>{escape(base64.b64decode(said['document']).decode())}</pre>"
         + '<p class="small">Check this file: broker promote verify FILE --env E</p>'
         + f'<script type="application/json" id="packet">{data}</script>'
@@ -108,6 +108,11 @@ def read(page: str) -> dict[str, Any]:
 
 def _time(instant: datetime | None) -> str:
     return rfc3339(instant) if instant else ""
+
+
+def _shown(instant: str) -> str:
+    """Return the instant as people read it, to the second."""
+    return instant[:19].replace("T", " ")
 
 
 def _hash(value: object) -> str:
