@@ -29,13 +29,25 @@ def written(out: Path | None, content: bytes) -> None:
 
 @click.command("packet")
 @click.argument("id_", metavar="ID")
+@click.option("--format", "form", type=click.Choice(("html", "text", "pdf")), default="html", show_default=True)
 @click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Write this file instead of stdout.")
-def packet(id_: str, out: Path | None) -> None:
-    """Write the sign-off packet of the request ID: one HTML file with everything it rests on, and who signed."""
+def packet(id_: str, form: str, out: Path | None) -> None:
+    """Write the sign-off packet of the request ID: one file with everything it rests on, and who signed.
+
+    HTML and text hold their own data and can be verified; PDF is for reading, and shows the same digest.
+    """
     environment, number = parts_of(id_)
     with opened(environment) as here, here.database.read() as tx:
-        said = _said(here, tx, number)
-    written(out, packets.document(said).encode())
+        said, made = _said(here, tx, number), here.clock.now()
+    match form:
+        case "pdf":
+            from broker.promotion.paper import as_pdf  # noqa: PLC0415 - what draws is loaded by who prints
+
+            written(out, as_pdf.of_packet(said, made))
+        case "text":
+            written(out, packets.text(said).encode())
+        case _:
+            written(out, packets.document(said).encode())
 
 
 @click.command("verify")
@@ -43,6 +55,8 @@ def packet(id_: str, out: Path | None) -> None:
 @click.option("--env", metavar="E", help="Compare it with what this environment has, too.")
 def verify(file: Path, env: str | None) -> None:
     """Say whether FILE, a packet of a sign-off or of evidence, is whole; with --env whether it is the one it says."""
+    if file.read_bytes()[:5] == b"%PDF-":
+        raise Refused("a PDF is for reading: verify the HTML or text of the same packet, and compare the digest")
     if file.read_bytes()[:1] == b"{":
         _verify_evidence(file, env)
         return

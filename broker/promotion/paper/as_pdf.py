@@ -1,15 +1,17 @@
 """Card and packet as PDF, A4 portrait: drawn by fpdf2, which is loaded by the commands that print. Pure."""
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
+from typing import Any
 
 import segno
 from fpdf import FPDF
 
 from broker.exams.printed import fonts
+from broker.promotion.paper import packet
 from broker.promotion.paper.card import Card
 
 _MARGIN = 12.0  # mm
@@ -39,6 +41,12 @@ def of_card(card: Card, made: datetime) -> bytes:
         rows = [[("\u2260 " if line.differs else "") + line.setting, *line.values, line.note] for line in lines]
         tables.append(Table(section, ["setting", *worlds, "note"], rows, [5, *[5] * len(worlds), 5], marked))
     return document(card.device, [card.description, note], tables, card.code, made)
+
+
+def of_packet(said: Mapping[str, Any], made: datetime) -> bytes:
+    """Return the sign-off packet, to be read and filed; whether it is whole, its HTML or text of that digest tells."""
+    tables = [Table(each.title, each.heads, each.rows, each.widths) for each in packet.sections(said)]
+    return document(f"Sign-off of {said['device']}", packet.notes(said), tables, packet.digest(said), made)
 
 
 def document(title: str, notes: Sequence[str], tables: Sequence[Table], code: str, made: datetime) -> bytes:

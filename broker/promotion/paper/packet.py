@@ -9,9 +9,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from html import escape
+from textwrap import wrap
 from typing import Any
 
 from broker.clock import rfc3339
@@ -19,6 +20,10 @@ from broker.errors import Refused
 from broker.promotion.model import Difference, Request
 from broker.promotion.paper import as_html
 
+_CHECK = "Check this file: broker promote verify FILE --env E"
+_SHORT = 12  # digits of a hash that people compare
+_BEGIN, _END = "-----BEGIN PACKET-----", "-----END PACKET-----"
+_BLOCK = re.compile(f"{_BEGIN}\n(.*?){_END}", re.DOTALL)
 _DATA = re.compile(r'<script type="application/json" id="packet">(.*?)</script>', re.DOTALL)
 
 
@@ -56,47 +61,80 @@ def digest(said: Mapping[str, Any]) -> str:
     return _hash({key: value for key, value in said.items() if key != "digest"})
 
 
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A heading and its rows, for whatever they are shown on; `widths` are those of the columns, in hundredths."""
+
+    title: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    widths: tuple[int, ...]
+
+
+def sections(said: Mapping[str, Any]) -> tuple[Section, ...]:
+    """Return what people read of a packet: who, what, and what it rests on."""
+    people = said["people"]
+    steps = (("asked for", "requested"), ("decided", "decided"), ("applied", "applied"))
+    signed = tuple((text, people[f"{key}_by"], _shown(people[key])) for text, key in steps)
+    changes = tuple((each["field"], each["before"] or "-", each["after"] or "(goes)") for each in said["differences"])
+    proofs = tuple(
+        (each["state"], each["title"], each["text"], _shown(each["at"]), each["sha256"][:_SHORT])
+        for each in said["evidence"]
+    )
+    return (
+        Section("who", ("step", "person", "time (UTC)"), signed, (20, 40, 40)),
+        Section("what changes", ("field", "before", "after"), changes, (30, 35, 35)),
+        Section("what it rests on", ("state", "check", "what", "when (UTC)", "hash"), proofs, (11, 26, 34, 14, 15)),
+    )
+
+
+def notes(said: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the lines under the title."""
+    why = said["people"]["why"] or "-"
+    where = f"{said['site']}: {said['id']}, {said['state']}"
+    return where, f"revision {said['revision']}", f"digest {digest(said)}", f"reason: {why}"
+
+
 def document(said: Mapping[str, Any]) -> str:
     """Return the packet as one HTML document, with its own data in it."""
     whole = {**said, "digest": digest(said)}
     data = json.dumps(whole, indent=1).replace("<", "\\u003c")
-    people = said["people"]
-    head = (
-        f"<header><div><h1>{escape(said['device'])}</h1>"
-        f"<p>{escape(said['site'])}: {escape(said['id'])}, {escape(said['state'])}</p>"
-        f'<p class="small">digest {whole["digest"]}</p></div>{as_html.qr(whole["digest"])}</header>'
+    above = "".join(f'<p class="small">{escape(note)}</p>' for note in notes(said))
+    head = f"<header><div><h1>{escape(said['device'])}</h1>{above}</div>{as_html.qr(whole['digest'])}</header>"
+    tables = (
+        f"<h2>{escape(each.title)}</h2>{as_html.table(each.heads, each.rows, each.widths)}" for each in sections(said)
     )
-    signed = [
-        ("asked for", people["requested_by"], _shown(people["requested"])),
-        ("decided", people["decided_by"], _shown(people["decided"])),
-        ("applied", people["applied_by"], _shown(people["applied"])),
-    ]
-    changes = [(each["field"], each["before"] or "-", each["after"] or "(goes)") for each in said["differences"]]
-    proofs = [(each["state"], each["title"], each["text"], _shown(each["at"])) for each in said["evidence"]]
     body = (
         head
-        + "<h2>who</h2>"
-        + as_html.table(("step", "person", "time (UTC)"), signed, (20, 40, 40))
-        + f'<p class="small">reason: {escape(people["why"] or "-")}</p>'
-        + f"<h2>what: revision {said['revision']}</h2>"
-        + as_html.table(("field", "before", "after"), changes, (30, 35, 35))
-        + "<h2>what it rests on</h2>"
-        + as_html.table(("state", "check", "what", "when (UTC)"), proofs, (12, 30, 38, 20))
-        + f"<h2>the document</h2><pre>{escape(base64.b64decode(said['document']).decode())}</pre>"
-        + '<p class="small">Check this file: broker promote verify FILE --env E</p>'
+        + "".join(tables)
+        + f"<h2>the document</h2><pre>{escape(_document(said))}</pre>"
+        + f'<p class="small">{_CHECK}</p>'
         + f'<script type="application/json" id="packet">{data}</script>'
     )
     return as_html.page(f"Sign-off of {said['device']}, {said['id']}", body)
 
 
+def text(said: Mapping[str, Any]) -> str:
+    """Return the packet as plain text, with its own data at the end."""
+    lines = [f"Sign-off of {said['device']}", *notes(said)]
+    for each in sections(said):
+        widths = [max(map(len, column)) for column in zip(each.heads, *each.rows, strict=True)]
+        rows = ("  ".join(map(str.ljust, row, widths)).rstrip() for row in (each.heads, *each.rows))
+        lines += ["", each.title, "-" * len(each.title), *rows]
+    lines += ["", "the document", "------------", _document(said).rstrip(), "", _CHECK]
+    data = json.dumps({**said, "digest": digest(said)}).encode()
+    return "\n".join([*lines, _BEGIN, *wrap(base64.b64encode(data).decode(), 100), _END, ""])
+
+
 def read(page: str) -> dict[str, Any]:
     """Return what a packet says, found whole. Raises Refused for a file that is none, or that was altered."""
-    found = _DATA.search(page)
+    found = _DATA.search(page) or _BLOCK.search(page)
     if found is None:
         raise Refused("this file is no sign-off packet")
+    is_html = found.re is _DATA
     try:
-        said: dict[str, Any] = json.loads(found[1])
-        shown = document({key: value for key, value in said.items() if key != "digest"})
+        said: dict[str, Any] = json.loads(found[1] if is_html else base64.b64decode(found[1]))
+        shown = (document if is_html else text)({key: value for key, value in said.items() if key != "digest"})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Refused("this packet cannot be read: it was altered or cut") from error
     if said.get("digest") != digest(said) or shown != page:
@@ -104,6 +142,10 @@ def read(page: str) -> dict[str, Any]:
     if hashlib.sha256(base64.b64decode(said["document"])).hexdigest() != said["revision"]:
         raise Refused("this packet was altered: its document is not the revision that it names")
     return said
+
+
+def _document(said: Mapping[str, Any]) -> str:
+    return base64.b64decode(said["document"]).decode()
 
 
 def _time(instant: datetime | None) -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from broker.errors import Refused
 from broker.promotion.model import Difference, Request, RequestState
-from broker.promotion.paper import packet
+from broker.promotion.paper import as_pdf, packet
 from broker.registry.model import Binding
 from tests.unit.promotion.test_flow import ONE, PASSED
 
@@ -31,7 +31,9 @@ REQUEST = Request(
     why="</script> cutover",
     evidence=(PASSED,),
 )
-PAGE = packet.document(packet.contents(REQUEST, (Difference("location", "", "ROOM 2"),), "General Hospital"))
+SAID = packet.contents(REQUEST, (Difference("location", "", "ROOM 2"),), "General Hospital")
+PAGE = packet.document(SAID)
+TEXT = packet.text(SAID)
 
 
 def test_a_packet_says_all_that_it_was_made_of() -> None:
@@ -70,3 +72,24 @@ def test_a_document_that_is_another_is_told_even_under_a_new_digest() -> None:
 def test_what_is_no_packet_is_told(page: str) -> None:
     with pytest.raises(Refused):
         packet.read(page)
+
+
+def test_as_text_it_says_the_same_and_is_verified_the_same_way() -> None:
+    assert packet.read(TEXT) == packet.read(PAGE)
+    lines = TEXT.splitlines()
+    assert lines[0] == "Sign-off of us"
+    assert "decided    person:eve  2026-02-01 08:00:00" in lines
+    assert "location  -       ROOM 2" in lines
+
+
+@pytest.mark.parametrize("before", ["person:eve", "ROOM 2", "echoed", "cutover", "-----END PACKET-----"])
+def test_a_text_that_is_altered_is_told(before: str) -> None:
+    assert before in TEXT
+    with pytest.raises(Refused, match=r"altered|no sign-off packet"):
+        packet.read(TEXT.replace(before, before.upper() if before.islower() else "person:ann", 1))
+
+
+def test_as_pdf_it_is_one_file_to_be_read() -> None:
+    pdf = as_pdf.of_packet(SAID, NOW)
+    assert pdf.startswith(b"%PDF-")
+    assert b"/Type /Page" in pdf
