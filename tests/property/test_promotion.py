@@ -4,6 +4,7 @@ The one is a revision that somebody approved, whole, with the binding that was a
 """
 
 import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -35,14 +36,15 @@ _EXAMPLES = int(os.environ.get("BROKER_EXAMPLES", "20"))
 
 
 STEPS = sorted(place for place in failpoints.PLACES if place.startswith("promotion.") and place != "promotion.commit")
-CUTS = st.sampled_from(
-    ["", "promotion.commit.before", *(f"{place}.{side}" for place in STEPS for side in ("before", "after"))]
+COMMITTED = "promotion.commit.after"
+CUTS = st.one_of(
+    st.just(""),
+    st.sampled_from(
+        ["promotion.commit.before", COMMITTED, *(f"{place}.{side}" for place in STEPS for side in ("before", "after"))]
+    ),
 )
-"""Where the machine stops; empty: nowhere."""
-
-
-class Cut(Exception):
-    """The machine stops here."""
+"""Where the process is killed; empty: nowhere."""
+_REFUSED = 3
 
 
 class Promotion(RuleBasedStateMachine):
@@ -66,7 +68,8 @@ class Promotion(RuleBasedStateMachine):
             file.write_text(PROFILE.format(name=name))
             worlds.append(profiles.read(file))
         self.source, self.target = worlds
-        self.database = Database(sqlite_url(Path(self.folder.name) / "broker.db"))
+        self.url = sqlite_url(Path(self.folder.name) / "broker.db")
+        self.database = Database(self.url)
         upgrade(self.database)
 
     def teardown(self) -> None:
@@ -96,12 +99,11 @@ class Promotion(RuleBasedStateMachine):
 
         def asked() -> None:
             with self.database.write("promotion") as tx:
-                made = flow.requested(tx, self._plan(tx, binding), self.tested, binding, "test.toml", self._by())
-                kept.append(store.find(tx, flow.number_of(made), "production"))
+                flow.requested(tx, self._plan(tx, binding), self.tested, binding, "test.toml", self._by())
 
-        kept: list[Request] = []
         if self._cut(asked, cut):
-            self.requests += kept
+            with self.database.read() as tx:
+                self.requests = list(store.requests(tx, "production"))
 
     @precondition(lambda self: self.requests)
     @rule(data=st.data(), cut=CUTS)
@@ -182,21 +184,43 @@ class Promotion(RuleBasedStateMachine):
         return By(ANN, self.clock.now(), "cutover")
 
     def _cut(self, act: Callable[[], None], cut: str) -> bool:
-        """Do it; tell whether it has happened. Where it is cut, the machine stops before the commit."""
-        if cut:
-            failpoints._armed[cut] = failpoints._Armed(1, _stop)
-        try:
-            act()
-        except (Refused, NotFound, Cut):
-            return False
-        finally:
-            failpoints.disarm()
-        return True
+        """Do it; tell whether it has happened. Where it is cut, a process of its own does it, and is killed there."""
+        self.clock.advance(1)
+        if not cut:
+            return _done(act)
+        self.database.close()
+        ended = self._killed(act, cut)
+        self.database = Database(self.url)
+        assert ended in (0, _REFUSED, -signal.SIGKILL), ended
+        return ended == 0 or (ended == -signal.SIGKILL and cut == COMMITTED)
+
+    def _killed(self, act: Callable[[], None], cut: str) -> int:
+        """Return how a process ended that did it: its exit code, or the negative signal."""
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                self.database = Database(self.url)
+                failpoints._armed[cut] = failpoints._Armed(1, _end)
+                code = 0 if _done(act) else _REFUSED
+            finally:
+                os._exit(code)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
-def _stop() -> None:
-    raise Cut
+def _done(act: Callable[[], None]) -> bool:
+    try:
+        act()
+    except (Refused, NotFound):
+        return False
+    return True
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 TestPromotion = Promotion.TestCase
-TestPromotion.settings = settings(max_examples=_EXAMPLES, stateful_step_count=25, deadline=None)
+TestPromotion.settings = settings(
+    max_examples=_EXAMPLES, stateful_step_count=25, deadline=None, derandomize="BROKER_EXAMPLES" not in os.environ
+)
