@@ -50,16 +50,9 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
 ) -> None:
     """Be the process of all senders and chores."""
     flows, database, _ = build_flows(profile, clocks.from_environment())
-    flows.release_leases()
+    _take_over(flows)
     _pace(profile, peers, stop)
-    recovered = flows.index_instances()
-    if recovered:
-        log.warning("spool.recovered", instances=recovered)
-    senders = [each for one in profile.destinations for each in _senders(one, callers[one.name], stop)]
-    other = flows.worlds.destination
-    if other is not None and other.name in callers:
-        senders += _senders(other, callers[other.name], stop)
-        peers = {**peers, other.name: None}
+    senders, peers = _all_senders(profile, flows, callers, peers, stop)
     rounds = Rounds(
         {
             one.name: (_DELIVERY_BEAT, partial(_deliver, flows, one, peers[one.destination.name], stop))
@@ -68,10 +61,8 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
     )
     chores = _word_chores(profile, flows, callers, tellers)
     chores |= _commitment_chores(profile, flows, _provers(profile, callers, peers), stop)
-    chores |= _house_chores(flows)
+    chores |= _house_chores(profile, flows, database)
     chores["index"] = (_INDEX_BEAT, partial(flows.index_instances, partial(_call, rounds, senders)))
-    if profile.kind is World.PRODUCTION:
-        chores["promotions"] = (_IMAGES_BEAT, partial(_promote, profile, database))
     metronome = Metronome(chores)
     rounds.start()
     metronome.start()
@@ -82,6 +73,29 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
     for peer in filter(None, peers.values() if ended else ()):
         peer.close()
     database.close()
+
+
+def _take_over(flows: Flows) -> None:
+    """Go on where the last process ended: what it held is free, what it had taken is owed."""
+    flows.release_leases()
+    recovered = flows.index_instances()
+    if recovered:
+        log.warning("spool.recovered", instances=recovered)
+
+
+def _all_senders(
+    profile: Profile,
+    flows: Flows,
+    callers: Mapping[str, EngineRequestor],
+    peers: Mapping[str, StowPeer | None],
+    stop: threading.Event,
+) -> tuple[list["_Sender"], Mapping[str, StowPeer | None]]:
+    """Return who sends, and by STOW-RS to whom: to every destination, and to the other world where it takes images."""
+    senders = [each for one in profile.destinations for each in _senders(one, callers[one.name], stop)]
+    other = flows.worlds.destination
+    if other is None or other.name not in callers:
+        return senders, peers
+    return senders + _senders(other, callers[other.name], stop), {**peers, other.name: None}
 
 
 def _call(rounds: Rounds, senders: Sequence["_Sender"], owed: Collection[str]) -> None:
@@ -119,9 +133,9 @@ def _word_chores(
     return chores
 
 
-def _house_chores(flows: Flows) -> Chores:
+def _house_chores(profile: Profile, flows: Flows, database: Database) -> Chores:
     """Return what is done by the clock in our own house."""
-    return {
+    chores: Chores = {
         "segments": (_SEGMENTS_BEAT, flows.keep_segments),
         "parked": (_CHORE_BEAT, flows.move_parked),
         "disk": (_CHORE_BEAT, flows.watch_disk),
@@ -135,6 +149,9 @@ def _house_chores(flows: Flows) -> Chores:
         "silence": (_CHORE_BEAT, flows.note_silence),
         "house": (_HOUSE_BEAT, flows.keep_house),
     }
+    if profile.kind is World.PRODUCTION:
+        chores["promotions"] = (_IMAGES_BEAT, partial(_promote, profile, database))
+    return chores
 
 
 def _promote(profile: Profile, database: Database) -> None:

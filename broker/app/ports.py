@@ -62,41 +62,57 @@ def run_ports(
     flows, database, spool = build_flows(profile, clock)
     spool.begin()
     noting.note(database, profile, clock)
+    _take_over(flows)
+    _raise_descriptors(_limits(profile))
+    wanted = {**profile.ports, **before}
+    health = _health(profile, wanted["http"], database, clock)
+    dicom = _dicom_servers(profile, wanted, contexts.dicom, Services(flows), clock)
+    servers: dict[str, Listener] = {**_hl7_servers(profile, wanted, contexts.hl7, flows, clock), **dicom}
+    ports = {name: server.start() for name, server in servers.items()}
+    ports["http"] = health.start()
+    _freeze()
+    log.info("ports.ready", **ports)
+    ready(ports)
+    beats = _beats(flows, dicom)
+    beats.start()
+    stop.wait()
+    beats.end()
+    _stop_all(servers)
+    beats.wait(_REPORTS_SECONDS)
+    health.stop()
+    spool.end()
+    database.close()
+
+
+def _take_over(flows: Flows) -> None:
+    """Go on where the last process ended: what the other world may know, and what was on its way into the spool."""
     flows.write_worlds()
     recovered = flows.recover_spool()
     if recovered:
         log.warning("spool.recovered", instances=recovered)
-    _raise_descriptors(_limits(profile))
-    wanted = {**profile.ports, **before}
-    http = profile.http
-    health = HealthServer(
-        http.host, wanted["http"], partial(_readiness, database, profile), partial(metrics, database, profile, clock)
-    )
-    hl7 = _hl7_servers(profile, wanted, contexts.hl7, flows, clock)
-    dicom = _dicom_servers(profile, wanted, contexts.dicom, Services(flows), clock)
-    servers: dict[str, Listener] = {**hl7, **dicom}
-    ports = {name: server.start() for name, server in servers.items()}
-    ports["http"] = health.start()
+
+
+def _freeze() -> None:
+    """Collect no more among what the imports made: it lives as long as we do."""
     gc.collect()
-    gc.freeze()  # what the imports made lives as long as we do: no collection need look at it again
+    gc.freeze()
     gc.enable()
-    log.info("ports.ready", **ports)
-    ready(ports)
+
+
+def _beats(flows: Flows, servers: Mapping[str, Server]) -> Metronome:
+    """Return what is done by the clock where the associations are: reports on them, and a look at the other world."""
     beats: dict[str, tuple[float, Callable[[], None]]] = {
-        "report": (_PROOF_BEAT, partial(flows.report_here, partial(_notify, dicom.values())))
+        "report": (_PROOF_BEAT, partial(flows.report_here, partial(_notify, servers.values())))
     }
     if flows.worlds.watches:
         flows.watch_worlds()
         beats["worlds"] = (_CHORE_BEAT, flows.watch_worlds)
-    reports = Metronome(beats)
-    reports.start()
-    stop.wait()
-    reports.end()
-    _stop_all(servers)
-    reports.wait(_REPORTS_SECONDS)
-    health.stop()
-    spool.end()
-    database.close()
+    return Metronome(beats)
+
+
+def _health(profile: Profile, port: int, database: Database, clock: Clock) -> HealthServer:
+    ready, numbers = partial(_readiness, database, profile), partial(metrics, database, profile, clock)
+    return HealthServer(profile.http.host, port, ready, numbers)
 
 
 def _readiness(database: Database, profile: Profile) -> Mapping[str, object]:

@@ -13,6 +13,7 @@ Metrics = Callable[[], Mapping[str, float]]
 """Returns each metric's value by its name, labels included (`broker_deliveries{state="parked"}`)."""
 
 _SECONDS_PER_REQUEST = 10
+_PLAIN = "text/plain; charset=utf-8"
 
 
 class HealthServer:
@@ -48,49 +49,55 @@ def exposition(values: Mapping[str, float]) -> str:
     return "\n".join(lines) + "\n"
 
 
+class _Answers(BaseHTTPRequestHandler):
+    """The three pages. What they say, each server's own subclass knows."""
+
+    readiness: Readiness
+    metrics: Metrics
+    timeout = _SECONDS_PER_REQUEST
+    server_version = "broker"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        match self.path:
+            case "/healthz":
+                self._answer(200, _PLAIN, "ok\n")
+            case "/readyz":
+                self._ready()
+            case "/metrics":
+                self._metrics()
+            case _:
+                self._answer(404, _PLAIN, "there are /healthz, /readyz and /metrics\n")
+
+    def _ready(self) -> None:
+        try:
+            facts = {"ready": True, **type(self).readiness()}
+        except BrokerError as error:
+            self._answer(503, "application/json", json.dumps({"ready": False, "why": str(error)}) + "\n")
+            return
+        self._answer(200, "application/json", json.dumps(facts) + "\n")
+
+    def _metrics(self) -> None:
+        try:
+            text = exposition(type(self).metrics())
+        except BrokerError as error:
+            self._answer(503, _PLAIN, f"{error}\n")
+            return
+        self._answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
+
+    def _answer(self, status: int, content_type: str, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
+        """Probes are not worth a line."""
+
+
 def _handler(readiness: Readiness, metrics: Metrics) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        timeout = _SECONDS_PER_REQUEST
-        server_version = "broker"
-        sys_version = ""
-
-        def do_GET(self) -> None:
-            match self.path:
-                case "/healthz":
-                    self._answer(200, "text/plain; charset=utf-8", "ok\n")
-                case "/readyz":
-                    self._ready()
-                case "/metrics":
-                    self._metrics()
-                case _:
-                    self._answer(404, "text/plain; charset=utf-8", "there are /healthz, /readyz and /metrics\n")
-
-        def _ready(self) -> None:
-            try:
-                facts = {"ready": True, **readiness()}
-            except BrokerError as error:
-                self._answer(503, "application/json", json.dumps({"ready": False, "why": str(error)}) + "\n")
-                return
-            self._answer(200, "application/json", json.dumps(facts) + "\n")
-
-        def _metrics(self) -> None:
-            try:
-                text = exposition(metrics())
-            except BrokerError as error:
-                self._answer(503, "text/plain; charset=utf-8", f"{error}\n")
-                return
-            self._answer(200, "text/plain; version=0.0.4; charset=utf-8", text)
-
-        def _answer(self, status: int, content_type: str, text: str) -> None:
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", content_type)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("X-Content-Type-Options", "nosniff")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class names it
-            """Probes are not worth a line."""
-
-    return Handler
+    named = {"readiness": staticmethod(readiness), "metrics": staticmethod(metrics)}
+    return type("Answers", (_Answers,), named)
