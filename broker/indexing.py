@@ -43,13 +43,18 @@ class Indexing:
         """What was taken so far."""
         return self._tail
 
-    def run(self, after_group: Callable[[], None] = lambda: None) -> int:
-        """Index all that is durable and not indexed yet, a group at a time; return how many records were new."""
+    def run(self, after_group: Callable[[], None] = lambda: None, is_enough: Callable[[], bool] = lambda: False) -> int:
+        """Index all that is durable and not indexed yet, a group at a time; return how many records were new.
+
+        Where it `is_enough` after a group with new ones, the next run goes on.
+        """
         count = 0
         for part in self._tail.ready():
             for batch in _batches(part.reader.heads(part.start, part.end), GROUP):
                 count += self._take(part, batch)
                 after_group()
+                if count and is_enough():  # the part does not count as taken: it is looked at again from its start
+                    return count
         return count
 
     def _take(self, part: Part, batch: Sequence[tuple[int, Head]]) -> int:

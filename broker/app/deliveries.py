@@ -30,6 +30,7 @@ _DELIVERY_BEAT = 0.1  # for what another process owes; our own index calls the s
 _WORD_BEAT = 0.25
 _PROOF_BEAT = 0.5
 _INDEX_BEAT = 0.1
+_TAKE_OVER_SECONDS = 2.0  # of indexing before we are ready: some 8,000 small images
 _SEGMENTS_BEAT = 5.0
 _IMAGES_BEAT = 5.0
 _CHORE_BEAT = 60.0
@@ -50,7 +51,7 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
 ) -> None:
     """Be the process of all senders and chores."""
     flows, database, _ = build_flows(profile, clocks.from_environment())
-    _take_over(flows)
+    _take_over(flows, stop)
     _pace(profile, peers, stop)
     senders, peers = _all_senders(profile, flows, callers, peers, stop)
     rounds = Rounds(
@@ -62,7 +63,8 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
     chores = _word_chores(profile, flows, callers, tellers)
     chores |= _commitment_chores(profile, flows, _provers(profile, callers, peers), stop)
     chores |= _house_chores(profile, flows, database)
-    chores["index"] = (_INDEX_BEAT, partial(flows.index_instances, partial(_call, rounds, senders)))
+    index = partial(flows.index_instances, partial(_call, rounds, senders), stop.is_set)
+    chores["index"] = (_INDEX_BEAT, index)
     metronome = Metronome(chores)
     rounds.start()
     metronome.start()
@@ -75,10 +77,14 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
     database.close()
 
 
-def _take_over(flows: Flows) -> None:
-    """Go on where the last process ended: what it held is free, what it had taken is owed."""
+def _take_over(flows: Flows, stop: threading.Event) -> None:
+    """Go on where the last process ended: what it held is free, what it had taken is owed.
+
+    Of very much that is not indexed, the first part: the rest follows beside the sending, and no start waits for it.
+    """
     flows.release_leases()
-    recovered = flows.index_instances()
+    deadline = time.monotonic() + _TAKE_OVER_SECONDS
+    recovered = flows.index_instances(is_enough=lambda: stop.is_set() or time.monotonic() > deadline)
     if recovered:
         log.warning("spool.recovered", instances=recovered)
 

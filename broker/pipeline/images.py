@@ -78,12 +78,15 @@ class Images(Owing):
             count += 1
         return count
 
-    def index_instances(self, on_owed: OnOwed = lambda _names: None) -> int:
+    def index_instances(
+        self, on_owed: OnOwed = lambda _names: None, is_enough: Callable[[], bool] = lambda: False
+    ) -> int:
         """What is durable in the spool's segments -> index, deliveries, in groups; return how many were new.
 
-        `on_owed` is told after each group to which destinations something is owed.
+        `on_owed` is told after each group to which destinations something is owed. Where it `is_enough` then, the rest
+        is left to the next call.
         """
-        count = self._indexing.run(lambda: on_owed(self.newly_owed()))
+        count = self._indexing.run(lambda: on_owed(self.newly_owed()), is_enough)
         began, self._began = self._began, []
         self.worlds.began(began)
         return count

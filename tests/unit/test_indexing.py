@@ -117,6 +117,14 @@ def test_what_is_durable_is_indexed_once(desk: Desk) -> None:
     assert (found.accession_number, found.attributes["StationName"]) == ("A1", "USROOM2")
 
 
+def test_what_is_enough_ends_a_run_after_a_group_and_the_next_takes_the_rest(desk: Desk) -> None:
+    kept = [desk.keep(number) for number in range(20)]  # in two segments
+    first, *rest = iter(lambda: desk.indexing.run(is_enough=lambda: True), 0)
+    assert 0 < first < len(kept)
+    assert first + sum(rest) == len(kept)
+    assert desk.holds(*kept)
+
+
 def test_a_new_process_indexes_what_the_last_one_did_not(desk: Desk) -> None:
     first = desk.keep(1)
     desk.indexing.run()
