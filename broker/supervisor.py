@@ -3,6 +3,7 @@
 Children are forked, so that a library is imported once. A child that loses its parent ends itself.
 """
 
+import gc
 import json
 import os
 import select
@@ -25,6 +26,8 @@ Part = Callable[[Ports, Callable[[Ports], None], threading.Event], None]
 STOP_SECONDS = 30.0
 _RESTART_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
 _EXIT_MISCONFIGURED = 78
+EXIT_INTERRUPTED = 130
+"""Of a run that Ctrl-C ended before all parts were ready; later it is how a run is ended."""
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -51,7 +54,7 @@ class Supervisor:
         self._exit_code = 0
 
     def run(self) -> int:
-        """Run; return the exit code: 0 after a clean stop, 1 when a part could not start."""
+        """Run; return the exit code: 0 after a clean stop, 1 when a part could not start, or EXIT_INTERRUPTED."""
         self._wake, wake_writer = os.pipe()
         os.set_blocking(wake_writer, False)
         signal.set_wakeup_fd(wake_writer)
@@ -60,6 +63,8 @@ class Supervisor:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes the loop
         # Every child holds the reading end; when the parent is gone, it reads the end of the pipe.
         self._life_reader, self._life_writer = os.pipe()
+        gc.collect()
+        gc.freeze()  # what was loaded stays: a child's collections pass it by, and its pages remain shared with us
         for child in self._children:
             self._start(child)
         while not self._stopping:
@@ -67,7 +72,9 @@ class Supervisor:
         self._stop_all()
         return self._exit_code
 
-    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if number == signal.SIGINT and not self._announced:
+            self._exit_code = EXIT_INTERRUPTED
         self._stopping = True
 
     def _turn(self) -> None:
@@ -133,6 +140,7 @@ class Supervisor:
         """Live the child's life; never returns."""
         code = 1
         try:
+            gc.enable()  # who starts fast has loaded without it
             os.close(self._life_writer)
             if restarted:
                 failpoints.disarm()

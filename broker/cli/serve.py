@@ -7,6 +7,7 @@ import click
 
 from broker.cli.context import env_option
 from broker.environments import profile as profiles
+from broker.supervisor import EXIT_INTERRUPTED
 
 
 @click.command("serve")
@@ -21,5 +22,7 @@ def command(env: str) -> None:
 
     profile = profiles.read(profiles.find(env))
     code = serve(profile, lambda ports: click.echo(f"ready {json.dumps(ports)}"))
+    if code == EXIT_INTERRUPTED:
+        click.echo("interrupted before it was ready", err=True)
     if code:
         raise click.exceptions.Exit(code)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from broker.supervisor import EXIT_INTERRUPTED
 from tests.peers.processes import run, wait_for
 
 PROGRAM = """
@@ -26,7 +27,8 @@ def part(name):
             file.write(f"{os.getpid()} {ports}\\n")
         if (folder / f"{name}.misconfigured").exists():
             raise Misconfigured("no such thing")
-        ready({name: 1000 + len(name)})
+        if not (folder / f"{name}.slow").exists():
+            ready({name: 1000 + len(name)})
         stop.wait()
         (folder / f"{name}.stopped").touch()
     return live
@@ -64,6 +66,16 @@ def test_all_parts_are_ready_before_it_says_so_and_each_is_stopped(tmp_path: Pat
         assert process.stdout.readline() == "{'a': 1001, 'bb': 1002}\n"
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+    assert (tmp_path / "a.stopped").exists()
+    assert (tmp_path / "bb.stopped").exists()
+
+
+def test_an_interrupt_before_all_parts_are_ready_is_no_clean_stop_and_ends_them_too(tmp_path: Path) -> None:
+    (tmp_path / "bb.slow").touch()
+    with _start(tmp_path) as process:
+        wait_for("both parts", lambda: all((tmp_path / f"{name}.lives").exists() for name in ("a", "bb")))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == EXIT_INTERRUPTED
     assert (tmp_path / "a.stopped").exists()
     assert (tmp_path / "bb.stopped").exists()
 
