@@ -3,9 +3,8 @@
 Writing at once would cost a sync before every first answer; an association that did nothing has its row at its end.
 """
 
-import threading
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from broker import __version__
@@ -14,25 +13,36 @@ from broker.associations.model import Association, Context, Result
 from broker.database import Transaction
 from broker.dimse.service import AcceptedAssociation, AssociationRequest
 
+Owed = Callable[[Transaction], None]
+"""What refers to an association and is still to be written, in whatever transaction writes the association next."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """One open association, and what of it is committed."""
+
+    association: Association
+    result: Result = Result.OPEN  # as committed
+    is_written: bool = False
+    owed: list[Owed] = field(default_factory=list)
+    note: bytes | None = None
+
 
 class OpenAssociations:
-    """Thread-safe. `write` and `written` come in pairs around a commit."""
+    """Thread-safe: each association is one thread's. `write` and `written`, `settle` and `settled` are pairs around a
+    commit.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[str, Association] = {}
-        self._written: set[str] = set()
-        self._notes: dict[str, bytes] = {}
+        self._open: dict[str, _Open] = {}
 
     def add(self, association: Association) -> None:
         """Remember an association that was just accepted."""
-        with self._lock:
-            self._open[association.id] = association
+        self._open[association.id] = _Open(association)
 
     def get(self, association_id: str) -> Association:
         """Return what is known of an open association."""
-        with self._lock:
-            return self._open[association_id]
+        return self._open[association_id].association
 
     def with_context(
         self, association_id: str, calling_ae_title: str, called_ae_title: str, sop_class_uid: str
@@ -41,9 +51,8 @@ class OpenAssociations:
 
         The one of this id where it is open, else another of the same two titles.
         """
-        with self._lock:
-            found = sorted(self._open.values(), key=lambda one: one.id != association_id)
-        for one in found:
+        every = [one.association for one in list(self._open.values())]  # others come and go meanwhile
+        for one in sorted(every, key=lambda one: one.id != association_id):
             syntaxes = [c.transfer_syntax for c in one.contexts if c.abstract_syntax == sop_class_uid]
             if syntaxes and (one.calling_ae_title, one.called_ae_title) == (calling_ae_title, called_ae_title):
                 return one.id, syntaxes[0]
@@ -51,40 +60,51 @@ class OpenAssociations:
 
     def note(self, association_id: str, make: Callable[[Association], bytes]) -> bytes:
         """Return what stands beside each of its instances in the spool, made once."""
-        with self._lock:
-            found, association = self._notes.get(association_id), self._open[association_id]
-        if found is None:
-            found = self._notes[association_id] = make(association)
-        return found
+        one = self._open[association_id]
+        if one.note is None:
+            one.note = make(one.association)
+        return one.note
 
     def write(self, tx: Transaction, association_id: str) -> None:
         """Add its row in the caller's transaction, unless an earlier committed one did."""
-        with self._lock:
-            association = None if association_id in self._written else self._open[association_id]
-        if association:
-            store.add(tx, association)
+        one = self._open[association_id]
+        if not one.is_written:
+            store.add(tx, one.association)
 
     def written(self, association_id: str) -> None:
         """Take note that the transaction given to `write` is committed."""
-        with self._lock:
-            self._written.add(association_id)
+        self._open[association_id].is_written = True
 
-    def end(self, tx: Transaction, association_id: str, result: Result, reason: str, at: datetime) -> None:
-        """Write its end, with the whole row where none was written."""
-        with self._lock:
-            association = self._open[association_id]
-            was_written = association_id in self._written
-        if was_written:
+    def owe(self, association_id: str, work: Owed) -> None:
+        """Remember what is to be written when it is settled next."""
+        self._open[association_id].owed.append(work)
+
+    def is_settled(self, association_id: str, result: Result) -> bool:
+        """Tell whether it is written with this result, and everything that it owes."""
+        one = self._open[association_id]
+        return one.result is result and not one.owed
+
+    def settle(self, tx: Transaction, association_id: str, result: Result, reason: str, at: datetime) -> None:
+        """Write what it owes, and how it ended unless it is open; the whole row where none was written."""
+        one = self._open[association_id]
+        if result is Result.OPEN:
+            self.write(tx, association_id)
+        elif one.is_written:
             store.end(tx, association_id, result, reason, at)
         else:
-            store.add(tx, replace(association, result=result, reason=reason, ended=at))
+            store.add(tx, replace(one.association, result=result, reason=reason, ended=at))
+        for work in one.owed:
+            work(tx)
+
+    def settled(self, association_id: str, result: Result) -> None:
+        """Take note that the transaction given to `settle` is committed."""
+        one = self._open[association_id]
+        one.result, one.is_written = result, True
+        one.owed.clear()
 
     def forget(self, association_id: str) -> None:
         """Take note that it is over."""
-        with self._lock:
-            self._open.pop(association_id, None)
-            self._written.discard(association_id)
-            self._notes.pop(association_id, None)
+        self._open.pop(association_id, None)
 
 
 def accepted(association: AcceptedAssociation, device: str, revision: str, now: datetime) -> Association:

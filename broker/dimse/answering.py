@@ -74,6 +74,7 @@ class Answering:
         self._association = association
         self._limits = limits
         self._contexts = {context.id: context for context in association.contexts}
+        self.owes_record = False  # a query was answered, and what became of it is not recorded yet
         self._asked_last = 0
         self._unanswered: dict[int, Answered] = {}
         self._services: dict[int, Callable[[AcceptedContext, Command], None]] = {
@@ -142,6 +143,7 @@ class Answering:
 
     def _find(self, context: AcceptedContext, command: Command) -> None:
         identifier = self._held_data(context, command)
+        self.owes_record = True
         Finding(self._link, context, command).answer(self._provider, self._association, identifier)
 
     def _late_cancel(self, context: AcceptedContext, command: Command) -> None:

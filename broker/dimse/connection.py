@@ -44,13 +44,14 @@ def prepare(sock: socket.socket) -> None:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, _TIMEVAL)
 
 
-def _is_readable(sock: socket.socket) -> bool:
+def _is_readable(sock: socket.socket, seconds: float = 0) -> bool:
+    """Tell whether there is something to read, or comes within so many seconds."""
     if isinstance(sock, ssl.SSLSocket) and sock.pending():
         return True
     # Not select(): it knows no descriptor above 1,023, and a listener may have more.
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return bool(poll.poll(0))
+    return bool(poll.poll(seconds * 1000))
 
 
 def _said(error: OSError) -> str:
@@ -86,6 +87,10 @@ class Connection:
     def has_news(self) -> bool:
         """Tell whether something has arrived that was not taken yet, the end of the connection included."""
         return self.is_lost or self.is_torn or self.available > 0 or _is_readable(self.socket)
+
+    def comes(self, seconds: float) -> bool:
+        """Tell whether anything comes within so many seconds, the end of the connection included."""
+        return self.available > 0 or _is_readable(self.socket, seconds)
 
     def need(self, count: int, interruptible: bool = False) -> None:
         """Wait until `count` bytes, at most a buffer, are available; raise Lost, TooSlow, or Interrupted."""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from broker.errors import Rejected, Unavailable
+from broker.errors import BrokerError, Rejected, Unavailable
 
 # --- as acceptor -------------------------------------------------------------------------------------------------
 
@@ -162,8 +162,15 @@ class Provider(Protocol):
         """Take note of a new association."""
         ...
 
+    def settle(self, association: AcceptedAssociation, released: bool) -> None:
+        """Record what C-FIND has left to be recorded; with `released` the end too, which the peer has asked for.
+
+        Called after C-FIND: before the next message or the release is answered, or once the peer is silent.
+        """
+        ...
+
     def ended(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
-        """Take note of its end."""
+        """Take note of its end, and record what is not settled."""
         ...
 
     def echo(self, association: AcceptedAssociation) -> Answer:
@@ -214,11 +221,27 @@ class ContextRefused(Rejected):
         self.result = result
 
 
+class Altered(BrokerError):
+    """The file is not what was to be sent. The peer has nothing of the data set, or never gets its end.
+
+    `has_begun`: it has a part, so that the association can only be aborted.
+    """
+
+    def __init__(self, text: str, *, has_begun: bool = False) -> None:
+        super().__init__(text)
+        self.has_begun = has_begun
+
+
+class Unreadable(Unavailable):
+    """The file cannot be read for now: the disk's fault and not the peer's."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutgoingInstance:
     """An instance to send: `length` bytes of data set at `offset` of the file at `path`, in `transfer_syntax`.
 
     With `parts` the data set is made of them, `length` bytes in all: bytes, and (offset, length) of the file.
+    With `sha256`, in hexadecimal, the end of the data set leaves only if all of it has this hash.
     """
 
     sop_class_uid: str
@@ -228,6 +251,7 @@ class OutgoingInstance:
     offset: int
     length: int
     parts: tuple[bytes | tuple[int, int], ...] = ()
+    sha256: str = ""
 
 
 class RequestedAssociation(Protocol):
@@ -237,10 +261,11 @@ class RequestedAssociation(Protocol):
         """Send C-ECHO and return the status. Raises Unavailable when no response comes."""
         ...
 
-    def store(self, instance: OutgoingInstance) -> Answer:
-        """Send C-STORE and return the peer's answer.
+    def store(self, instance: OutgoingInstance, following: OutgoingInstance | None = None) -> Answer:
+        """Send C-STORE and return the peer's answer. The beginning of what is `following` is read meanwhile.
 
-        Raises ContextRefused when no context fits, Unavailable when no response comes (the outcome is unknown).
+        Raises ContextRefused when no context fits, Altered when the file is not what it should be, Unreadable when it
+        cannot be read, Unavailable when no response comes (the outcome is unknown).
         """
         ...
 

@@ -38,6 +38,8 @@ from broker.identifiers import new_id
 
 log = structlog.get_logger()
 
+_MOMENT = 0.05  # seconds in which most consoles ask for more or to release, once they have their answers
+
 TlsContext = Callable[[], ssl.SSLContext]
 
 
@@ -166,29 +168,47 @@ class Session:
         finally:
             house.provider.ended(association, released, reason)
 
+    def _settle(self, association: AcceptedAssociation, answering: Answering, *, released: bool = False) -> None:
+        if not answering.owes_record:
+            return
+        answering.owes_record = False
+        try:
+            self._house.provider.settle(association, released)
+        except Unavailable:  # the end tries again
+            log.warning("association.not-settled", address=self.address, why="unavailable")
+
     def _answer(self, link: Link, association: AcceptedAssociation) -> None:
         """Answer messages, and send notices between them, until the peer releases, or we do when we stop."""
         answering = Answering(link, self._house.provider, association, self._house.limits)
         self._mailbox = self._house.notices.open(association.id)
         try:
-            while self._answer_next(link, answering):
+            while self._answer_next(link, answering, association):
                 pass
             link.release(self._house.limits.artim)
         except ReleaseAsked:
+            self._settle(association, answering, released=True)
             with suppress(Lost):  # it asked, and did not wait for the answer
                 link.answer_release()
         finally:
             answering.abandon(self._house.notices.close(association.id))
 
-    def _answer_next(self, link: Link, answering: Answering) -> bool:
-        """Answer one message, or send what waits; tell whether to go on."""
+    def _answer_next(self, link: Link, answering: Answering, association: AcceptedAssociation) -> bool:
+        """Answer one message, or send what waits; tell whether to go on.
+
+        What a query leaves is recorded with the association's end, since most consoles ask to release at once.
+        """
+        if answering.owes_record and not link.connection.comes(_MOMENT):
+            self._settle(association, answering)
         try:
-            answering.answer(link.next_command(self._house.limits.idle))
+            received = link.next_command(self._house.limits.idle)
+            self._settle(association, answering)
+            answering.answer(received)
         except Interrupted:
             if self._house.stopping.is_set():
                 return False
-        for request, answered in self._mailbox.take():
-            answering.ask(request, answered)
+        if not self._mailbox.is_empty():
+            for request, answered in self._mailbox.take():
+                answering.ask(request, answered)
         return True
 
     def _is_wanted(self) -> bool:

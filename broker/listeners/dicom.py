@@ -35,6 +35,10 @@ class Services:
         """Take note of a new association."""
         self._flows.begin(association)
 
+    def settle(self, association: AcceptedAssociation, released: bool) -> None:
+        """Record what queries have left to be recorded, and the end where it is asked for."""
+        self._flows.settle(association, released)
+
     def ended(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
         """Take note of its end."""
         self._flows.end(association, released, reason)

@@ -1,6 +1,7 @@
 """Who calls: let in or rejected with a reason, remembered, recorded."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from broker.associations import open as associations
@@ -108,17 +109,26 @@ class Associations(Here):
         self._open.written(association.id)
         self._echoed.add(association.id)
 
+    def settle(self, association: AcceptedAssociation, released: bool) -> None:
+        """What queries have left to be written -> written, with the end where it is asked for: one commit for all."""
+        self._settle(association.id, Result.RELEASED if released else Result.OPEN, "")
+
     def end(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
-        """Write how it ended."""
+        """Write how it ended, unless that is written."""
         self._echoed.discard(association.id)
         result = Result.RELEASED if released else Result.ABORTED
         try:
-            self._database.together(
-                "associations", partial(self._ended, association.id, result, "" if released else reason)
-            )
+            self._settle(association.id, result, "" if released else reason)
         finally:
             self._open.forget(association.id)
         log.info("association.ended", association=association.id, result=result.value, why=reason)
 
-    def _ended(self, association_id: str, result: Result, reason: str, tx: Transaction) -> None:
-        self._open.end(tx, association_id, result, reason, self._clock.now())
+    def _settle(self, association_id: str, result: Result, reason: str) -> None:
+        if self._open.is_settled(association_id, result):
+            return
+        now = self._clock.now()
+        self._database.together("associations", partial(self._settled, association_id, result, reason, now))
+        self._open.settled(association_id, result)
+
+    def _settled(self, association_id: str, result: Result, reason: str, now: datetime, tx: Transaction) -> None:
+        self._open.settle(tx, association_id, result, reason, now)

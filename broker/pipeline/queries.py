@@ -1,6 +1,7 @@
 """Worklist -> ultrasound."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 
 from broker.alerts.model import Severity
@@ -32,16 +33,16 @@ class Queries(Here):
         self._viewers = Viewers(profile.timezone)
 
     def answer_query(self, association: AcceptedAssociation, request: FindRequest) -> Iterator[FindAnswer]:
-        """C-FIND -> matching items -> answers; what was answered is recorded after the last of them has left."""
+        """C-FIND -> matching items -> answers; what was answered is recorded when the association is settled."""
         viewer, stations = self._viewers.of(self._registry.current(), association.request.calling_ae_title)
         hides = shown.hides(viewer, self._clock.now())
         result = yield from find.answers(self._database, request, viewer, stations, self._clock, hides)
-        self._database.together("associations", partial(self._queried, association.id, viewer.device, result))
-        self._open.written(association.id)
+        now = self._clock.now()
+        self._open.owe(association.id, partial(self._queried, association.id, viewer.device, result, now))
         log.info("query.answered", association=association.id, **result.facts())
 
-    def _queried(self, association_id: str, device: str, result: QueryResult, tx: Transaction) -> None:
-        self._open.write(tx, association_id)
-        worklist.record_query(tx, association_id, self._clock.now(), result)
+    @staticmethod
+    def _queried(association_id: str, device: str, result: QueryResult, now: datetime, tx: Transaction) -> None:
+        worklist.record_query(tx, association_id, now, result)
         if result.truncated:
-            raise_alert(tx, "worklist.cut", device, Severity.WARNING, _CUT, self._clock.now())
+            raise_alert(tx, "worklist.cut", device, Severity.WARNING, _CUT, now)

@@ -49,6 +49,9 @@ class Sink:
     def established(self, association: AcceptedAssociation) -> None:
         return None
 
+    def settle(self, association: AcceptedAssociation, released: bool) -> None:
+        return None
+
     def ended(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
         return None
 

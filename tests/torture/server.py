@@ -36,6 +36,9 @@ class Forgetting:
     def established(self, association: AcceptedAssociation) -> None:
         return None
 
+    def settle(self, association: AcceptedAssociation, released: bool) -> None:
+        return None
+
     def ended(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
         return None
 

@@ -41,6 +41,9 @@ class MppsProvider:
     def established(self, association: AcceptedAssociation) -> None:
         pass
 
+    def settle(self, association: AcceptedAssociation, released: bool) -> None:
+        return None
+
     def ended(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
         pass
 

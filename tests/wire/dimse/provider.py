@@ -28,6 +28,7 @@ class Keeping:
     error: Exception | None = None
     requests: list[AssociationRequest] = field(default_factory=list)
     associations: list[AcceptedAssociation] = field(default_factory=list)
+    settled: list[bool] = field(default_factory=list)
     ends: list[tuple[bool, str]] = field(default_factory=list)
     stored: list[tuple[StoreRequest, bytes]] = field(default_factory=list)
     found: list[FindRequest] = field(default_factory=list)
@@ -42,6 +43,9 @@ class Keeping:
 
     def established(self, association: AcceptedAssociation) -> None:
         self.associations.append(association)
+
+    def settle(self, association: AcceptedAssociation, released: bool) -> None:
+        self.settled.append(released)
 
     def ended(self, association: AcceptedAssociation, released: bool, reason: str) -> None:
         self.ends.append((released, reason))

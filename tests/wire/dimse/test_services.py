@@ -22,6 +22,7 @@ from broker.dimse.service import (
     Rejection,
 )
 from broker.errors import Rejected, Unavailable
+from tests.peers.processes import wait_for
 from tests.wire.dimse import raw_peer
 from tests.wire.dimse.conftest import QUICK, Serve
 from tests.wire.dimse.raw_peer import EXPLICIT, IMPLICIT, ULTRASOUND, VERIFICATION, WORKLIST, RawPeer, data
@@ -177,6 +178,59 @@ def test_find_errors_of_ours_are_final_answers(serve: Serve) -> None:
         for error, status in ((Rejected("bad key"), 0xC000), (Unavailable("busy"), 0xA700)):
             provider.error = error
             assert [answer.status for answer in association.find(WORKLIST, IMPLICIT, b"")] == [status]
+
+
+def test_what_a_query_leaves_is_settled_before_its_release_is_answered(serve: Serve) -> None:
+    port, provider = serve()
+    with EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
+        list(association.find(WORKLIST, IMPLICIT, b"key"))
+    assert provider.settled == [True]
+    assert provider.ended_one.acquire(timeout=2)
+    assert provider.ends == [(True, "")]
+
+
+def test_what_a_query_leaves_is_settled_before_the_next_message_is_answered(serve: Serve) -> None:
+    port, provider = serve()
+    with EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
+        for settled in ([], [False]):
+            list(association.find(WORKLIST, IMPLICIT, b"key"))
+            assert provider.settled[: len(settled)] == settled
+        assert association.echo() == 0
+        assert provider.settled == [False, False]
+    assert provider.settled == [False, False], "an echo leaves nothing"
+
+
+def test_what_a_query_leaves_is_settled_once_its_peer_is_silent(serve: Serve) -> None:
+    port, provider = serve()
+    with EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
+        list(association.find(WORKLIST, IMPLICIT, b"key"))
+        wait_for("it is settled", lambda: provider.settled == [False])
+    assert provider.settled == [False]
+
+
+def test_a_query_that_cannot_be_settled_is_released_all_the_same(serve: Serve) -> None:
+    port, provider = serve()
+
+    def unavailable(*_: object) -> None:
+        raise Unavailable("busy")
+
+    provider.settle = unavailable  # type: ignore[method-assign]
+    with EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
+        list(association.find(WORKLIST, IMPLICIT, b"key"))
+    assert provider.ended_one.acquire(timeout=2)
+    assert provider.ends == [(True, "")], "the end tries again"
+
+
+def test_who_says_something_behind_its_release_is_aborted_though_it_was_settled(serve: Serve) -> None:
+    port, provider = serve()
+    with RawPeer.associated(port) as raw:
+        raw.send(data(3, 3, command(**FIND, **DATA)), data(3, 2, b""))
+        assert raw.response().number(Element.STATUS) == 0
+        raw.send(raw_peer.RELEASE_REQUEST, data(3, 3, command(**FIND, **DATA)))
+        assert raw.read()[0] == 7
+    assert provider.ended_one.acquire(timeout=3)
+    assert provider.settled == [True]
+    assert provider.ends[0][0] is False, "the end says what became of it"
 
 
 def test_abort_in_mid_answer_is_a_normal_end(serve: Serve) -> None:
