@@ -10,7 +10,7 @@ from broker.journal import log
 from broker.spool import segments
 from broker.spool import store as spool_index
 from broker.spool.model import SpooledInstance
-from broker.spool.room import Level
+from broker.spool.room import Level, Space
 from broker.spool.segments import path_of
 from broker.spool.spool import Spool, held_segments
 from broker.spool.tail import Tail
@@ -30,7 +30,12 @@ DISK = {
     ),
 }
 
-_FREE = 8  # segments that are kept to be used again; further ones give their room back
+# Segments that are kept to be used again, further ones give their room back: a burst of images finds them written.
+_FREE = 8
+_MOST_FREE = 32
+_SHARE = 64  # of the room that is left: more than eight may take this part of it
+_PREPARED = 4  # made in advance where fewer are there, one at a time, while nothing comes
+_QUIET_SECONDS = 3.0
 _FOR_PEOPLE = frozenset({DeliveryState.PARKED, DeliveryState.HELD})
 
 
@@ -44,10 +49,22 @@ def release(database: Database, spool: Spool, tail: Tail) -> int:
         needed = held_segments(spool_index.held_paths(tx))
     unneeded = [name for name in through if name not in needed]
     for name in unneeded:
-        keeps = spool.room.level() is Level.WELL and len(segments.free(spool.directory / segments.FOLDER)) < _FREE
+        keeps = spool.room.level() is Level.WELL and _count_free(spool) < kept_free(spool.room.space())
         segments.retire(spool.directory, name, keeps=keeps)
         tail.forget(name)
     return len(unneeded)
+
+
+def prepare(spool: Spool) -> bool:
+    """Make a segment in advance where few are free, while no images come; tell whether one was made."""
+    if _count_free(spool) >= _PREPARED or spool.room.level() is not Level.WELL or not _is_quiet(spool):
+        return False
+    try:
+        segments.prepare(spool.directory)
+    except OSError as error:  # who needs one tries again, and tells
+        log.warning("spool.not-prepared", why=error.strerror)
+        return False
+    return True
 
 
 def move_parked(database: Database, spool: Spool, tail: Tail, rest: float = PARKED_SECONDS) -> int:
@@ -64,6 +81,21 @@ def move_parked(database: Database, spool: Spool, tail: Tail, rest: float = PARK
             parked = all(_is_parked(tx, instance) for instance in instances)
         count += sum(_move(database, spool, instance) for instance in instances) if parked else 0
     return count
+
+
+def _count_free(spool: Spool) -> int:
+    return len(segments.free(spool.directory / segments.FOLDER))
+
+
+def kept_free(space: Space) -> int:
+    """Decide how many segments are kept to be used again."""
+    return max(_FREE, min(_MOST_FREE, space.free // _SHARE // segments.SIZE))
+
+
+def _is_quiet(spool: Spool) -> bool:
+    """Tell whether no record was written for a while."""
+    names = segments.in_use(spool.directory / segments.FOLDER)
+    return not names or time.time() - (spool.directory / path_of(names[-1])).stat().st_mtime > _QUIET_SECONDS
 
 
 def _through(spool: Spool, tail: Tail) -> list[str]:

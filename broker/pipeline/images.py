@@ -92,8 +92,9 @@ class Images(Owing):
         return count
 
     def keep_segments(self) -> None:
-        """Segments of which nothing is needed any more -> free, to be used again."""
+        """Segments of which nothing is needed any more -> free, to be used again; new ones where few are."""
         recycling.release(self._database, self._spool, self._indexing.tail)
+        recycling.prepare(self._spool)
 
     def move_parked(self) -> None:
         """What is parked and alone holds a segment -> a file of its own."""

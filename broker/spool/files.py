@@ -17,6 +17,7 @@ from broker.errors import Unavailable
 from broker.identifiers import is_uid, is_uid_like, new_id
 from broker.spool import part10
 from broker.spool.errors import CANNOT_UNDERSTAND, DATA_SET_DOES_NOT_MATCH, BadInstance, DamagedInstance
+from broker.spool.hashing import BesideHash
 from broker.spool.model import ReceiptFacts, SpooledInstance
 from broker.spool.record import Place, spooled
 from broker.spool.scan import Scan, Scanner
@@ -185,12 +186,14 @@ class FileSpool:
     def _write(self, identifier: str, path: Path, data: Iterable[memoryview], facts: ReceiptFacts) -> SpooledInstance:
         scanner = Scanner(facts.transfer_syntax)
         head = part10.head(facts)
-        with durable.DurableFile(path, PLACE) as file:
+        with durable.DurableFile(path, PLACE) as file, BesideHash() as digest:
             file.write(head)
-            sha256, length = _hashed(_written(_seen(data, scanner), file))
+            for block in digest.blocks(data):
+                scanner.feed(block)
+                file.write(block)
             attributes = checked(scanner.finish(), facts)
             file.commit()
-        return self._instance(identifier, facts, sha256, len(head), length, attributes)
+        return self._instance(identifier, facts, digest.sha256(), len(head), digest.length, attributes)
 
     def _instance(  # noqa: PLR0917 - the parts of one value
         self, identifier: str, facts: ReceiptFacts, sha256: str, offset: int, length: int, attributes: dict[str, str]
@@ -226,12 +229,6 @@ def _seen(pieces: Iterable[memoryview] | Iterable[bytes], scanner: Scanner) -> I
         view = memoryview(piece)
         scanner.feed(view)
         yield view
-
-
-def _written(pieces: Iterable[memoryview], file: durable.DurableFile) -> Iterator[memoryview]:
-    for piece in pieces:
-        file.write(piece)
-        yield piece
 
 
 def check_command(facts: ReceiptFacts) -> None:

@@ -1,7 +1,7 @@
-"""Writes records into pre-written segments, one sync for all who wait. Reads none, and knows no index.
+"""Writes records into segments, one sync for all who wait. Reads none, and knows no index.
 
 A segment is a file of zeros in which record follows record; when all of its instances are forgotten it is used again
-under a new name (`house.py`). A process never goes on with a segment that another began.
+under a new name (`recycling.py`). A process never goes on with a segment that another began.
 """
 
 import errno
@@ -25,11 +25,10 @@ FREE = ".free"
 PLACE = "segment"
 WRITTEN = "written"  # the page by which the writer says how far all is durable
 TAKEN = "taken"  # the page by which the index says how far it has read
-SIZE = 16 * 1024 * 1024  # some 430 images of 33 KiB; making one takes 20 to 50 ms
+SIZE = 16 * 1024 * 1024  # some 430 images of 33 KiB
 FIRST = record.PAGE  # where the first record is: the page before says where a closed segment ends
 CLOSED = 1 << 62  # the end of a segment to which nobody writes any more
 
-_SPARES = 2
 _CLOSING_SECONDS = 0.001
 _REST_SECONDS = 0.004  # between megabytes of a segment that is made in advance
 _DIGITS = 8
@@ -93,6 +92,15 @@ def retire(spool: Path, name: str, *, keeps: bool) -> None:
         durable.remove(path.with_suffix(FREE), "spool")
 
 
+def prepare(spool: Path, size: int = SIZE) -> None:
+    """Make a segment in advance, all of it written, so that syncs of its records cost least. Raises OSError."""
+    durable.prewrite(_new(spool / FOLDER), size, PLACE, _REST_SECONDS)
+
+
+def _new(folder: Path) -> Path:
+    return folder / f"{0:0{_DIGITS}}-{secrets.token_hex(8)}{FREE}"
+
+
 class _Job:
     """A record that somebody waits for."""
 
@@ -127,7 +135,6 @@ class _Active:
     file: durable.PrewrittenFile
     size: int
     at: int = FIRST
-    is_followed: bool = False  # spares were seen to
 
 
 class SegmentWriter:
@@ -146,7 +153,6 @@ class SegmentWriter:
         self._waiting: list[_Job] = []
         self._is_writing = False  # somebody is
         self._lock = threading.Lock()  # of these two
-        self._preparing = threading.Lock()
         self._page.put(Written(f"{self._number:0{_DIGITS}}", CLOSED).pack())
 
     def append(self, identifier: str, data: memoryview, sha256: bytes, facts: bytes) -> tuple[str, int]:
@@ -237,9 +243,6 @@ class SegmentWriter:
         self._page.put(Written(active.name, at).pack())
         for job in group:
             job.path = path_of(active.name)
-        if at > active.size // 2 and not active.is_followed:
-            active.is_followed = True
-            self._prepare_aside()
         return len(group)
 
     def _give_up(self, group: Sequence[_Job], error: OSError) -> None:
@@ -283,26 +286,15 @@ class SegmentWriter:
         self._page.put(Written(active.name, CLOSED).pack())
 
     def _spare(self) -> Path:
-        for _ in range(2):
-            for path in free(self._folder):
-                return path
-            self._prepare(1)
-        raise FileNotFoundError("there is no free segment")
+        """Return a segment that nobody uses: a written one, else one that has its room and no more.
 
-    def _prepare_aside(self) -> None:
-        """Have spares ready before they are needed."""
-        if not self._preparing.locked():
-            threading.Thread(target=self._prepare_quietly, name="segments", daemon=True).start()
-
-    def _prepare_quietly(self) -> None:
-        with suppress(OSError):  # whoever needs one tries again, and tells
-            self._prepare(_SPARES, _REST_SECONDS)
-
-    def _prepare(self, spares: int, pause: float = 0.0) -> None:
-        with self._preparing:
-            while len(free(self._folder)) < spares:
-                name = f"{0:0{_DIGITS}}-{secrets.token_hex(8)}"
-                durable.prewrite(self._folder / f"{name}{FREE}", self._size, PLACE, pause)
+        Zeros that were written now would double the disk's work while images wait for their syncs.
+        """
+        for path in free(self._folder):
+            return path
+        path = _new(self._folder)
+        durable.reserve(path, self._size, PLACE)
+        return path
 
 
 _MOST = 200  # records in one call: four pieces each, and the system takes 1,024

@@ -8,6 +8,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
@@ -26,6 +27,15 @@ LARGEST = 1024 * 1024  # of a data set in a segment; above it a file's own cost 
 
 _LOOK_SECONDS = 0.01
 _BUFFERS = 16  # kept for the next who needs one
+_HASHED = 64 * 1024  # bytes at a time, while the sender sends those that follow
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """A data set that is all there, and its hash."""
+
+    data: memoryview
+    sha256: bytes
 
 
 class Spool(FileSpool):
@@ -116,24 +126,31 @@ class Spool(FileSpool):
         facts: ReceiptFacts,
         note: bytes,
     ) -> SpooledInstance:
-        at = 0
-        for piece in pieces:
-            end = at + len(piece)
-            if end > LARGEST:
-                return super().keep(chain((memoryview(buffer)[:at], piece), pieces), facts)
-            buffer[at:end] = piece
-            at = end
-        with memoryview(buffer) as whole, whole[:at] as content:
-            return self._append(writer, content, facts, note)
+        with memoryview(buffer) as whole:
+            at = hashed = 0
+            digest = hashlib.sha256()
+            for piece in pieces:
+                end = at + len(piece)
+                if end > LARGEST:
+                    return super().keep(chain((whole[:at], piece), pieces), facts)
+                whole[at:end] = piece
+                at = end
+                if at - hashed >= _HASHED:
+                    digest.update(whole[hashed:at])
+                    hashed = at
+            digest.update(whole[hashed:at])
+            with whole[:at] as content:
+                return self._append(writer, _Content(content, digest.digest()), facts, note)
 
-    def _append(self, writer: SegmentWriter, content: memoryview, facts: ReceiptFacts, note: bytes) -> SpooledInstance:
-        uids = checked(walk.identify(content, facts.transfer_syntax), facts)
-        identifier, digest, facts = new_id(facts.received), hashlib.sha256(content), identified(facts, uids)
+    def _append(self, writer: SegmentWriter, content: _Content, facts: ReceiptFacts, note: bytes) -> SpooledInstance:
+        data, sha256 = content.data, content.sha256
+        facts = identified(facts, checked(walk.identify(data, facts.transfer_syntax), facts))
+        identifier = new_id(facts.received)
         try:
-            path, offset = writer.append(identifier, content, digest.digest(), record.pack_facts(facts, note))
+            path, offset = writer.append(identifier, data, sha256, record.pack_facts(facts, note))
         except OSError:  # no segment to be had; what the disk says of a file is the answer
-            return super().keep((content,), facts)
-        return spooled(identifier, facts, {}, Place(path, offset, len(content), digest.hexdigest()))
+            return super().keep((data,), facts)
+        return spooled(identifier, facts, {}, Place(path, offset, len(data), sha256.hex()))
 
     def _buffer(self) -> bytearray:
         with self._buffers_lock:

@@ -34,6 +34,19 @@ def test_content_that_is_not_synced_may_be_gone() -> None:
     assert _left(CREATED, *DIRECTORY, WRITTEN) == {(("new", b""), OLD), (("new", b"12"), OLD)}
 
 
+def test_room_that_was_taken_is_zeros_when_synced_and_may_be_gone_before() -> None:
+    taken = Act(Did.EXTEND, "1", "/state/new", 4)
+    assert {dict(each)["new"] for each in _left(CREATED, *DIRECTORY, taken)} == {b"", bytes(4)}
+    assert {dict(each)["new"] for each in _left(CREATED, *DIRECTORY, taken, *SYNCED)} == {bytes(4)}
+
+
+def test_what_is_written_into_room_that_was_taken_is_there_when_synced_and_zeros_or_it_before() -> None:
+    taken, written = Act(Did.EXTEND, "1", "/state/new", 4), Act(Did.WRITE, "1", "/state/new", 2, b"12")
+    made = (CREATED, *DIRECTORY, taken, *SYNCED, written)
+    assert {dict(each)["new"] for each in _left(*made)} == {bytes(4), bytes(2) + b"12"}
+    assert {dict(each)["new"] for each in _left(*made, *SYNCED)} == {bytes(2) + b"12"}
+
+
 def test_what_is_written_while_a_sync_runs_is_not_covered_by_it() -> None:
     begun, ended = SYNCED
     late = Act(Did.WRITE, "2", "/state/new", -1, b"34")

@@ -1,11 +1,21 @@
+import errno
+import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from broker import failpoints
-from broker.durable import TEMPORARY_SUFFIX, DurableFile, make_directory, remove, remove_leftovers
+from broker.durable import (
+    TEMPORARY_SUFFIX,
+    DurableFile,
+    make_directory,
+    prewrite,
+    remove,
+    remove_leftovers,
+    reserve,
+)
 
 
 @pytest.fixture
@@ -94,3 +104,42 @@ def test_leftovers_of_an_ended_process_are_removed_and_counted(tmp_path: Path) -
         (tmp_path / name).write_bytes(b"")
     assert remove_leftovers(tmp_path) == 2
     assert [entry.name for entry in tmp_path.iterdir()] == ["one"]
+
+
+def test_a_file_of_many_megabytes_is_whole_though_the_disk_begins_to_write_it_early(tmp_path: Path) -> None:
+    pieces = [bytes([number]) * 700_000 for number in range(20)]
+    with DurableFile(tmp_path / "one", "spool") as file:
+        for piece in pieces:
+            file.write(piece)
+        file.commit()
+    assert (tmp_path / "one").read_bytes() == b"".join(pieces)
+
+
+@pytest.mark.parametrize("make", [prewrite, reserve])
+def test_a_file_that_has_its_room_is_zeros_and_synced_before_it_has_its_name(
+    make: Callable[[Path, int, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, synced = tmp_path / "one", []
+
+    def fsync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, os.fstat(descriptor).st_blocks * 512, path.exists()))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    make(path, 2_000_000, "segment")
+    ((size, room, had_name),) = synced
+    assert (size, had_name) == (2_000_000, False)
+    assert room >= size  # a disk that is full says so now, and not when an image comes
+    assert path.read_bytes() == bytes(2_000_000)
+
+
+@pytest.mark.parametrize("make", [prewrite, reserve])
+def test_a_disk_without_room_leaves_nothing_of_what_was_to_have_it(
+    make: Callable[[Path, int, str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_descriptor: int, _at: int, _size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(OSError, match="No space"):
+        make(tmp_path / "one", 2_000_000, "segment")
+    assert list(tmp_path.iterdir()) == []

@@ -15,6 +15,7 @@ from broker.spool import segments
 from broker.spool import store as spool_index
 from broker.spool.model import SpooledInstance
 from broker.spool.record import Kept
+from broker.spool.room import Level, Room, Space
 from broker.spool.segments import SegmentWriter
 from broker.spool.spool import Spool, in_segment
 from tests.conftest import FakeClock
@@ -253,3 +254,27 @@ def test_an_index_that_was_lost_is_made_again_from_the_records(desk: Desk) -> No
         found = spool_index.find(tx, kept[4].id)
     assert found is not None
     assert (found.path, found.offset, found.sha256, found.facts) == _place(kept[4])
+
+
+def test_segments_are_made_in_advance_while_no_images_come(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(segments.prepare, "__defaults__", (SIZE,))
+    desk.keep(1)
+    assert not recycling.prepare(desk.spool)  # an image came just now
+    monkeypatch.setattr(recycling, "_QUIET_SECONDS", -1.0)
+    made = sum(recycling.prepare(desk.spool) for _ in range(6))
+    assert made == len(segments.free(desk.spool.directory / segments.FOLDER)) == 4
+
+
+def test_none_is_made_in_advance_on_a_disk_that_fills_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Room, "level", lambda _self: Level.LOW)
+    assert not recycling.prepare(desk.spool)
+
+
+def test_a_segment_that_cannot_be_made_in_advance_is_no_fault(desk: Desk, fail: Fail) -> None:
+    fail("segment.prewrite.before:1:enospc")
+    assert not recycling.prepare(desk.spool)
+
+
+@pytest.mark.parametrize(("gibibytes", "kept"), [(1, 8), (10, 10), (500, 32)])
+def test_more_segments_are_kept_to_be_used_again_where_there_is_room(gibibytes: int, kept: int) -> None:
+    assert recycling.kept_free(Space(gibibytes * 2**30, 2**40)) == kept

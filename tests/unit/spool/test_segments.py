@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from broker import failpoints
+from broker import durable, failpoints
 from broker.errors import Unavailable
 from broker.identifiers import new_id
 from broker.spool import record, segments
@@ -182,6 +182,21 @@ def test_without_a_segment_it_is_kept_in_a_file(spool: Spool, fail: Fail, place:
     spool.verify(instance)
     failpoints.disarm()
     assert in_segment(keep(spool, "1.2.5"))
+
+
+def test_a_segment_that_was_made_in_advance_is_taken_first(spool: Spool) -> None:
+    segments.prepare(spool.directory, SMALL)
+    (ready,) = segments.free(spool.directory / segments.FOLDER)
+    inode = ready.stat().st_ino
+    assert segment_of(spool, keep(spool)).stat().st_ino == inode
+
+
+def test_without_one_made_in_advance_only_its_room_is_taken(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(durable, "prewrite")  # its zeros would double the disk's work while images wait
+    kept = [keep(spool, f"1.2.{number}", pixels=9000) for number in range(12)]
+    assert len({instance.path for instance in kept}) > 1
+    for instance in kept:
+        spool.verify(instance)
 
 
 def test_what_is_forgotten_is_found_no_more(spool: Spool) -> None:
