@@ -1,20 +1,19 @@
 """Associations that we open: one thread, one request at a time (`service.Requestor`). Retrying is not decided here."""
 
-import os
 import socket
 import ssl
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 from broker import failpoints
 from broker.dimse import causes, message, negotiation
 from broker.dimse.connection import Connection
-from broker.dimse.contexts import DEFLATED, VERIFICATION
+from broker.dimse.contexts import VERIFICATION
 from broker.dimse.items import InvalidPdu, Role
 from broker.dimse.limits import Limits
 from broker.dimse.link import Link, Quiet, Received
 from broker.dimse.message import CommandField, Element
-from broker.dimse.outgoing import FilePdus
+from broker.dimse.outgoing import Staged
 from broker.dimse.pdu import AssociateAc, AssociateRq, encode_associate_rq
 from broker.dimse.service import (
     AcceptedContext,
@@ -31,7 +30,7 @@ from broker.dimse.service import (
 from broker.dimse.session import TlsContext
 from broker.dimse.state import Event, Machine, State
 from broker.dimse.statuses import PENDING, UNRECOGNIZED_OPERATION
-from broker.errors import Unavailable
+from broker.errors import BrokerError, Unavailable
 
 Reports = Callable[[NormalizedRequest], NormalizedAnswer]
 
@@ -77,7 +76,8 @@ class EngineRequestor:
         try:
             association = self._establish(link, request, peer)
             association.reports = reports
-            yield association
+            with closing(association):
+                yield association
             error = _release(link, self._limits)
         except InvalidPdu as invalid:
             error = invalid
@@ -135,8 +135,10 @@ class OpenAssociation:
         self._refused = refused
         self._syntaxes = {number: syntax for (_, syntax), number in accepted.items()}
         self._limits = limits
-        self._message_id = 0
+        self._message_id = 0  # of the request sent last
+        self._next_message_id = 1
         self._buffer = bytearray()  # for files, one after the other
+        self._ahead: tuple[OutgoingInstance, Staged | BrokerError] | None = None  # what follows, or why it cannot
         self.accepted = accepted
         self._is_owed = False  # an answer to us
         self.reports: Reports | None = None
@@ -157,18 +159,51 @@ class OpenAssociation:
         self._link.send_message(context_id, message.echo_request(self._next_id(), VERIFICATION))
         return self._status(self._response(CommandField.C_ECHO_RQ))
 
-    def store(self, instance: OutgoingInstance) -> Answer:
-        """Send C-STORE and return the peer's answer.
+    def store(self, instance: OutgoingInstance, following: OutgoingInstance | None = None) -> Answer:
+        """Send C-STORE and return the peer's answer. The beginning of what is `following` is read meanwhile.
 
-        Raises ContextRefused when no context fits, Unavailable when no response comes (the outcome is unknown).
+        Raises ContextRefused when no context fits, Altered when the file is not what it should be, Unreadable when it
+        cannot be read, Unavailable when no response comes (the outcome is unknown).
         """
-        context_id = self._context(instance.sop_class_uid, instance.transfer_syntax)
-        self._is_owed = True  # also where sending breaks off
-        command = message.store_request(self._next_id(), instance.sop_class_uid, instance.sop_instance_uid)
-        with failpoints.around("store.send"):
-            self._send_file(context_id, command, instance)
+        with closing(self._taken(instance)) as staged:
+            self._is_owed = True  # also where sending breaks off
+            self._message_id = staged.message_id
+            with failpoints.around("store.send"):
+                for ready in staged.rounds():
+                    for piece in self._pace(ready):
+                        self._link.send_data(piece)
+        if following is not None:
+            self._read_ahead(following)
         received = self._response(CommandField.C_STORE_RQ)
         return Answer(self._status(received), received.command.text(Element.ERROR_COMMENT))
+
+    def close(self) -> None:
+        """Let go what was read ahead."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is not None and isinstance(ahead[1], Staged):
+            ahead[1].close()
+
+    def _taken(self, instance: OutgoingInstance) -> Staged:
+        """Return what was read ahead of this instance, or read it now. Raises as `store` does; nothing is sent."""
+        if self._ahead is None or self._ahead[0] is not instance:
+            self.close()
+            return self._stage(instance)
+        (_, found), self._ahead = self._ahead, None
+        if isinstance(found, BrokerError):
+            raise found
+        return found
+
+    def _read_ahead(self, instance: OutgoingInstance) -> None:
+        try:
+            self._ahead = instance, self._stage(instance)
+        except BrokerError as error:
+            self._ahead = instance, error
+
+    def _stage(self, instance: OutgoingInstance) -> Staged:
+        context_id = self._context(instance.sop_class_uid, instance.transfer_syntax)
+        staged = Staged(instance, self._new_id(), context_id, self._link.fragment)
+        self._buffer = staged.read(self._buffer)
+        return staged
 
     def find(self, sop_class_uid: str, transfer_syntax: str, identifier: bytes) -> Iterator[FindAnswer]:
         """Send C-FIND and yield each pending answer and the final one; Unavailable when they stop coming."""
@@ -229,27 +264,6 @@ class OpenAssociation:
         content = message.normalized_response(command, answer)
         self._link.send_message(received.context_id, content, answer.data_set)
 
-    def _send_file(self, context_id: int, command: bytes, instance: OutgoingInstance) -> None:
-        descriptor = os.open(instance.path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            first = b"".join(message.pdus(context_id, command, True, self._link.fragment))
-            cut = FilePdus(
-                descriptor,
-                instance.offset,
-                instance.length,
-                context_id,
-                self._link.fragment,
-                is_deflated=instance.transfer_syntax in DEFLATED,
-                parts=instance.parts,
-            )
-            if len(self._buffer) < cut.room(first):
-                self._buffer = bytearray(cut.room(first))
-            for ready in cut.rounds(first, self._buffer):
-                for piece in self._pace(ready):
-                    self._link.send_data(piece)
-        finally:
-            os.close(descriptor)
-
     def _response(self, field: CommandField) -> Received:
         """Wait for the response to the request sent last; raise Unavailable for anything else."""
         self._is_owed = True
@@ -301,8 +315,13 @@ class OpenAssociation:
         raise ContextRefused(f"the peer does not take {sop_class_uid}", results[0] if results else 2)
 
     def _next_id(self) -> int:
-        self._message_id = self._message_id % 0xFFFF + 1
+        self._message_id = self._new_id()
         return self._message_id
+
+    def _new_id(self) -> int:
+        number = self._next_message_id
+        self._next_message_id = number % 0xFFFF + 1
+        return number
 
 
 def _release(link: Link, limits: Limits) -> BaseException | None:

@@ -81,7 +81,7 @@ class Scripted(Pacs):
     script: list[Answer | Exception] = field(default_factory=list)
     dies: bool = False
 
-    def store(self, instance: object) -> Answer:
+    def store(self, instance: object, following: object = None) -> Answer:
         reply = self.script.pop(0) if self.script else Answer(0)
         self.replies = {instance.sop_instance_uid: reply}  # type: ignore[attr-defined]
         answer = super().store(instance)  # type: ignore[arg-type]

@@ -1,7 +1,10 @@
-"""Sends by C-STORE: one association a batch, a presentation context for each SOP class and transfer syntax."""
+"""Sends by C-STORE: one association a batch, a presentation context for each SOP class and transfer syntax.
+
+What goes as it was received is hashed as it leaves, and its last fragments only if the hash is the one that was kept;
+the next instance is read while the peer thinks of this one. What is corrected is compared first.
+"""
 
 from collections.abc import Generator, Iterator
-from functools import partial
 
 from broker import failpoints
 from broker.delivery.content import Content, Slice
@@ -9,40 +12,61 @@ from broker.delivery.model import Delivery
 from broker.delivery.senders.outcome import (
     Answered,
     Batch,
+    Damaged,
     NoContext,
     NotSent,
     Outcome,
     Outcomes,
     Unanswered,
+    Uncorrected,
     Way,
     opened,
 )
 from broker.dimse.service import (
+    Altered,
     AssociationRefused,
     ContextRefused,
     OutgoingInstance,
     Peer,
     RequestedAssociation,
+    Unreadable,
 )
 from broker.errors import Misconfigured, Unavailable
+from broker.spool.errors import DamagedInstance
 from broker.spool.model import SpooledInstance
 
 MAXIMUM_CONTEXTS = 128  # odd identifiers from 1 to 255 (PS3.8 9.3.2.2)
 
 
+class _CutOff(Exception):
+    """A data set turned out to be damaged when part of it was sent: the association is aborted, others may go on."""
+
+    def __init__(self, told: tuple[Delivery, Damaged], left: Batch) -> None:
+        super().__init__()
+        self.told = told
+        self.left = left
+
+
 def send(batch: Batch, way: Way) -> Outcomes:
     """Send a batch in order; a break of the association ends it after the instance that met it."""
     for calling, part in _associations(batch, way):
-        contexts = dict.fromkeys(_context(instance) for _, instance in part)
-        try:
-            with way.requestor.associate(_peer(way, calling), contexts) as association:
-                unbroken = yield from _store_each(part, way, association)
-        except AssociationRefused as refusal:
-            # It answered, so another title or another class may still be welcome.
-            yield from ((delivery, _refused(refusal, instance)) for delivery, instance in part)
-            continue
-        if not unbroken:
-            return
+        left = part
+        while left:
+            contexts = dict.fromkeys(_context(instance) for _, instance in left)
+            try:
+                with way.requestor.associate(_peer(way, calling), contexts) as association:
+                    unbroken = yield from _store_each(left, way, association)
+            except AssociationRefused as refusal:
+                # It answered, so another title or another class may still be welcome.
+                yield from ((delivery, _refused(refusal, instance)) for delivery, instance in left)
+                break
+            except _CutOff as cut:
+                yield cut.told
+                left = cut.left
+                continue
+            if not unbroken:
+                return
+            break
 
 
 def _refused(refusal: AssociationRefused, instance: SpooledInstance) -> NotSent | NoContext:
@@ -52,22 +76,60 @@ def _refused(refusal: AssociationRefused, instance: SpooledInstance) -> NotSent 
 def _store_each(
     part: Batch, way: Way, association: RequestedAssociation
 ) -> Generator[tuple[Delivery, Outcome], None, bool]:
-    """Return whether the association still stands after the last instance."""
-    for delivery, instance in part:
-        outcome = opened(partial(_store, association), instance, way)
+    """Return whether the association still stands after the last instance. Raises _CutOff."""
+    ahead: OutgoingInstance | None = None
+    for number, (delivery, instance) in enumerate(part, 1):
+        ready = ahead or _ready(instance, way)
+        ahead = _following(part, number, way)
+        outcome = _store(association, ready, ahead) if isinstance(ready, OutgoingInstance) else ready
+        if isinstance(outcome, Altered):
+            damaged = Damaged(DamagedInstance(str(outcome)))
+            if outcome.has_begun:
+                raise _CutOff((delivery, damaged), part[number:])
+            outcome = damaged
         yield delivery, outcome
         if isinstance(outcome, Unanswered):
             return False
     return True
 
 
-def _store(association: RequestedAssociation, instance: SpooledInstance, content: Content) -> Outcome:
-    outgoing = _outgoing(instance, content)
+def _ready(instance: SpooledInstance, way: Way) -> OutgoingInstance | Damaged | Uncorrected:
+    """Return what is sent of an instance; where it is not what was received, that was compared first."""
+    return opened(_outgoing, instance, way) if way.alters(instance) else _as_received(instance, way)
+
+
+def _following(part: Batch, number: int, way: Way) -> OutgoingInstance | None:
+    """Return what may be read ahead: nothing that would have to be compared first."""
+    if number == len(part) or way.alters(instance := part[number][1]):
+        return None
+    return _as_received(instance, way)
+
+
+def _as_received(instance: SpooledInstance, way: Way) -> OutgoingInstance:
+    facts = instance.facts
+    return OutgoingInstance(
+        facts.sop_class_uid,
+        facts.sop_instance_uid,
+        facts.transfer_syntax,
+        str(way.spool.path_of(instance)),
+        instance.offset,
+        instance.length,
+        sha256=instance.sha256,
+    )
+
+
+def _store(
+    association: RequestedAssociation, outgoing: OutgoingInstance, following: OutgoingInstance | None
+) -> Outcome | Altered:
     try:
         with failpoints.around("store.send"):
-            answer = association.store(outgoing)
+            answer = association.store(outgoing, following)
     except ContextRefused as refusal:
         return NoContext(refusal.result)
+    except Altered as altered:
+        return altered
+    except Unreadable:
+        raise
     except Unavailable as error:
         return Unanswered(error)
     except OSError as error:

@@ -56,7 +56,7 @@ class NotSent:
 
 @dataclass(frozen=True, slots=True)
 class Damaged:
-    """The spool file is not what was received; nothing was sent."""
+    """The spool file is not what was received; nothing was sent, or a part that the destination could not keep."""
 
     error: DamagedInstance
 
@@ -96,6 +96,10 @@ class Way:
     spool: FileSpool
     stow: StowPeer | None = None  # where the destination is reached by STOW-RS
     corrections: Corrections = UNCORRECTED  # of this batch, by the destination's rule
+
+    def alters(self, instance: SpooledInstance) -> bool:
+        """Tell whether the destination gets anything else than what was received."""
+        return instance.id in self.corrections.by_instance or instance.id in self.corrections.impossible
 
     def open(self, instance: SpooledInstance) -> Content:
         """Return what this destination gets of an instance.

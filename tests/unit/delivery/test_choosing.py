@@ -237,7 +237,7 @@ def test_what_is_refused_is_sent_in_another_syntax_where_the_rule_allows_it(
     instance = desk.receive("1.1")
     assert instance.facts.transfer_syntax != IMPLICIT
 
-    def store_(pacs: Pacs, outgoing: OutgoingInstance) -> Answer:
+    def store_(pacs: Pacs, outgoing: OutgoingInstance, _following: OutgoingInstance | None = None) -> Answer:
         if outgoing.transfer_syntax != IMPLICIT:
             raise ContextRefused("no", 4)
         pacs.stored.append((outgoing.sop_instance_uid, b""))

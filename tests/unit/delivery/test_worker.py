@@ -1,5 +1,6 @@
 """A batch on its way, against a destination that answers as told."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -15,6 +16,7 @@ from broker.delivery import destination_store, escalation, recording, store, wor
 from broker.delivery.escalation import OnEvent
 from broker.delivery.model import Delivery, DeliveryState
 from broker.dimse.service import (
+    Altered,
     Answer,
     AssociationRefused,
     ContextRefused,
@@ -63,14 +65,25 @@ class Pacs:
     def echo(self) -> int:
         return 0
 
-    def store(self, instance: OutgoingInstance) -> Answer:
+    def store(self, instance: OutgoingInstance, following: OutgoingInstance | None = None) -> Answer:
         reply = self.replies.get(instance.sop_instance_uid, Answer(0))
         if isinstance(reply, Exception):
             raise reply
+        self.stored.append((instance.sop_instance_uid, content_of(instance)))
+        return reply
+
+
+def content_of(instance: OutgoingInstance) -> bytes:
+    """Return the data set as it would leave: all of it or none."""
+    try:
         with Path(instance.path).open("rb") as stream:
             stream.seek(instance.offset)
-            self.stored.append((instance.sop_instance_uid, stream.read(instance.length)))
-        return reply
+            content = stream.read(instance.length)
+    except FileNotFoundError as error:
+        raise Altered("the file is missing") from error
+    if instance.sha256 and hashlib.sha256(content).hexdigest() != instance.sha256:
+        raise Altered("another hash")
+    return content
 
 
 @dataclass

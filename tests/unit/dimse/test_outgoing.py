@@ -1,5 +1,6 @@
 """A file's slice as P-DATA-TFs: every byte once, even fragments, and nothing left over from the round before."""
 
+import hashlib
 import os
 import struct
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker.dimse.outgoing import FilePdus
+from broker.dimse.service import Altered
 
 COMMAND = b"the command's own PDUs"
 CONTENT = bytes(range(1, 256)) * 9
@@ -78,3 +80,32 @@ def test_slices_and_bytes_of_ours_leave_in_their_order(path: Path, parts: Parts,
     finally:
         os.close(descriptor)
     assert b"".join(content for _, content in pdvs(sent[len(COMMAND) :])) == whole
+
+
+@pytest.mark.parametrize("length", [0, 1, 16384, 2**20, 2**20 + 1, 5 * 2**19])
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_the_end_leaves_only_if_all_has_the_right_hash(tmp_path: Path, length: int, is_whole: bool) -> None:
+    path = tmp_path / "image"
+    content = os.urandom(length)
+    path.write_bytes(content)
+    sha256 = hashlib.sha256(content if is_whole else content + b"x").hexdigest()
+    descriptor = os.open(path, os.O_RDONLY)
+    sent = bytearray()
+    try:
+        cut = FilePdus(descriptor, 0, length, 3, 16384, sha256=sha256)
+        for ready in cut.rounds(COMMAND, bytearray(cut.room(COMMAND))):
+            sent += ready
+        assert is_whole
+    except Altered:
+        assert not is_whole
+    finally:
+        os.close(descriptor)
+    found = list(pdvs(bytes(sent).removeprefix(COMMAND)))
+    assert any(control == 2 for control, _ in found) == is_whole
+    assert content.startswith(b"".join(piece for _, piece in found))
+    assert is_whole or len(sent) < length or not sent
+
+
+def test_a_file_that_ends_too_soon_is_altered(path: Path) -> None:
+    with pytest.raises(Altered):
+        cut(path, len(CONTENT), 1000, is_deflated=False)

@@ -1,6 +1,9 @@
 """Every service between our requestor and our acceptor."""
 
+import hashlib
+import os
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from broker.dimse.limits import Limits
 from broker.dimse.message import CommandField, Element
 from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import (
+    Altered,
     AssociationRefused,
     ContextRefused,
     FindAnswer,
@@ -20,6 +24,7 @@ from broker.dimse.service import (
     OutgoingInstance,
     Peer,
     Rejection,
+    Unreadable,
 )
 from broker.errors import Rejected, Unavailable
 from tests.peers.processes import wait_for
@@ -104,6 +109,80 @@ def test_errors_of_ours_are_statuses_and_the_rest_of_the_data_is_drained(
         assert (answer.status, answer.error_comment) == (status, str(error))
         provider.error = None
         assert association.store(outgoing(image)).status == 0
+
+
+def hashed(path: Path) -> OutgoingInstance:
+    """Return all of a file, to be compared with what it holds now."""
+    return replace(outgoing(path), sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def test_what_follows_is_read_ahead_and_leaves_in_its_turn(serve: Serve, tmp_path: Path) -> None:
+    port, provider = serve()
+    paths = [tmp_path / str(number) for number in range(4)]
+    for path, length in zip(paths, (10, 3 * 2**20, 2**20, 0), strict=True):
+        path.write_bytes(os.urandom(length))
+    instances = [hashed(path) for path in paths]
+    with EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
+        for instance, following in zip(instances, [*instances[1:], None], strict=True):
+            assert association.store(instance, following).status == 0
+            assert association.is_idle
+    assert [content for _, content in provider.stored] == [path.read_bytes() for path in paths]
+
+
+def test_what_was_read_ahead_and_is_not_wanted_is_forgotten(serve: Serve, image: Path, tmp_path: Path) -> None:
+    port, provider = serve()
+    other = tmp_path / "other"
+    other.write_bytes(bytes(3 * 2**20))
+    with EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
+        assert association.store(hashed(image), hashed(other)).status == 0
+        assert association.echo() == 0
+        assert association.store(hashed(image), hashed(other)).status == 0
+    assert [content for _, content in provider.stored] == [image.read_bytes()] * 2
+
+
+@pytest.mark.parametrize("is_ahead", [True, False])
+def test_what_is_altered_and_fits_one_round_is_not_begun(serve: Serve, image: Path, is_ahead: bool) -> None:
+    port, provider = serve()
+    good, bad = hashed(image), replace(hashed(image), sha256="0" * 64)
+    with EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
+        assert association.store(good, bad if is_ahead else None).status == 0
+        with pytest.raises(Altered) as raised:
+            association.store(bad, good)
+        assert not raised.value.has_begun
+        assert association.is_idle
+        assert association.store(good).status == 0
+    assert [content for _, content in provider.stored] == [image.read_bytes()] * 2
+
+
+def test_an_altered_data_set_that_was_begun_ends_with_an_abort(serve: Serve, tmp_path: Path) -> None:
+    port, provider = serve()
+    path = tmp_path / "loop"
+    path.write_bytes(bytes(3 * 2**20))
+    bad = replace(hashed(path), sha256="0" * 64)
+    with pytest.raises(Altered) as raised, EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
+        association.store(bad)
+    assert raised.value.has_begun
+    assert provider.ended_one.acquire(timeout=2)
+    assert not provider.ends[0][0]  # it was not released
+    assert provider.stored == []
+
+
+@pytest.mark.parametrize("is_ahead", [True, False])
+def test_a_file_that_is_gone_is_altered(serve: Serve, image: Path, tmp_path: Path, is_ahead: bool) -> None:
+    port, _ = serve()
+    gone = OutgoingInstance(ULTRASOUND, "1.2.3", EXPLICIT, str(tmp_path / "gone"), 0, 10)
+    with EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
+        association.store(hashed(image), gone if is_ahead else None)
+        with pytest.raises(Altered):
+            association.store(gone)
+        assert association.store(hashed(image)).status == 0
+
+
+def test_a_file_that_cannot_be_read_is_the_disk_s_fault(serve: Serve, tmp_path: Path) -> None:
+    port, _ = serve()
+    folder = OutgoingInstance(ULTRASOUND, "1.2.3", EXPLICIT, str(tmp_path), 0, 10)
+    with EngineRequestor(QUICK).associate(peer(port), WANTED) as association, pytest.raises(Unreadable):
+        association.store(folder)
 
 
 def test_unknown_error_of_ours_aborts_one_association_and_no_other(serve: Serve) -> None:
@@ -288,7 +367,7 @@ def test_normalized_errors_have_their_own_statuses(serve: Serve, error: Exceptio
 
 def test_file_that_is_too_short_is_our_failure_and_aborts(serve: Serve, image: Path) -> None:
     port, provider = serve()
-    too_short = pytest.raises(Unavailable, match="shorter")
+    too_short = pytest.raises(Altered, match="ends before")
     with too_short, EngineRequestor(QUICK).associate(peer(port), WANTED) as association:
         association.store(outgoing(image, length=400_000))
     assert provider.ended_one.acquire(timeout=2)

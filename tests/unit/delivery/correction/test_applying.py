@@ -38,9 +38,9 @@ ATTRIBUTES = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex")
 class SplicingPacs(Pacs):
     """A PACS that takes a data set made of parts too."""
 
-    def store(self, instance: OutgoingInstance) -> Answer:
+    def store(self, instance: OutgoingInstance, following: OutgoingInstance | None = None) -> Answer:
         if not instance.parts:
-            return super().store(instance)
+            return super().store(instance, following)
         content = Path(instance.path).read_bytes()
         made = b"".join(p if isinstance(p, bytes) else content[p[0] : p[0] + p[1]] for p in instance.parts)
         assert len(made) == instance.length
