@@ -11,6 +11,7 @@ from broker.commitment.devices import gathering, reporting, taking
 from broker.commitment.devices import store as requests
 from broker.commitment.devices.model import Asker, DeviceRequest
 from broker.commitment.devices.reporting import Notify, ReportDesk
+from broker.commitment.devices.state import LONGEST_WAIT
 from broker.commitment.model import SOP_CLASS, Request
 from broker.commitment.proof import keeping, reports, worker
 from broker.commitment.proof import store as proofs
@@ -81,6 +82,15 @@ class Commitment:
             proofs.release_unanswered(tx, self._clock.now())
         with self._database.write("commitment-report") as tx:
             requests.release_all(tx)
+
+    def put_forward(self) -> dict[str, int]:
+        """After the clock was set back: what waits for longer than we ever wait is due now; how many of each."""
+        now = self._clock.now()
+        with self._database.write("proof") as tx:
+            asked = sum(worker.put_forward(tx, destination, now) for destination in self._profile.destinations)
+        with self._database.write("commitment-report") as tx:
+            owed = requests.put_forward(tx, now + LONGEST_WAIT, now)
+        return {"proofs": asked, "commitment_requests": owed}
 
     def forget_held(self) -> None:
         """What has been kept for as long as the profile says leaves the spool."""

@@ -39,6 +39,11 @@ def ask_again(study: AwaitedStudy, now: datetime) -> datetime | None:
     return now + _ASK_AGAIN if now - study.newest < _GIVE_UP else None
 
 
+def put_forward(tx: Transaction, now: datetime) -> None:
+    """Await no study for longer than we ever wait: the clock was set back."""
+    studies.put_forward(tx, now + _ASK_AGAIN, now)
+
+
 def tell(tx: Transaction, receiver: Receiver, settled: Sequence[AwaitedStudy], find: Find, now: datetime) -> int:
     """Owe the receiver a message for each order of settled studies; return how many were owed.
 

@@ -82,6 +82,9 @@ def delay(tries: int, jitter: float) -> timedelta:
     return timedelta(seconds=DELAYS[min(max(tries, 1), len(DELAYS)) - 1] * (1 + 0.2 * jitter))
 
 
+LONGEST_WAIT = delay(len(DELAYS), 1.0)
+
+
 def after_answer(answer: Acknowledgement, control_id: str, tries: int, now: datetime, jitter: float) -> Decision:
     """Decide after an acknowledgement (HL7 2.9.2). `tries` counts this one.
 

@@ -225,6 +225,12 @@ def release_all(tx: Transaction) -> int:
     return _LEASES.give_back(tx)
 
 
+def put_forward(tx: Transaction, instant: datetime, now: datetime) -> int:
+    """Make due at once what would wait until after an instant; return how many messages that were."""
+    late = (_TABLE.c.state == OutboxState.WAITING.value, _TABLE.c.due > instant)
+    return tx.execute(update(_TABLE).where(*late).values(due=now)).rowcount
+
+
 # --- for people --------------------------------------------------------------------------------------------------
 
 

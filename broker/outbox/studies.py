@@ -48,6 +48,12 @@ def ask_later(tx: Transaction, study: AwaitedStudy, due: datetime) -> None:
     tx.execute(update(STUDIES).where(*_study(study.receiver, study.study_instance_uid)).values(due=due))
 
 
+def put_forward(tx: Transaction, instant: datetime, now: datetime) -> None:
+    """Look at once at what would wait until after an instant; what came in a time that has yet to come, came now."""
+    tx.execute(update(STUDIES).where(STUDIES.c.due > instant).values(due=now))
+    tx.execute(update(STUDIES).where(STUDIES.c.newest > now).values(newest=now))
+
+
 def forget_study(tx: Transaction, study: AwaitedStudy) -> None:
     """Await a study no longer."""
     tx.execute(delete(STUDIES).where(*_study(study.receiver, study.study_instance_uid)))

@@ -19,8 +19,11 @@ from broker.dimse.service import AcceptedAssociation, NormalizedRequest, Request
 from broker.environments.model import Destination, Profile, UnknownCallers
 from broker.exams import meant
 from broker.journal import log
+from broker.outbox import available
+from broker.outbox import state as telling
 from broker.outbox import store as outbox
 from broker.pipeline.here import Here
+from broker.procedures.forward import state as passing
 from broker.procedures.forward import store as forwards
 from broker.registry.cache import RegistryCache
 from broker.spool.spool import Spool
@@ -110,8 +113,21 @@ class Deliveries(Here):
         before, self._clock_was = self._clock_was, self._clock.now()
         if not jumps.is_set_back(before, self._clock_was):
             return 0
+        counts = self._tell_at_once(self._clock_was) | self.commitment.put_forward()
+        if any(counts.values()):
+            log.warning("clock.set-back", **counts)
         names = [destination.name for destination in self._profile.destinations]
-        return jumps.mend(self._database, [*names, OTHER_WORLD], self._clock_was)
+        return sum(counts.values()) + jumps.mend(self._database, [*names, OTHER_WORLD], self._clock_was)
+
+    def _tell_at_once(self, now: datetime) -> dict[str, int]:
+        """What others are to be told, and would be later than we ever wait, is due now; how many of each."""
+        with self._database.write("outbox") as tx:
+            available.put_forward(tx, now)
+            told = outbox.put_forward(tx, now + telling.LONGEST_WAIT, now)
+        names = [*(each.name for each in self._profile.mpps.destinations), OTHER_WORLD]
+        with self._database.write("mpps-lease") as tx:
+            passed = sum(forwards.put_forward(tx, name, now + passing.LONGEST_WAIT, now) for name in names)
+        return {"messages": told, "steps": passed}
 
     def note_absent_destinations(self) -> None:
         """Say what waits for a destination that the profile does not have."""

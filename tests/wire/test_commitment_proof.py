@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from broker.commitment.proof import outcome
+from broker.commitment.proof import store as proofs
 from broker.commitment.proof.model import ProofState
 from broker.delivery import store as deliveries
 from tests.peers.archive import Archive, Where, archive
@@ -286,3 +287,37 @@ def test_a_profile_that_wants_no_proof_any_more_lets_go(stage: Stage) -> None:
     object.__setattr__(desk.keeping, "proofs", {})
     commitment.forget_held()
     assert ([proof.state for proof in here.proofs()], here.held()) == ([ProofState.NOT_ASKED], 0)
+
+
+@pytest.mark.parametrize(
+    "keys", ['proof = "commitment"', 'proof = "auto"', 'proof = "commitment"\nproof_minutes = 6000']
+)
+def test_a_clock_that_is_set_back_delays_no_proof_by_more_than_we_ever_wait(stage: Stage, keys: str) -> None:
+    here, pacs = stage(keys, where=Where.NOWHERE)
+    here.flows.mind_clock()
+    here.store(*UIDS)
+    here.deliver()
+    here.prove()
+    here.flows.mind_clock()
+    here.clock.advance(-3652 * 86400)
+    here.prove()
+    assert len(pacs.actions) == 1
+    assert here.flows.mind_clock() == 3
+    here.prove()
+    old, new = (asked for _, asked in pacs.actions)
+    assert pacs.send_report(old, "BROKER", here.port) == 0, "it may speak of what was delivered before"
+    assert (set(here.states().values()), here.held()) == ({ASKED}, 3)
+    assert pacs.send_report(new, "BROKER", here.port) == 0
+    assert (set(here.states().values()), here.held()) == ({PROVEN}, 0)
+
+
+def test_one_that_took_no_request_is_asked_again_soon_after_the_clock_was_set_back(stage: Stage) -> None:
+    here, _ = stage('proof = "auto"', commits=False)
+    here.store("1.2.1")
+    here.deliver()
+    here.prove()
+    here.clock.advance(-30 * 86400)
+    here.flows.mind_clock()
+    with here.database.read() as tx:
+        due = proofs.prover(tx, "pacs").due
+    assert due == here.clock.now()

@@ -15,6 +15,7 @@ ALERT_AFTER = 4  # tries: after some twenty minutes a person is told
 
 _REPORT_MINUTES = (1, 5, 15, 60)
 """Between two tries of a report; the last one repeats."""
+LONGEST_WAIT = timedelta(minutes=_REPORT_MINUTES[-1] * 1.1)
 
 _LOOKS = ((timedelta(minutes=2), 1), (timedelta(hours=1), 10), (timedelta.max, 60))
 """How often, in seconds, it is looked whether a request of such an age is decided."""

@@ -188,6 +188,17 @@ def finish(tx: Transaction, token: str, decision: Decision, now: datetime) -> bo
     return tx.execute(update(_TABLE).where(*_LEASES.held_by(token)).values(values)).rowcount == 1
 
 
+def put_forward(tx: Transaction, instant: datetime, now: datetime) -> int:
+    """Make due at once what would wait until after an instant; return how many requests that were.
+
+    Since when a device waits is counted from now, too, where that has yet to come: a time that is over is told it.
+    """
+    waiting = _TABLE.c.state.in_([RequestState.GATHERING.value, RequestState.READY.value])
+    for began in (_TABLE.c.received, _TABLE.c.decided):
+        tx.execute(update(_TABLE).where(waiting, began > now).values({began: now}))
+    return tx.execute(update(_TABLE).where(waiting, _TABLE.c.due > instant).values(due=now)).rowcount
+
+
 # --- for people and metrics ----------------------------------------------------------------------------------------
 
 

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from broker.commitment.model import Failure, failure_text
 from broker.commitment.proof.model import ProofState, ProverState
-from broker.delivery.state import FEW_TRIES, cause_of, delay
+from broker.delivery.state import DELAYS, FEW_TRIES, cause_of, delay
 from broker.dimse.service import AssociationRefused, ContextRefused
 from broker.environments.commitment import ProofBy
 from broker.errors import BrokerError
@@ -16,6 +16,7 @@ FIRST_ASKED = {ProofBy.FIND: timedelta(seconds=5), ProofBy.QIDO: timedelta(secon
 SOON = timedelta(seconds=1)  # so that the images of a burst share a request
 LEASE = timedelta(seconds=120)  # for an N-ACTION to be answered; then it counts as lost
 UNABLE = timedelta(hours=24)  # until one that took no request is asked again
+LONGEST_PAUSE = max(UNABLE, delay(len(DELAYS), 1.0))
 ALERT_AFTER = 3  # failures, or requests without a report, in a row
 
 NEXT: dict[tuple[ProofState, ProofState], str] = {

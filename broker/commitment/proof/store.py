@@ -236,6 +236,25 @@ def set_prover(tx: Transaction, state: ProverState) -> None:
         tx.execute(insert(_PROVER).values(name=state.name, **values))
 
 
+def put_forward(tx: Transaction, destination: str, instant: datetime, now: datetime) -> int:
+    """Make due at once what would wait until after an instant; return how many proofs that were.
+
+    What was delivered in a time that has yet to come was delivered now: else a report would never speak of it. And a
+    request of such a time was sent before: its report says nothing of what was delivered again since.
+    """
+    where = (_TABLE.c.destination == destination, _TABLE.c.state.in_(_OPEN))
+    tx.execute(update(_TABLE).where(*where, _TABLE.c.delivered > now).values(delivered=now))
+    early = (_ASKING.c.destination == destination, _ASKING.c.reported.is_(None), _ASKING.c.created > now)
+    tx.execute(update(_ASKING).where(*early).values(created=now - timedelta(milliseconds=1)))
+    late = (_TABLE.c.destination == destination, _TABLE.c.state.in_(_DUE), _TABLE.c.due > instant)
+    return tx.execute(update(_TABLE).where(*late).values(due=now)).rowcount
+
+
+def ask_at_once(tx: Transaction, destination: str, instant: datetime, now: datetime) -> None:
+    """Ask a destination again at once that would not be asked until after an instant."""
+    tx.execute(update(_PROVER).where(_PROVER.c.name == destination, _PROVER.c.due > instant).values(due=now))
+
+
 # --- leaving the spool -------------------------------------------------------------------------------------------
 
 

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
-from broker.commitment.proof import asking, finding, searching, store
+from broker.commitment.proof import asking, finding, searching, state, store
 from broker.commitment.proof.outcome import UNPROVEN, Asked, Desk, let_go
+from broker.database import Transaction
+from broker.delivery.jumps import LONGEST_WAIT
 from broker.delivery.senders import stow_query
 from broker.delivery.senders.stow_peer import StowPeer
 from broker.dimse.requestor import EngineRequestor
@@ -71,6 +73,13 @@ _WAYS: dict[ProofBy, _Way] = {
     ProofBy.QIDO: _qido,
     ProofBy.NONE: _nothing,
 }
+
+
+def put_forward(tx: Transaction, destination: Destination, now: datetime) -> int:
+    """Have what waits for longer than we ever wait asked for at once; return how many proofs that were."""
+    store.ask_at_once(tx, destination.name, now + state.LONGEST_PAUSE, now)
+    longest = max(LONGEST_WAIT, timedelta(minutes=destination.proof.minutes))
+    return store.put_forward(tx, destination.name, now + longest, now)
 
 
 def forget_held(desk: Desk) -> int:

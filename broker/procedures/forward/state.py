@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum, auto
 
-from broker.delivery.state import FEW_TRIES, cause_of, delay
+from broker.delivery.state import DELAYS, FEW_TRIES, cause_of, delay
 from broker.errors import BrokerError
 from broker.procedures.forward.model import ForwardState
 from broker.procedures.model import Operation
 
+LONGEST_WAIT = delay(len(DELAYS), 1.0)
 ESCALATE_AFTER = 3  # tries in a row without an answer: a restart of a PACS wakes nobody
 
 

@@ -136,6 +136,12 @@ def release_all(tx: Transaction) -> int:
     return _LEASES.give_back(tx, unanswered=True)
 
 
+def put_forward(tx: Transaction, destination: str, instant: datetime, now: datetime) -> int:
+    """Make due at once what would wait until after an instant; return how many requests that were."""
+    late = (_TABLE.c.state == ForwardState.WAITING.value, _TABLE.c.due > instant)
+    return tx.execute(update(_TABLE).where(_TABLE.c.destination == destination, *late).values(due=now)).rowcount
+
+
 # --- for people --------------------------------------------------------------------------------------------------
 
 

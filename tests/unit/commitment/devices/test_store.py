@@ -8,7 +8,7 @@ from broker.associations import store as associations
 from broker.associations.model import Association
 from broker.commitment.devices import store, taking
 from broker.commitment.devices.model import Asker, RequestState
-from broker.commitment.devices.state import Again, Decision, Park, Taken
+from broker.commitment.devices.state import LONGEST_WAIT, Again, Decision, Park, Taken
 from broker.commitment.model import CommitmentRefused, Outcome, Reference, Request
 from broker.database import Database, Transaction
 from broker.registry.model import CommitmentMode, ReportWay
@@ -123,3 +123,30 @@ def test_what_was_being_reported_is_due_at_the_next_start(database: Database, cl
         store.lease(tx, due, "token", clock.now() + MINUTE)
         assert store.release_all(tx) == 1
         assert [each.id for each in store.due_reports(tx, clock.now(), 10)] == [due.id]
+
+
+@pytest.mark.parametrize("days", [1, 3652])
+def test_a_clock_that_was_set_back_delays_no_report_by_more_than_we_ever_wait(
+    database: Database, clock: FakeClock, days: int
+) -> None:
+    with database.write("commitment") as tx:
+        number = kept(tx, clock)
+        reported(tx, clock, number, Again(clock.now() + LONGEST_WAIT, "no answer"))
+        assert store.put_forward(tx, clock.now() + LONGEST_WAIT, clock.now()) == 0, "it waits as it should"
+        clock.advance(-days * 86400)
+        assert store.due_reports(tx, clock.now(), 10) == []
+        assert store.put_forward(tx, clock.now() + LONGEST_WAIT, clock.now()) == 1
+        (due,) = store.due_reports(tx, clock.now(), 10)
+        assert due.decided == clock.now(), "it is given up when its time is over, and not years later"
+
+
+def test_what_a_device_asks_about_is_looked_at_after_the_clock_was_set_back(
+    database: Database, clock: FakeClock
+) -> None:
+    with database.write("commitment") as tx:
+        kept(tx, clock)
+        clock.advance(-86400)
+        assert store.gathering(tx, clock.now(), 10) == []
+        assert store.put_forward(tx, clock.now() + LONGEST_WAIT, clock.now()) == 1
+        (request,) = store.gathering(tx, clock.now(), 10)
+        assert request.received == clock.now()

@@ -22,6 +22,7 @@ from broker.errors import Unavailable
 from broker.identifiers import AETitle
 from broker.procedures.forward import store, worker
 from broker.procedures.forward.model import Forward, ForwardState
+from broker.procedures.forward.state import LONGEST_WAIT
 from tests.conftest import FakeClock
 from tests.unit.procedures.building import SYNTAXES, UID, creation, dataset, encoded, ending
 from tests.unit.procedures.world import World
@@ -266,3 +267,15 @@ def test_what_is_owed_to_a_name_that_is_gone_is_known(desk: Desk) -> None:
         assert store.absent_destinations(tx, ["ris"]) == set()
         assert store.absent_destinations(tx, []) == {"ris"}
         assert store.open_counts(tx) == {("ris", ForwardState.WAITING): 1}
+
+
+def test_a_clock_that_was_set_back_delays_no_step_by_more_than_we_ever_wait(desk: Desk, clock: FakeClock) -> None:
+    desk.provider.refusal = Unavailable("nobody listens")
+    desk.world.create()
+    assert desk.send() == 1
+    clock.advance(-86400)
+    desk.provider.refusal = None
+    assert desk.send() == 0
+    with desk.world.database.write("mpps-lease") as tx:
+        assert store.put_forward(tx, "ris", clock.now() + LONGEST_WAIT, clock.now()) == 1
+    assert desk.send() == 1
