@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from pydicom.uid import UID
@@ -17,11 +18,13 @@ from broker.delivery.model import NO_ROUTE
 from broker.environments.model import Identity, UnknownCallers
 from broker.environments.schedules import is_within
 from broker.exams import checking, crossing
-from broker.pipeline import Flows
 from broker.registry.model import Registry
 from broker.spool import outside
 from broker.spool.model import ReceiptFacts, SpooledInstance
 from broker.tripwires.model import OTHER_WORLD
+
+if TYPE_CHECKING:
+    from broker.pipeline import Flows
 
 _NOWHERE = 3  # exit code: no route takes it
 _COLUMNS = (
@@ -110,7 +113,7 @@ def _instant(here: Opened, at: str | None) -> datetime:
     return civil if civil.tzinfo else civil.replace(tzinfo=here.profile.timezone)
 
 
-def _try(tx: Transaction, here: Opened, flows: Flows, instance: SpooledInstance) -> _Tried:
+def _try(tx: Transaction, here: Opened, flows: "Flows", instance: SpooledInstance) -> _Tried:
     order_id, keywords = checking.found(tx, instance)
     rules = flows.rules(tx, instance.facts.device)
     subject = flows.subject(tx, instance, order_id, rules.routes)
