@@ -128,8 +128,18 @@ class Connection:
 
     def fill_now(self) -> None:
         """Take in what has arrived, without waiting; raise Lost."""
-        if self._end < self._size and _is_readable(self.socket):
-            self._receive()
+        if self._end == self._size:
+            return
+        if isinstance(self.socket, ssl.SSLSocket):  # it takes no flags
+            if _is_readable(self.socket):
+                self._receive()
+            return
+        try:
+            self._arrived(self.socket.recv_into(self._view[self._end :], 0, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise self._broken(error) from error
 
     def send(self, data: bytes | bytearray | memoryview, patience: float | None = None) -> None:
         """Send all of `data`; raise Lost, or TooSlow when the peer does not take it. `is_torn` tells then, or later."""
@@ -201,16 +211,22 @@ class Connection:
         except (BlockingIOError, TimeoutError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
             received = -1
         except OSError as error:
-            self.is_lost = True
-            raise Lost(f"the connection broke{_said(error)}") from error
-        if received == 0:
-            self.is_lost = True
-            raise Lost("the peer closed the connection")
+            raise self._broken(error) from error
         self.patience -= time.monotonic() - before
-        if received > 0:
-            self._end += received
+        if received >= 0:
+            self._arrived(received)
         if self.patience <= 0:
             raise TooSlow("the peer is too slow")
+
+    def _arrived(self, received: int) -> None:
+        if not received:
+            self.is_lost = True
+            raise Lost("the peer closed the connection")
+        self._end += received
+
+    def _broken(self, error: OSError) -> Lost:
+        self.is_lost = True
+        return Lost(f"the connection broke{_said(error)}")
 
     def _acknowledge_at_once(self) -> None:
         """Have what comes acknowledged as we read it.

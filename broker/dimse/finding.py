@@ -156,9 +156,12 @@ class _Batch:
     def add(self, answer: FindAnswer) -> bool:
         """Take one pending answer; tell whether the batch has been sent with it."""
         identifier = answer.identifier or b""
-        self._parts.append(self._heads.get(answer.status) or self._head(answer.status))
-        self._parts.extend(message.pdus(self._context_id, identifier, False, self._link.fragment))
-        self._size += len(identifier)
+        head, length = self._heads.get(answer.status) or self._head(answer.status), len(identifier)
+        if length <= self._link.fragment:
+            self._parts += (head, message.data_header(self._context_id, message.DATA_LAST, length), identifier)
+        else:
+            self._parts += (head, *message.pdus(self._context_id, identifier, False, self._link.fragment))
+        self._size += length
         if self._size < _BATCH_BYTES and time.monotonic() - self._begun < _BATCH_SECONDS:
             return False
         with failpoints.around("find.answer"):

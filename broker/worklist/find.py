@@ -1,6 +1,6 @@
 """A worklist query from request to answers: read, fetch, filter, encode. No transaction is open while answers leave."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -17,8 +17,9 @@ from broker.worklist.habits import meant
 from broker.worklist.hiding import Hides, nobody_hides
 from broker.worklist.listing import PAGE, Listing
 from broker.worklist.model import QueryResult, Viewer, WorklistItem
-from broker.worklist.query import EVERYTHING, BadQuery, Query, matches
+from broker.worklist.query import EVERYTHING, BadQuery, Query
 from broker.worklist.question import question
+from broker.worklist.searching import Search
 from broker.worklist.stations import Stations
 
 SUCCESS = 0x0000
@@ -82,9 +83,9 @@ def answers(  # noqa: PLR0917 - who asks what of what
     except BadQuery as bad:
         yield FindAnswer(bad.status, None, bad.comment, bad.offending_element)
         return QueryResult(bad.status, comment=bad.comment)
-    asking = _Asking(query, viewer, registry_stations, hides)
-    fetch = _watched(partial(_fetched, database, asking, asking.listing()), request, clock)
-    result = yield from _answered(request, asking, asked.answers, fetch)
+    asking = _Asking(asked.search(query, viewer, registry_stations), hides)
+    fetch = _watched(partial(_fetched, database, asking, Listing(asking.search)), request, clock)
+    result = yield from _answered(request, asking.search, asked.answers, fetch)
     if result.status != SUCCESS or result.items:
         return result
     return replace(result, explanation=explain.recorded(database, query, viewer, registry_stations))
@@ -99,17 +100,17 @@ def shown(  # noqa: PLR0917 - as `answers`
     hides: Hides = nobody_hides,
 ) -> Found:
     """Return what a viewer is answered to a query, by the same code as over the wire."""
-    asking = _Asking(meant(query, viewer, now), viewer, registry_stations, hides)
+    asking = _Asking(Search(meant(query, viewer, now), viewer, registry_stations), hides)
     tally = _Tally()
-    items = tuple(_listed(partial(_searched, tx, asking, asking.listing()), viewer, tally))
+    items = tuple(_listed(partial(_searched, tx, asking, Listing(asking.search)), viewer, tally))
     return Found(items, tally.truncated)
 
 
 def search(tx: Transaction, query: Query, viewer: Viewer, registry_stations: Stations) -> Found:
     """Return every item that a query finds, soonest first: no habit is applied."""
     plain = replace(viewer, habits=replace(viewer.habits, limit=0, order=ListOrder.SOONEST))
-    asking = _Asking(query, viewer, registry_stations, nobody_hides)
-    fetch = partial(_searched, tx, asking, asking.listing())
+    asking = _Asking(Search(query, viewer, registry_stations), nobody_hides)
+    fetch = partial(_searched, tx, asking, Listing(asking.search))
     return Found(tuple(_listed(fetch, plain, _Tally())))
 
 
@@ -123,15 +124,10 @@ def items(tx: Transaction, viewer: Viewer, registry_stations: Stations) -> tuple
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
-    """Who asks what."""
+    """Who asks what, and what is hidden from whom."""
 
-    query: Query
-    viewer: Viewer
-    stations: Stations
+    search: Search
     hides: Hides
-
-    def listing(self) -> Listing:
-        return Listing(self.query, self.viewer, self.stations)
 
 
 def _fetched(database: Database, asking: _Asking, listing: Listing, size: int) -> _Page:
@@ -144,8 +140,7 @@ def _fetched(database: Database, asking: _Asking, listing: Listing, size: int) -
 
 
 def _searched(tx: Transaction, asking: _Asking, listing: Listing, size: int) -> _Page:
-    found = [item for item in listing.next(tx, size) if matches(asking.query, item, asking.viewer)]
-    return _Page(_without_hidden(tx, asking, found), listing.is_done)
+    return _Page(_without_hidden(tx, asking, listing.next_matching(tx, size)), listing.is_done)
 
 
 def _watched(fetch: _Fetch, request: FindRequest, clock: Clock) -> _Fetch:
@@ -169,9 +164,12 @@ def _watched(fetch: _Fetch, request: FindRequest, clock: Clock) -> _Fetch:
     return watched
 
 
-def _without_hidden(tx: Transaction, asking: _Asking, found: Sequence[WorklistItem]) -> tuple[WorklistItem, ...]:
+def _without_hidden(tx: Transaction, asking: _Asking, found: tuple[WorklistItem, ...]) -> tuple[WorklistItem, ...]:
     started = [item for item in found if item.status is StepStatus.STARTED]
-    found = started if asking.viewer.is_suspended else found
+    is_suspended = asking.search.viewer.is_suspended
+    if not (started or is_suspended):
+        return found
+    found = tuple(started) if is_suspended else found
     hidden = asking.hides(tx, started) if started else frozenset()
     return tuple(item for item in found if item.id not in hidden)
 
@@ -205,22 +203,22 @@ def _soonest(fetch: _Fetch, limit: int, tally: _Tally) -> Iterator[WorklistItem]
 
 
 def _answered(
-    request: FindRequest, asking: _Asking, joined: Answers, fetch: _Fetch
+    request: FindRequest, search: Search, joined: Answers, fetch: _Fetch
 ) -> Generator[FindAnswer, None, QueryResult]:
-    tally = _Tally()
+    tally, viewer = _Tally(), search.viewer
     status, comment = SUCCESS, ""
     try:
-        for item in _listed(fetch, asking.viewer, tally):
+        for item in _listed(fetch, viewer, tally):
             if request.is_cancelled():
                 status = CANCELLED
                 break
-            yield _pending(joined, item, asking.viewer, tally)
+            yield _pending(joined, item, viewer, tally)
     except BadQuery as bad:
         status, comment = bad.status, bad.comment
     yield FindAnswer(status, None, comment)
     return QueryResult(
         status,
-        keys=tuple(asking.query.keys),
+        keys=tuple(search.query.keys),
         matched=tally.matched,
         items=tuple(tally.items),
         truncated=tally.truncated,

@@ -5,15 +5,13 @@ Each read goes by one index and is bounded: no sort of what is not answered. Whi
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 from broker.database import Transaction
-from broker.worklist import rows, search_store
-from broker.worklist.model import Viewer, WorklistItem
-from broker.worklist.narrowing import Narrowing, narrow
-from broker.worklist.query import START_DATE, START_TIME, STATION, Query, has_keys, has_start, without
+from broker.worklist import search_store
+from broker.worklist.model import WorklistItem
+from broker.worklist.narrowing import Narrowing
 from broker.worklist.search_store import Place
-from broker.worklist.stations import Stations, resolved
+from broker.worklist.searching import Search
 
 PAGE = 500  # candidates
 LISTED_AT_MOST = 5_000  # places held for a query; what a number or name has more of is walked through by start
@@ -32,12 +30,9 @@ class _Page:
 class Listing:
     """The candidates of one query by one viewer. Belongs to no transaction: each page may be read in another."""
 
-    def __init__(self, query: Query, viewer: Viewer, registry_stations: Stations) -> None:
-        self._viewer = viewer
-        self._stations = registry_stations
-        self._query = query
-        self._of_row = without(query, (START_DATE, START_TIME, STATION))
-        self._narrowing = narrow(query, viewer, registry_stations)
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self._narrowing = search.narrowing
         self._walk = _Walk(self._narrowing)
         self._listed: list[Place] | None = None  # latest first; None: they are walked through
         self._begun = False
@@ -45,18 +40,24 @@ class Listing:
 
     def next(self, tx: Transaction, at_most: int) -> list[WorklistItem]:
         """Return the next candidates, with their stations resolved; some may have gone since they were listed."""
+        return self._search.resolved(self._read(tx, at_most))
+
+    def next_matching(self, tx: Transaction, at_most: int) -> tuple[WorklistItem, ...]:
+        """Return those of the next candidates that match."""
+        return self._search.matching(self._read(tx, at_most))
+
+    def _read(self, tx: Transaction, at_most: int) -> list[WorklistItem]:
         if not self._begun:
             self._begun, self._listed = True, self._list(tx)
         places = self._next_places(tx, at_most)
-        may_match = self._may_match if self._listed is None else None  # of few, all are read
-        found = search_store.items(tx, [place.item_id for place in places], may_match) if places else []
-        return [resolved(item, self._viewer, self._stations) for item in found]
+        may_match = self._search.may_match if self._listed is None else None  # of few, all are read
+        return search_store.items(tx, [place.item_id for place in places], may_match) if places else []
 
     def _next_places(self, tx: Transaction, at_most: int) -> Sequence[Place]:
         if self._listed is None:
             page = self._walk.next(tx, at_most)
             self.is_done = page.is_last
-            return [place for place in page.places if self._is_wanted(place)]
+            return [place for place in page.places if self._search.is_wanted(place)]
         places = self._listed[: -at_most - 1 : -1]
         del self._listed[-at_most:]
         self.is_done = not self._listed
@@ -69,19 +70,7 @@ class Listing:
             if found is not None:
                 break
             found = lead.places(tx)
-        if found is None:
-            return None
-        return sorted({place for place in found if self._is_wanted(place)}, reverse=True)
-
-    def _may_match(self, row: Any) -> bool:
-        return not self._of_row.keys or has_keys(self._of_row, cast(WorklistItem, rows.Glance(row)))
-
-    def _is_wanted(self, place: Place) -> bool:
-        """Tell whether a place has the keys that it tells of itself."""
-        modalities = self._narrowing.values.get("Modality")
-        return (modalities is None or place.modality in modalities) and has_start(
-            self._query, place.start_date, place.start_time
-        )
+        return None if found is None else list(self._search.wanted(found))
 
     def _few_of_days(self, tx: Transaction) -> Sequence[Place] | None:
         if not (self._narrowing.first_day and self._narrowing.last_day):

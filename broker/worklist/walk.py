@@ -11,6 +11,7 @@ from broker.worklist.listing import PAGE, Listing
 from broker.worklist.model import Viewer, WorklistItem
 from broker.worklist.query import MATCHED, START_DATE, START_TIME, STATION, Key, Query, has_keys
 from broker.worklist.ranges import Span
+from broker.worklist.searching import Search
 from broker.worklist.stations import Stations, visible
 
 OFFERED = "offered"  # the step before any key
@@ -51,7 +52,7 @@ def looking(tx: Transaction, stations: Stations, at_most: int) -> Looks:
     """Return what counts the items of a query: it looks at so many at most."""
 
     def looks(query: Query, viewer: Viewer) -> Counted:
-        listing, left = Listing(query, viewer, stations), at_most
+        listing, left = Listing(Search(query, viewer, stations)), at_most
         found: list[WorklistItem] = []
         while left and not listing.is_done:
             page = listing.next(tx, min(left, PAGE))

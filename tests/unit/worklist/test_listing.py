@@ -19,6 +19,7 @@ from broker.worklist.listing import Listing
 from broker.worklist.model import Viewer
 from broker.worklist.plan import plan
 from broker.worklist.query import EVERYTHING, Query, read
+from broker.worklist.searching import Search
 from broker.worklist.stations import Stations
 from tests.bench import worklist_items
 from tests.unit.worklist.building import ANYBODY, ORDER, STATIONS, STEP, US1, identifier
@@ -136,7 +137,7 @@ def watched(database: Database, query: Query, viewer: Viewer, stations: Stations
     with database.read() as tx:
         seen = Watched(tx)
         with seen.watching():
-            Listing(query, viewer, stations).next(tx, at_most)
+            Listing(Search(query, viewer, stations)).next(tx, at_most)
         seen.lines = list(seen.plans())
         for line in seen.lines:
             assert re.match(_INDEXED, line), line
@@ -199,7 +200,7 @@ def test_postgresql_reads_a_typical_query_by_index_too(database: Database) -> No
         note = partial(_note, said)
         event.listen(database.engine, "before_cursor_execute", note)
         with database.read() as tx:
-            Listing(*of_console(4_000, name)).next(tx, 500)
+            Listing(Search(*of_console(4_000, name))).next(tx, 500)
             event.remove(database.engine, "before_cursor_execute", note)
             for statement, parameters in said:
                 if statement.startswith("SELECT"):
@@ -214,7 +215,7 @@ def _note(said: list[tuple[str, Any]], *arguments: Any) -> None:
 
 def test_a_page_of_a_long_list_costs_as_much_as_any_other(sizes: dict[int, Database]) -> None:
     for query, viewer in ((EVERYTHING, ANYBODY), (EVERYTHING, worklist_items.viewer_of("MG_01"))):
-        listed = Listing(query, viewer, worklist_items.registered())
+        listed = Listing(Search(query, viewer, worklist_items.registered()))
         costs = []
         with sizes[MANY].read() as tx:
             while not listed.is_done:
@@ -254,7 +255,7 @@ STARTS = [
 
 def listed(database: Database, keys: dict[str, Any], viewer: Viewer, at_most: int) -> list[str]:
     """The patient IDs of all candidates, read in pages."""
-    running = Listing(read(identifier(None, **keys), IMPLICIT_LITTLE_ENDIAN), viewer, STATIONS)
+    running = Listing(Search(read(identifier(None, **keys), IMPLICIT_LITTLE_ENDIAN), viewer, STATIONS))
     found = []
     with database.read() as tx:
         while not running.is_done:
@@ -301,7 +302,7 @@ def test_candidates_come_once_each_in_the_order_of_answers_whatever_leads_to_the
 
 def test_an_item_that_is_withdrawn_between_two_pages_is_not_answered(database: Database) -> None:
     put(database, *STARTS[:4])
-    running = Listing(read(identifier(None, PatientID="P*"), IMPLICIT_LITTLE_ENDIAN), ANYBODY, STATIONS)
+    running = Listing(Search(read(identifier(None, PatientID="P*"), IMPLICIT_LITTLE_ENDIAN), ANYBODY, STATIONS))
     with database.read() as tx:
         assert len(running.next(tx, 2)) == 2
     with database.write("orders") as tx:
