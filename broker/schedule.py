@@ -4,10 +4,14 @@ The only user of apscheduler.
 """
 
 import logging
+import os
+import select
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from functools import partial
+from types import MappingProxyType
 
 from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -19,6 +23,8 @@ from broker.journal import log
 Chore = Callable[[], object]
 
 _CLOCK_BEAT = 1.0
+_LOOK_SECONDS = 60.0  # how often who hears a bell looks whether that is over; the process ends without it
+_RINGS = 65536  # as many as a pipe holds
 
 
 class Metronome:
@@ -82,16 +88,50 @@ class Metronome:
                 self._changed.notify_all()
 
 
-class Rounds:
-    """Calls each chore again and again from a thread of its own: at its beat, and at once when it is called for."""
+class Bell:
+    """Rung in one process and heard in another, both forked from who made it. Rung twice it is heard once."""
 
-    def __init__(self, chores: Mapping[str, tuple[float, Chore]]) -> None:
-        self._rounds = {name: _Round(name, seconds, chore) for name, (seconds, chore) in chores.items()}
+    def __init__(self) -> None:
+        self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
+        os.set_blocking(self._writer, False)
+
+    def ring(self) -> None:
+        """Ring; it costs one system call and never waits."""
+        with suppress(BlockingIOError):  # it is full: nobody has heard the ones before yet
+            os.write(self._writer, b"\0")
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for so long at most, and tell whether it was rung."""
+        heard, _, _ = select.select([self._reader], [], [], seconds)
+        if heard:
+            os.read(self._reader, _RINGS)
+        return bool(heard)
+
+
+class Rounds:
+    """Calls each chore again and again from a thread of its own: at its beat, and at once when it is called for.
+
+    One that has to `rest` for so many seconds after each call is called later then.
+    """
+
+    def __init__(
+        self, chores: Mapping[str, tuple[float, Chore]], rests: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
+        self._rounds = {
+            name: _Round(name, seconds, chore, rests.get(name, 0.0)) for name, (seconds, chore) in chores.items()
+        }
+        self._hearing: list[_Hearing] = []
 
     def start(self) -> None:
         """Begin."""
-        for each in self._rounds.values():
+        threads: tuple[threading.Thread, ...] = (*self._rounds.values(), *self._hearing)
+        for each in threads:
             each.start()
+
+    def hear(self, bell: Bell, names: Collection[str]) -> None:
+        """Have these chores called whenever another process rings, from the beginning on."""
+        self._hearing.append(_Hearing(bell, partial(self.call, tuple(names))))
 
     def call(self, names: Iterable[str]) -> None:
         """Have these chores called at once; one that runs is called once more."""
@@ -100,6 +140,8 @@ class Rounds:
 
     def end(self) -> None:
         """Call each chore once more, so that it may end what it has begun, and then no more."""
+        for hearing in self._hearing:
+            hearing.end()
         for each in self._rounds.values():
             each.end()
 
@@ -114,9 +156,10 @@ class Rounds:
 class _Round(threading.Thread):
     """One chore and its thread."""
 
-    def __init__(self, name: str, seconds: float, chore: Chore) -> None:
+    def __init__(self, name: str, seconds: float, chore: Chore, rest: float = 0.0) -> None:
         super().__init__(name=name, daemon=True)
         self._seconds = seconds
+        self._rest = rest
         self._chore = chore
         self._over = threading.Event()
         self.bell = threading.Event()
@@ -134,8 +177,30 @@ class _Round(threading.Thread):
                 log.error("chore.failed", chore=self.name, why=str(error))
             except Exception:  # noqa: BLE001 - the outermost loop: the next round may do better
                 log.error("chore.failed", chore=self.name, exc_info=True)
+            if self._rest:
+                self._over.wait(self._rest)
 
     def end(self) -> None:
         """Have the chore called for the last time."""
         self._over.set()
         self.bell.set()
+
+
+class _Hearing(threading.Thread):
+    """Waits for another process's bell."""
+
+    def __init__(self, bell: Bell, act: Callable[[], None]) -> None:
+        super().__init__(name="hearing", daemon=True)
+        self._bell = bell
+        self._act = act
+        self._is_over = False
+
+    def run(self) -> None:
+        """Act each time that it rings, until the end."""
+        while not self._is_over:
+            if self._bell.wait(_LOOK_SECONDS):
+                self._act()
+
+    def end(self) -> None:
+        """Hear nothing more."""
+        self._is_over = True

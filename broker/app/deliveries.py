@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from broker import clock as clocks
+from broker.app.bells import Bells
 from broker.app.parts import build_flows
 from broker.app.peers import requestor, web_answers
 from broker.commitment.proof.worker import Callers, web_peer
@@ -26,10 +27,11 @@ from broker.supervisor import Ports
 STOP_SECONDS = 15.0
 """How long a stop waits for what is on its way: well below what `supervisor.STOP_SECONDS` grants us."""
 
-_DELIVERY_BEAT = 0.1  # for what another process owes; our own index calls the sender
+_DELIVERY_BEAT = 0.1  # for what other nodes owe; our index calls the sender, the listeners ring
 _WORD_BEAT = 0.25
 _PROOF_BEAT = 0.5
 _INDEX_BEAT = 0.1
+_INDEX_REST = 0.05  # between two groups, however many associations end: each is a commit, for which receiving waits
 _TAKE_OVER_SECONDS = 2.0  # of indexing before we are ready: some 8,000 small images
 _SEGMENTS_BEAT = 5.0
 _IMAGES_BEAT = 5.0
@@ -45,6 +47,7 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
     callers: Mapping[str, EngineRequestor],
     peers: Mapping[str, StowPeer | None],
     tellers: Mapping[str, Sender],
+    bells: Bells,
     _before: Ports,
     ready: Callable[[Ports], None],
     stop: threading.Event,
@@ -54,17 +57,10 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
     _take_over(flows, stop)
     _pace(profile, peers, stop)
     senders, peers = _all_senders(profile, flows, callers, peers, stop)
-    rounds = Rounds(
-        {
-            one.name: (_DELIVERY_BEAT, partial(_deliver, flows, one, peers[one.destination.name], stop))
-            for one in senders
-        }
-    )
+    rounds = _rounds(flows, senders, peers, bells, stop)
     chores = _word_chores(profile, flows, callers, tellers)
     chores |= _commitment_chores(profile, flows, _provers(profile, callers, peers), stop)
     chores |= _house_chores(profile, flows, database)
-    index = partial(flows.index_instances, partial(_call, rounds, senders), stop.is_set)
-    chores["index"] = (_INDEX_BEAT, index)
     metronome = Metronome(chores)
     rounds.start()
     metronome.start()
@@ -75,6 +71,24 @@ def run_deliveries(  # noqa: PLR0917 - what the parent has built, and what every
     for peer in filter(None, peers.values() if ended else ()):
         peer.close()
     database.close()
+
+
+def _rounds(
+    flows: Flows,
+    senders: Sequence["_Sender"],
+    peers: Mapping[str, StowPeer | None],
+    bells: Bells,
+    stop: threading.Event,
+) -> Rounds:
+    """Return what is called for: the index and who sends, by each other and by the process that receives."""
+    chores: Chores = {
+        one.name: (_DELIVERY_BEAT, partial(_deliver, flows, one, peers[one.destination.name], stop)) for one in senders
+    }
+    chores["index"] = (_INDEX_BEAT, lambda: flows.index_instances(partial(_call, rounds, senders), stop.is_set))
+    rounds = Rounds(chores, {"index": _INDEX_REST})
+    rounds.hear(bells.kept, ["index"])
+    rounds.hear(bells.owed, [one.name for one in senders])
+    return rounds
 
 
 def _take_over(flows: Flows, stop: threading.Event) -> None:

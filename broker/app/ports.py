@@ -9,6 +9,7 @@ from functools import partial
 from typing import Protocol
 
 from broker import clock as clocks
+from broker.app.bells import Bells
 from broker.app.parts import build_flows
 from broker.app.peers import ListenerContexts
 from broker.clock import Clock
@@ -50,9 +51,10 @@ class Listener(Protocol):
         ...
 
 
-def run_ports(
+def run_ports(  # noqa: PLR0917 - what the parent has built, and what every part is given
     profile: Profile,
     contexts: ListenerContexts,
+    bells: Bells,
     before: Ports,
     ready: Callable[[Ports], None],
     stop: threading.Event,
@@ -60,6 +62,7 @@ def run_ports(
     """Be the process of all listeners. After a restart it binds the ports that it had."""
     clock = clocks.from_environment()
     flows, database, spool = build_flows(profile, clock)
+    flows.word.of_kept, flows.word.of_owed = bells.kept.ring, bells.owed.ring
     spool.begin()
     noting.note(database, profile, clock)
     _take_over(flows)

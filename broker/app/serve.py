@@ -8,6 +8,7 @@ from broker import clock as clocks
 from broker import durable, journal, migrations
 from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
+from broker.app.bells import Bells
 from broker.app.deliveries import run_deliveries
 from broker.app.peers import listener_contexts, requestor, stow_peer
 from broker.app.ports import run_ports
@@ -20,6 +21,7 @@ from broker.journal import log
 from broker.orders.sources import Sources
 from broker.outbox.connection import sender
 from broker.promotion.approved import serving
+from broker.schedule import Bell
 from broker.supervisor import Ports, Supervisor
 from broker.tripwires.other import other_of, refuse_crossing
 
@@ -55,9 +57,10 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
         bound.tell(profile, ports)
         announce(ports)
 
+    bells = Bells(Bell(), Bell())
     parts = {
-        "ports": partial(run_ports, profile, contexts),
-        "deliveries": partial(run_deliveries, profile, callers, peers, tellers),
+        "ports": partial(run_ports, profile, contexts, bells),
+        "deliveries": partial(run_deliveries, profile, callers, peers, tellers, bells),
     }
     code = Supervisor(parts, ready).run()
     bound.forget(profile)

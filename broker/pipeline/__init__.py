@@ -3,7 +3,8 @@
 Each has one rhythm: capture raw, translate, decide (pure), store, answer. In the order of a patient's day:
 `messages` (RIS -> worklist), `associations` (who calls), `queries` (worklist -> ultrasound), `steps` (MPPS),
 `images` (C-STORE -> spool) and `owing` (-> what is owed to whom), `deliveries` (-> PACS, and its proof), `house` (by
-the clock), `worlds` (what the other world may know). `here` is what all of them have at hand.
+the clock), `worlds` (what the other world may know). `here` is what all of them have at hand, `word` how one process
+tells the other of new images.
 """
 
 from broker.pipeline.associations import Associations

@@ -121,6 +121,7 @@ class Associations(Here):
             self._settle(association.id, result, "" if released else reason)
         finally:
             self._open.forget(association.id)
+            self.word.ended(association.id)
         log.info("association.ended", association=association.id, result=result.value, why=reason)
 
     def _settle(self, association_id: str, result: Result, reason: str) -> None:

@@ -11,6 +11,7 @@ from broker.environments.model import Profile, World
 from broker.exams import crossing
 from broker.intake import Intake
 from broker.journal import log
+from broker.pipeline.word import Word
 from broker.registry.cache import RegistryCache
 from broker.registry.model import Modality, Registry
 from broker.spool.spool import Spool
@@ -31,6 +32,7 @@ class Here:
         self._open = associations.OpenAssociations()
         self.commitment = Commitment(profile, database, registry, spool, clock, self._alert)
         self.worlds = Worlds(profile)
+        self.word = Word()
         self._intake = Intake(profile, database, registry, clock, self.worlds)
 
     def registry(self, tx: Transaction) -> Registry:

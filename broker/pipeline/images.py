@@ -47,12 +47,15 @@ class Images(Owing):
         note = self._open.note(association.id, self._note)
         instance = self._spool.keep(request.data, self._receipt(association, request), note)
         if in_segment(instance):
+            self.word.kept(association.id)
             return  # its record is what `index_instances` finds
         with self._database.write("spool-index") as tx:
             self._open.write(tx, association.id)
             repeated = self._repeated(tx, instance)
             began = () if repeated else self._owe(tx, instance)
         self._open.written(association.id)
+        if not repeated:
+            self.word.of_owed()
         self.worlds.began(began)
         if repeated:
             self._spool.forget(instance)

@@ -1,5 +1,6 @@
 """What is done again and again, by the clock and when it is called; and that nothing of it holds up a stop."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,7 +9,7 @@ import pytest
 
 from broker.app.deliveries import STOP_SECONDS, end
 from broker.errors import Unavailable
-from broker.schedule import Metronome, Rounds
+from broker.schedule import Bell, Metronome, Rounds
 from broker.supervisor import STOP_SECONDS as GRANTED
 from tests.conftest import FakeClock
 
@@ -48,6 +49,48 @@ def test_a_round_that_is_called_for_does_not_wait_for_its_beat() -> None:
     rounds.end()
     assert rounds.wait(10) == []
     assert sorted(calls) == ["a", "b", "b"], "each once more at the end"
+
+
+def test_a_round_that_rests_is_called_once_for_all_that_came_meanwhile() -> None:
+    calls: list[float] = []
+    rounds = Rounds({"a": (NEVER, lambda: calls.append(time.monotonic()))}, {"a": 0.05})
+    rounds.start()
+    rounds.call(["a"])
+    until(lambda: len(calls) == 1)
+    for _ in range(5):
+        rounds.call(["a"])
+    until(lambda: len(calls) == 2)
+    assert calls[1] - calls[0] >= 0.049
+    rounds.end()
+    assert rounds.wait(10) == []
+    assert len(calls) == 3, "once more at the end, without a rest"
+
+
+def test_a_bell_of_another_process_calls_a_round() -> None:
+    calls: list[str] = []
+    bell = Bell()
+    rounds = Rounds({name: (NEVER, lambda name=name: calls.append(name)) for name in ("a", "b")})  # type: ignore[misc]
+    rounds.hear(bell, ["b"])
+    rounds.start()
+    child = os.fork()
+    if child == 0:
+        bell.ring()
+        os._exit(0)
+    os.waitpid(child, 0)
+    until(lambda: calls == ["b"])
+    rounds.end()
+    assert rounds.wait(10) == []
+
+
+def test_a_bell_that_nobody_hears_holds_up_nobody() -> None:
+    bell = Bell()
+    for _ in range(100_000):
+        bell.ring()
+    assert bell.wait(0)
+    while bell.wait(0):
+        pass
+    bell.ring()
+    assert bell.wait(0)
 
 
 def test_a_round_that_fails_is_called_again(capsys: pytest.CaptureFixture[str]) -> None:
