@@ -5,10 +5,12 @@ After the last the checker of `judge` looks at everything: what was answered, wh
 """
 
 import json
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 from sqlalchemy import text
@@ -23,10 +25,12 @@ from broker.spool.spool import Spool
 from tests.peers.dcmtk import Node
 from tests.peers.processes import free_port
 from tests.peers.raw_sender import DataSet, send
-from tests.torture.judge import Arrival, Owed, Print, Seen, print_of, violations_at_the_end
+from tests.torture.judge import Arrival, Ordered, Owed, Print, Seen, Used, print_of, violations_at_the_end
 from tests.torture.nursery import Life, Living, Nursery
+from tests.torture.ordering import Orders
 from tests.torture.pacs import Kept as Received
 from tests.torture.pacs import Pacs, is_good
+from tests.torture.usage import Use, children, rested, used, uses
 
 _PROFILE = """\
 name = "torture"
@@ -60,6 +64,8 @@ ae_title = "PACS"
 proof = "none"
 """
 _SEGMENT = 256 * 1024
+_IDLE = 2.0  # seconds that a free thread waits for work; the product's are 30
+_PROCESSES = ("the parent", "the listeners", "the senders")
 
 
 class Crashing:
@@ -76,11 +82,17 @@ class Crashing:
         self.ready_seconds: list[float] = []
         self.lives = 0
         self.living: Living | None = None
-        self.port = free_port()
+        self.port, self.hl7_port = free_port(), free_port()
+        self.orders = Orders()
+        self._ordered = Ordered()
+        self._used: list[Used] = []
+        self._base: dict[str, Use] = {}
+        self._associations = _Peak()
+        self._is_last = False
         self._file = folder / "torture.toml"
         blocks = "".join(_DESTINATION.format(name=name, port=one.port) for name, one in self.pacs.items())
         names = ", ".join(f'"{name}"' for name in self.pacs)
-        ports = {"dicom": self.port, "hl7": free_port(), "http": free_port()}
+        ports = {"dicom": self.port, "hl7": self.hl7_port, "http": free_port()}
         self._file.write_text(_PROFILE.format(state=self.state, destinations=blocks, names=names, **ports))
 
     def close(self) -> None:
@@ -100,18 +112,31 @@ class Crashing:
         ready = self.folder / f"ready-{self.lives}"
         hooks = {"BROKER_TEST_HOOKS": "1", "BROKER_FAIL": fail, **variables}
         life = Life(
-            str(self._file), str(self.folder / "log"), str(ready), hooks, limits or {}, segment=_SEGMENT, syncs=syncs
+            str(self._file),
+            str(self.folder / "log"),
+            str(ready),
+            hooks,
+            limits or {},
+            segment=_SEGMENT,
+            idle=_IDLE,
+            syncs=syncs,
         )
         self.living = self.nursery.start(life)
         seconds = self.living.wait_ready()
         if seconds is not None and not limits:
             self.ready_seconds.append(seconds)
+        self._base = self._uses()
         return seconds is not None
+
+    def rest(self) -> None:
+        """Demand when all is settled that files and threads are back (I10); memory is demanded of every life."""
+        self._is_last = True
 
     def end(self, how: str = "kill") -> int | None:
         """End the life by SIGKILL or, to `stop`, by SIGTERM; return the exit code."""
         assert self.living is not None
         code: int | None = None
+        self._used += [replace(one, files=0, threads=0) for one in self._used_now()]
         if how == "stop":
             code = self.living.stop()
         else:
@@ -124,7 +149,7 @@ class Crashing:
         found = print_of(item.data)
         self.sent[item.sop_instance_uid].add(found)
         status: int | None = None
-        with suppress(OSError, AssertionError, ConnectionError):
+        with self._associations.one(), suppress(OSError, AssertionError, ConnectionError):
             status = send(Node(self.port, "BROKER"), "US1", item, seconds)
         if status == 0:
             self.answered[item.sop_instance_uid].add(found)
@@ -144,9 +169,14 @@ class Crashing:
         while self.unanswered and time.monotonic() < deadline:
             self.send_again()
         assert not self.unanswered, f"{len(self.unanswered)} are not taken; {self.log_end()}"
+        if self.orders.sent:
+            self.orders.send_again(self.hl7_port)
+            self._ordered = self.orders.shown(self.port)
         while not self._is_settled():
             assert time.monotonic() < deadline, f"not settled: {self._states()}; {self.log_end()}"
             time.sleep(0.05)
+        if self._is_last:
+            self._used += rested(self._used_now)
         code = self.end("stop")
         assert code == 0, f"exit code {code}; {self.log_end()}"
 
@@ -166,12 +196,25 @@ class Crashing:
         finally:
             database.close()
         seen.ready_seconds = self.ready_seconds
+        seen.used, seen.ordered = self._used, self._ordered
         return seen
 
     def log_end(self) -> str:
         """Return the end of the product's log."""
         file = self.folder / "log"
         return file.read_text()[-1500:] if file.exists() else "no log"
+
+    def _uses(self) -> dict[str, Use]:
+        """Return what each process of the life uses now."""
+        if self.living is None:
+            return {}
+        with suppress(OSError):  # it may have ended
+            pids = [self.living.pid, *children(self.living.pid)]
+            return uses(dict(zip(_PROCESSES, pids, strict=False)))
+        return {}
+
+    def _used_now(self) -> list[Used]:
+        return used(self._base, self._uses(), self._associations.most)
 
     def _is_settled(self) -> bool:
         """Tell whether as many as were answered are known, and each is delivered or parked."""
@@ -197,6 +240,26 @@ class Crashing:
 
     def _database(self) -> Database:
         return Database(sqlite_url(self.state / "broker.db"))
+
+
+class _Peak:
+    """How many there were at once, at the most."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._now = self.most = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Be one of them for the block."""
+        with self._lock:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._now -= 1
 
 
 def arrivals(pacs: Mapping[str, Pacs]) -> list[Arrival]:

@@ -1,4 +1,4 @@
-"""The one checker of the gateway's invariants (I1 to I5, I9 to I12): what a run has shown, and what is wrong with it.
+"""The one checker of the gateway's invariants (I1 to I6, I9 to I12): what a run has shown, and what is wrong with it.
 
 Pure: a run gathers a `Seen`, whatever it did to the product; nothing here knows of faults, processes or files.
 """
@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 READY_SECONDS = 10.0  # I9
 GROWTH_BYTES = 64 * 1024 * 1024  # I10
+ASSOCIATION_BYTES = 2 * 1024 * 1024  # for each at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,27 @@ class Owed:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Used:
+    """What a process of the product has used: memory at the most, and files and threads that it has still too many."""
+
+    process: str
+    growth: int  # bytes beyond its beginning
+    files: int = 0
+    threads: int = 0
+    associations: int = 0  # at once, at the most
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """The orders that were sent, those that were answered AA, and what the worklist shows, by accession numbers."""
+
+    sent: Collection[str] = ()
+    acknowledged: Collection[str] = ()
+    listed: Sequence[str] = ()  # whole
+    half: Sequence[str] = ()  # with something missing
+
+
 @dataclass
 class Seen:
     """All that a run has shown. Instances are named by their SOP Instance UIDs."""
@@ -62,7 +84,8 @@ class Seen:
     audited: Collection[tuple[str, str]] = ()  # (event, UID)
     told: Collection[str] = ()  # subjects of open alerts
     ready_seconds: Sequence[float] = ()
-    growth: int = 0
+    used: Sequence[Used] = ()
+    ordered: Ordered = field(default_factory=Ordered)
 
     @property
     def duplicates(self) -> int:
@@ -89,7 +112,7 @@ def violations(seen: Seen) -> list[str]:
 
 def violations_at_the_end(seen: Seen) -> list[str]:
     """Return every violation once all faults have ended and nothing is on its way."""
-    return [*violations(seen), *_undelivered(seen), *_never_answered(seen), *_unrecorded(seen)]
+    return [*violations(seen), *_undelivered(seen), *_never_answered(seen), *_unrecorded(seen), *_misordered(seen)]
 
 
 def _good(seen: Seen) -> Mapping[tuple[str, str], set[Print]]:
@@ -178,5 +201,24 @@ def _slow_starts(seen: Seen) -> Iterator[str]:
 
 
 def _growth(seen: Seen) -> Iterator[str]:
-    if seen.growth > GROWTH_BYTES:
-        yield f"I10: memory grew by {seen.growth / 2**20:.0f} MiB"
+    for one in seen.used:
+        if one.growth > GROWTH_BYTES + ASSOCIATION_BYTES * one.associations:
+            yield f"I10: memory of {one.process} grew by {one.growth / 2**20:.0f} MiB"
+        if one.files:
+            yield f"I10: {one.process} keeps {one.files} files open too many"
+        if one.threads:
+            yield f"I10: {one.process} keeps {one.threads} threads too many"
+
+
+def _misordered(seen: Seen) -> Iterator[str]:
+    listed = Counter(seen.ordered.listed)
+    for number in sorted(seen.ordered.acknowledged):
+        if not listed[number]:
+            yield f"I6: order {number} was answered AA and is not on the worklist"
+    for number, count in listed.items():
+        if count > 1:
+            yield f"I6: order {number} is on the worklist {count} times"
+    for number in sorted(set(listed) - set(seen.ordered.sent)):
+        yield f"I6: order {number} is on the worklist and nobody has sent it"
+    for number in seen.ordered.half:
+        yield f"I6: half of order {number} is on the worklist"

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -28,6 +29,7 @@ class Tally:
     violations: list[str] = field(default_factory=list)
     violated: int = 0
     seconds: float = 0.0
+    counted: Counter[str] = field(default_factory=Counter)  # whatever its cases tell of
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager

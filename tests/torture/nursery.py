@@ -35,6 +35,7 @@ class Life:
     variables: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, int] = field(default_factory=dict)  # names of `resource`
     segment: int = 0  # the size of a segment, where it is not the product's own
+    idle: float = 0.0  # seconds that a free thread waits for work, where they are not the product's own
     syncs: bool = True  # False: a build that is broken on purpose, whose fdatasync and fsync do nothing
 
 
@@ -185,12 +186,15 @@ def _live(life: Life) -> None:
 
 def _serve(life: Life) -> int:
     from broker.app.serve import serve
+    from broker.dimse import workers
     from broker.environments import profile as profiles
     from broker.errors import BrokerError
     from broker.spool.segments import SegmentWriter
 
     if life.segment:
         SegmentWriter.__init__.__defaults__ = (life.segment,)
+    if life.idle:
+        workers._IDLE = life.idle
     if not life.syncs:
         os.fdatasync = os.fsync = lambda _descriptor: None  # type: ignore[assignment]
 

@@ -8,7 +8,16 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from tests.torture import store_disk, store_faults, store_inputs, store_kills, store_power, store_time
+from tests.torture import (
+    store_disk,
+    store_faults,
+    store_inputs,
+    store_kills,
+    store_power,
+    store_time,
+    store_web,
+)
+from tests.torture.asked import coverage
 from tests.torture.classes import FaultClass, tally
 from tests.torture.measured import Tally
 
@@ -19,7 +28,9 @@ CLASSES: Sequence[FaultClass[Any]] = (
     *store_disk.CLASSES,
     *store_time.CLASSES,
     *store_inputs.CLASSES,
+    *store_web.CLASSES,
 )
+_WHOLE = 0.05  # of a share from which on files and threads are demanded back: that takes seconds a class
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -30,16 +41,22 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--only", default="", help="classes whose names contain one of these words, by commas")
     asked = parser.parse_args(words)
     chosen = [each for each in CLASSES if any(word in each.name for word in asked.only.split(","))]
-    done = [tally(each, asked.share, asked.seed) for each in chosen]
-    return print_tallies(done, asked.seed)
+    done = [tally(each, asked.share, asked.seed, rests=asked.share >= _WHOLE) for each in chosen]
+    code = print_tallies(done, asked.seed)
+    if not asked.only:
+        print(*coverage(CLASSES, done), sep="\n")
+    return code
 
 
 def print_tallies(done: Sequence[Tally], seed: int) -> int:
     """Print a table and what was violated; return the exit code."""
-    print(f"{'class':<32}{'cases':>9}{'violations':>12}{'seconds':>9}")
+    least = {each.name: each.least for each in CLASSES}
+    print(f"{'class':<32}{'least':>8}{'ran':>8}{'violations':>12}{'seconds':>9}")
     for each in done:
-        print(f"{each.name:<32}{each.cases:>9}{each.violated:>12}{each.seconds:>9.0f}")
+        print(f"{each.name:<32}{least[each.name]:>8}{each.cases:>8}{each.violated:>12}{each.seconds:>9.0f}")
     for each in done:
+        if each.counted:
+            print(f"  {each.name}: {', '.join(f'{count:,} {what}' for what, count in each.counted.items())}")
         for violation in each.violations:
             print(f"  {each.name}: {violation}")
     violated = sum(each.violated for each in done)

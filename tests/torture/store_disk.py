@@ -46,7 +46,7 @@ def _fails_once(place: str, fail: str, world: Crashing) -> None:
     offset = world.folder / "offset"
     assert world.begin(fail, BROKER_CLOCK_OFFSET_FILE=str(offset)), f"did not start: {world.log_end()}"
     statuses = []
-    for number, pixels in enumerate((SMALL, MIDDLE, LARGE, SMALL, MIDDLE, MIDDLE, LARGE)):
+    for number, pixels in enumerate((SMALL, MIDDLE, LARGE, SMALL, LARGE, MIDDLE, LARGE)):
         statuses.append(world.send(image(f"1.2.826.0.1.9.{world.lives}.{number}", pixels)))
     refused = [status for status in statuses if status != 0]
     assert all(status is not None and 0xA700 <= status <= 0xA7FF for status in refused), f"refused by {refused}"
@@ -180,7 +180,7 @@ _NAMES = partial(small, "size=24m,nr_inodes=400")
 
 CLASSES: Sequence[FaultClass[Crashing] | FaultClass[Small] | FaultClass[None]] = (
     FaultClass("F09 failing syncs", failing_syncs, 50, crashing, is_fresh=True),
-    FaultClass("F10 no room at a place", full_places, 28, crashing, is_fresh=True),
+    FaultClass("F10 no room at a place", full_places, 40, crashing, is_fresh=True),
     FaultClass("F10 full disk", full_disks, 20, small, is_fresh=True),
     FaultClass("F11 no inodes", no_names, 10, _NAMES, is_fresh=True),
     FaultClass("F11 read-only", read_only, 10, _nothing),

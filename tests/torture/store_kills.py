@@ -22,7 +22,9 @@ from tests.peers.raw_sender import DataSet
 from tests.torture.classes import Case, FaultClass
 from tests.torture.crashing import Crashing
 from tests.torture.nursery import Nursery
+from tests.torture.ordering import ordering
 from tests.torture.pacs import Plan, Turn
+from tests.torture.usage import children
 from tests.unit.spool.datasets import BIG_ENDIAN, DEFLATED, EXPLICIT, IMPLICIT, US_IMAGE, data_set
 
 SMALL, MIDDLE, LARGE, HUGE = 1000, 90_000, 1_200_000, 100_000_000
@@ -142,7 +144,7 @@ _DEVICES = 20
 
 
 def random_kills() -> Iterator[Case[Crashing]]:
-    """F05: ten in a row at any moment while twenty devices send; nobody repairs anything between."""
+    """F05: ten in a row at any moment while twenty devices and five HL7 senders send; nobody repairs anything."""
     for number in range(5):
         yield Case(f"seed {number}", partial(_killed_at_random, number), count=10)
 
@@ -151,7 +153,10 @@ def _killed_at_random(seed: int, world: Crashing) -> None:
     chance = random.Random(f"F05 {seed}")
     for _ in range(10):
         if world.begin():
-            with devices(world, chance.randrange(2**30)):
+            with (
+                devices(world, chance.randrange(2**30)),
+                ordering(world.orders, world.hl7_port, world.lives, chance.randrange(2**30)),
+            ):
                 time.sleep(chance.uniform(0.05, 1.2))
                 world.end()
         else:
@@ -159,7 +164,8 @@ def _killed_at_random(seed: int, world: Crashing) -> None:
     world.begin()
     world.settle(90)
     seen = world.judge()
-    assert len(seen.answered) >= 20, f"only {len(seen.answered)} were taken in ten lives: too few to show anything"
+    taken, ordered = len(seen.answered), len(seen.ordered.acknowledged)
+    assert min(taken, ordered) >= 20, f"only {taken} images and {ordered} orders were taken: too few to show anything"
 
 
 @contextmanager
@@ -230,18 +236,14 @@ def _child_killed(seed: int, which: int, world: Crashing) -> None:
     assert world.living is not None
     with devices(world, chance.randrange(2**30), 3):
         time.sleep(chance.uniform(0.05, 0.5))
-        children = _children(world.living.pid)
-        assert len(children) == 2, f"{len(children)} processes"
-        os.kill(children[which], signal.SIGKILL)
+        processes = children(world.living.pid)
+        assert len(processes) == 2, f"{len(processes)} processes"
+        os.kill(processes[which], signal.SIGKILL)
         time.sleep(0.3)
     for one in world.pacs.values():
         one.life += 1
     world.settle(60)
     world.judge()
-
-
-def _children(pid: int) -> list[int]:
-    return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def _few_descriptors(count: int, world: Crashing) -> None:

@@ -6,10 +6,11 @@ silently (I12).
 """
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from broker.alerts import store as alerts
@@ -17,11 +18,13 @@ from broker.clock import SystemClock
 from broker.database import Database
 from broker.delivery import store as deliveries
 from broker.delivery.model import Delivery, DeliveryState
+from broker.delivery.senders.stow_peer import StowPeer
+from broker.dimse import workers
 from broker.dimse.acceptor import Server
 from broker.dimse.limits import Limits
 from broker.dimse.requestor import EngineRequestor
 from broker.environments import profile as profiles
-from broker.environments.model import Destination, Profile
+from broker.environments.model import Destination, Profile, Protocol
 from broker.journal import configure
 from broker.listeners.dicom import Services
 from broker.migrations import open_database
@@ -36,6 +39,7 @@ from tests.peers.raw_sender import DataSet, send
 from tests.torture.crashing import arrival, looked_at
 from tests.torture.judge import Seen, print_of, violations, violations_at_the_end
 from tests.torture.pacs import Pacs
+from tests.torture.usage import Use, rested, used, uses
 from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 
 _PROFILE = """\
@@ -71,6 +75,8 @@ proof = "none"
 """
 QUICK = Limits(connect=2.0, associate=2.0, send=2.0, response=1.0, answer=2.0, artim=0.5, pdu=2.0, message=5.0)
 _STEP = 700.0  # seconds: more than the longest wait between two tries
+_IDLE = 1.0  # seconds that a free thread waits for work; the product's are 30
+_OURS = "the product and its test"
 _FINAL = (DeliveryState.DELIVERED, DeliveryState.PARKED)
 
 
@@ -81,12 +87,13 @@ class World:
     folder: Path
     pacs: dict[str, Pacs]
     clock: FakeClock = field(default_factory=FakeClock)
+    block: str = _DESTINATION  # of a destination in the profile
     taken: dict[str, bytes] = field(default_factory=dict)
     _number: int = 0
 
     def __post_init__(self) -> None:
         file = self.folder / "torture.toml"
-        blocks = "".join(_DESTINATION.format(name=name, port=one.port) for name, one in self.pacs.items())
+        blocks = "".join(self.block.format(name=name, port=one.port) for name, one in self.pacs.items())
         names = ", ".join(f'"{name}"' for name in self.pacs)
         file.write_text(_PROFILE.format(destinations=blocks, names=names))
         configure("torture", level=logging.CRITICAL)  # what is refused and parked here is what we want
@@ -98,18 +105,36 @@ class World:
         self._server = Server("127.0.0.1", 0, Services(self.flows), SystemClock())
         self.port = self._server.start()
         self._requestor = EngineRequestor(QUICK)
+        self._stow: dict[str, StowPeer] = {}
+        self._idle, workers._IDLE = workers._IDLE, _IDLE
+        self._base = self._uses()
 
     def close(self) -> None:
         """End everything."""
         self.leave()
+        for peer in self._stow.values():
+            peer.close()
         for one in self.pacs.values():
             one.close()
 
     def leave(self) -> None:
         """End the product; may be repeated."""
+        workers._IDLE = self._idle
         self._server.stop(1.0)
         self.spool.end()
         self.database.close()
+
+    def rest(self) -> None:
+        """Demand that nothing was kept of what has ended: memory but for what we hold, files, threads (I10)."""
+        found = rested(lambda: used(self._base, self._uses(), associations=0))
+        bad = violations(Seen((), {}, {}, used=found))
+        assert not bad, bad[0]
+
+    def _uses(self) -> dict[str, Use]:
+        held = sum(map(len, self.taken.values())) + sum(
+            len(one.content) for each in self.pacs.values() for one in each.kept
+        )
+        return {name: replace(use, peak=use.memory - held) for name, use in uses({_OURS: os.getpid()}).items()}
 
     def take(self, count: int, *, pixels: int = 64) -> list[str]:
         """Send so many new instances in; return their SOP Instance UIDs. Each is answered 0000."""
@@ -192,7 +217,15 @@ class World:
         """Let each destination have its turn once."""
         self.flows.index_instances()
         for name in names or self.pacs:
-            self.flows.deliver(self._destination(name), self._requestor)
+            self.deliver_to(name)
+
+    def deliver_to(self, name: str) -> None:
+        """Let one destination have its turn, beside others; nothing is indexed."""
+        destination = self._destination(name)
+        stow = None
+        if destination.protocol is Protocol.STOW:
+            stow = self._stow.setdefault(name, StowPeer(destination))
+        self.flows.deliver(destination, self._requestor, stow)
 
     def settle(self, uids: Sequence[str], rounds: int = 60) -> None:
         """Let time pass until everything owed of these is delivered or parked."""

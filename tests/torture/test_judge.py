@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.torture.judge import Arrival, Owed, Print, Seen, print_of, violations_at_the_end
+from tests.torture.judge import Arrival, Ordered, Owed, Print, Seen, Used, print_of, violations_at_the_end
 
 WHOLE = print_of(b"a whole data set")
 OTHER = print_of(b"an other data st")
@@ -47,7 +47,13 @@ def test_a_run_in_which_all_is_well_has_no_violation() -> None:
         pytest.param({"arrivals": [changed(is_good=False)], "kept": {"1.2": {WHOLE}}}, "I5", id="forgotten early"),
         pytest.param({"audited": {("delivery.delivered", "1.2")}}, "I5", id="forgotten without a record"),
         pytest.param({"ready_seconds": [10.1]}, "I9", id="slow start"),
-        pytest.param({"growth": 65 * 2**20}, "I10", id="memory"),
+        pytest.param({"used": [Used("one", 69 * 2**20, associations=2)]}, "I10", id="memory"),
+        pytest.param({"used": [Used("one", 0, files=1)]}, "I10", id="files"),
+        pytest.param({"used": [Used("one", 0, threads=1)]}, "I10", id="threads"),
+        pytest.param({"ordered": Ordered(["A1"], ["A1"])}, "I6", id="an order that is lost"),
+        pytest.param({"ordered": Ordered(["A1"], ["A1"], ["A1", "A1"])}, "I6", id="an order twice"),
+        pytest.param({"ordered": Ordered(["A1"], [], [], ["A1"])}, "I6", id="half an order"),
+        pytest.param({"ordered": Ordered([], [], ["A1"])}, "I6", id="an order of nobody"),
         pytest.param({"audited": {("instance.forgotten", "1.2")}}, "I11", id="delivered without a record"),
         pytest.param({"owed": [Owed("1.2", "pacs", "parked", "why")]}, "I12", id="parked silently"),
         pytest.param({"owed": [Owed("1.2", "pacs", "parked")], "told": ["pacs"]}, "I12", id="parked without a reason"),

@@ -14,7 +14,7 @@ from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 
 # The others take some seconds a case: `make torture` runs them, and a slice of them with each submission.
 QUICK = (
-    *("F01", "F02", "F12", "F14", "F16", "F17", "F18", "F19", "F20", "F22", "F23", "F24", "F25", "F27"),
+    *("F01", "F02", "F12", "F14", "F16", "F17", "F18", "F19", "F20", "F21", "F22", "F23", "F24", "F25", "F27"),
     *("D0", "D1"),
 )
 
