@@ -189,7 +189,7 @@ class Crashing:
 
     def seen(self) -> Seen:
         """Gather what there is; nothing serves now."""
-        database = self._database()
+        database = self.database()
         try:
             spool = Spool(self.state / "spool")
             seen = looked_at(database, spool, list(self.pacs), self.sent, self.answered, arrivals(self.pacs))
@@ -218,7 +218,7 @@ class Crashing:
 
     def _is_settled(self) -> bool:
         """Tell whether as many as were answered are known, and each is delivered or parked."""
-        database = self._database()
+        database = self.database()
         try:
             with database.read() as tx:
                 known = tx.execute(text("SELECT count(*) FROM instance")).scalar_one()
@@ -231,14 +231,15 @@ class Crashing:
         return bool(known >= wanted and owed >= wanted and open_now == 0)
 
     def _states(self) -> Sequence[tuple[str, str, str]]:
-        database = self._database()
+        database = self.database()
         try:
             with database.read() as tx:
                 return [(one.destination, one.state.value, one.reason) for one in deliveries.deliveries(tx)][:5]
         finally:
             database.close()
 
-    def _database(self) -> Database:
+    def database(self) -> Database:
+        """Return the database of the state, for the caller to close."""
         return Database(sqlite_url(self.state / "broker.db"))
 
 

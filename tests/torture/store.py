@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.torture import (
+    store_campaign,
     store_disk,
     store_faults,
     store_inputs,
@@ -29,6 +30,7 @@ CLASSES: Sequence[FaultClass[Any]] = (
     *store_time.CLASSES,
     *store_inputs.CLASSES,
     *store_web.CLASSES,
+    *store_campaign.CLASSES,
 )
 _WHOLE = 0.05  # of a share from which on files and threads are demanded back: that takes seconds a class
 
