@@ -3,7 +3,7 @@
 Of a group that was not recorded nothing is known to have been answered: a start sends those instances once more.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -25,6 +25,7 @@ DAMAGED = "spool.damaged"
 UNANSWERED = "delivery.unanswered"
 
 _UNANSWERED_AFTER = 5
+_PLAIN = Delivered()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,7 @@ def record(turn: Turn, group: Sequence[Ended]) -> None:
         is_held = bool(destination_store.held(tx, turn.destination.name))
         gone = [ended.instance for ended in mine if _note(turn, tx, ended)]
     turn.is_held = is_held
-    for ended in group:
-        _log(ended, is_mine=ended in mine)
+    _say(group, {ended.delivery.id for ended in mine})
     for instance in gone:
         _remove_file(desk.spool, instance)
 
@@ -91,6 +91,18 @@ def _tell(turn: Turn, tx: Transaction, ended: Ended) -> None:
         on_event(tx, PARKED, delivery.destination, text)
     elif isinstance(ended.outcome, Unanswered) and delivery.tries + 1 >= _UNANSWERED_AFTER:
         on_event(tx, UNANSWERED, delivery.destination, text)
+
+
+def _say(group: Sequence[Ended], mine: Collection[int]) -> None:
+    """Write a line for what was delivered without a word, which is most, and one for each other delivery."""
+    plain = [each for each in group if each.decision == _PLAIN and each.delivery.id in mine]
+    if plain:
+        ids = [each.delivery.id for each in plain]
+        name = plain[0].delivery.destination  # of a turn, all are to one
+        log.info("deliveries.delivered", destination=name, count=len(ids), deliveries=ids)
+    for each in group:
+        if each.decision != _PLAIN or each.delivery.id not in mine:
+            _log(each, is_mine=each.delivery.id in mine)
 
 
 def _log(ended: Ended, *, is_mine: bool) -> None:

@@ -4,16 +4,16 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, String, bindparam, func, insert, literal_column, select, update
+from sqlalchemy import Row, String, bindparam, func, insert, select, update
 
 from broker import statements
 from broker.database import Transaction, UtcDateTime, table_of
-from broker.delivery import destination_store
+from broker.delivery import destination_store, queue
 from broker.delivery.model import NO_ROUTE, RANK, Delivery, DeliveryState, DestinationState, Waiting
 from broker.delivery.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event, Park
 from broker.delivery.tables import DeliveryRow
 from broker.environments.model import Priority
-from broker.leases import FREE, Leases
+from broker.leases import FREE
 from broker.spool import store as spool_store
 from broker.spool.model import SpooledInstance
 from broker.statements import Prepared
@@ -21,11 +21,6 @@ from broker.statements import Prepared
 NO_ROUTE_REASON = "no route took this instance: add a route for it, then retry"
 
 _TABLE = table_of(DeliveryRow)
-_LEASES = Leases(
-    _TABLE,
-    leased=NEXT[DeliveryState.WAITING, Event.LEASED].value,
-    released=NEXT[DeliveryState.SENDING, Event.RELEASED].value,
-)
 _OWE = Prepared(insert(_TABLE))
 _PRIORITY_OF = {rank: priority for priority, rank in RANK.items()}
 _ROUTINE: Mapping[str, Priority] = {}
@@ -33,7 +28,7 @@ _ROUTINE: Mapping[str, Priority] = {}
 
 def _finished_as(decision: type, **values: Any) -> Prepared:
     """Return the statement that ends a lease with a decision, unless it is another's by now."""
-    mine = (_TABLE.c.id == bindparam("the_id"), *_LEASES.held_by(bindparam("the_lease", type_=String)))
+    mine = (_TABLE.c.id == bindparam("the_id"), *queue.LEASES.held_by(bindparam("the_lease", type_=String)))
     after = {"state": NEXT[DeliveryState.SENDING, EVENT_OF[decision]].value, **FREE}
     answered = {"tries": _TABLE.c.tries + 1, "status": bindparam("the_status"), "reason": bindparam("the_reason")}
     return Prepared(update(_TABLE).where(*mine).values({**after, **answered, **values}))
@@ -42,20 +37,6 @@ def _finished_as(decision: type, **values: Any) -> Prepared:
 _NOW = bindparam("now", type_=UtcDateTime)
 
 
-def _due(destination: Any, now: Any, urgent_only: bool) -> Any:
-    waits = (_TABLE.c.destination == destination, _TABLE.c.state == DeliveryState.WAITING.value, _TABLE.c.due <= now)
-    query = select(_TABLE.c.id).where(*waits)
-    return query.where(_TABLE.c.priority == RANK[Priority.STAT]) if urgent_only else query
-
-
-def _lease_ended(destination: Any, now: Any) -> tuple[Any, ...]:
-    return (_TABLE.c.destination == destination, *_LEASES.ended(now))
-
-
-_DESTINATION = bindparam("the_destination", type_=String)
-_ONE: Any = literal_column("1")
-_ANY_DUE, _ANY_STAT_DUE = (Prepared(_due(_DESTINATION, _NOW, urgent).limit(_ONE)) for urgent in (False, True))
-_ANY_OVERDUE = Prepared(select(_TABLE.c.id).where(*_lease_ended(_DESTINATION, _NOW)).limit(_ONE))
 _FINISH = {
     Delivered: _finished_as(Delivered, finished=_NOW),
     Again: _finished_as(
@@ -132,7 +113,8 @@ def has_due(tx: Transaction, destination: str, now: datetime, *, urgent_only: bo
     if not _is_open(destination_store.destination_state(tx, destination), now):
         return False
     asked = {"the_destination": destination, "now": now}
-    return any(query.rows(tx, asked) for query in (_ANY_STAT_DUE if urgent_only else _ANY_DUE, _ANY_OVERDUE))
+    due = queue.ANY_STAT_DUE if urgent_only else queue.ANY_DUE
+    return any(query.rows(tx, asked) for query in (due, queue.ANY_OVERDUE))
 
 
 def lease(
@@ -156,17 +138,16 @@ def lease(
     state = destination_store.destination_state(tx, destination)
     if not _is_open(state, now) or (state.failures and _is_being_sent(tx, destination)):
         return []
-    order = (_TABLE.c.tries, _TABLE.c.priority) if state.failures else (_TABLE.c.priority, _TABLE.c.tries)
-    wanted = _due(destination, now, urgent_only).order_by(*order, _TABLE.c.id)
-    found = tx.execute(wanted.limit(1 if state.failures else limit * sharers)).scalars().all()
-    ids = found[: -(-len(found) // sharers)]
-    guard = (_TABLE.c.id.in_(ids), _TABLE.c.state == DeliveryState.WAITING.value)
-    _LEASES.take(tx, token, now + timedelta(seconds=lease_seconds), *guard)
-    mine = select(_TABLE).where(_TABLE.c.lease == token, _TABLE.c.id.in_(ids))
-    query = mine.order_by(_TABLE.c.priority, _TABLE.c.tries, _TABLE.c.id)
-    deliveries = [_value(row) for row in tx.execute(query)]
-    instances = spool_store.find_all(tx, [d.instance_id for d in deliveries])
-    return [(d, instances[d.instance_id]) for d in deliveries]
+    wanted = {"the_destination": destination, "now": now, "most": 1 if state.failures else limit * sharers}
+    found = queue.DUE[urgent_only, bool(state.failures)].rows(tx, wanted)
+    if not found:
+        return []
+    until = now + timedelta(seconds=lease_seconds)
+    ids = [id_ for (id_,) in found[: -(-len(found) // sharers)]]
+    queue.TAKE.run(tx, *({"the_id": id_, "the_lease": token, "until": until} for id_ in ids))
+    mine = {"the_destination": destination, "the_lease": token}
+    instances = spool_store.values_of(queue.INSTANCES_OF_MINE.rows(tx, mine))
+    return list(zip(map(_value, queue.MINE.rows(tx, mine)), instances, strict=True))
 
 
 def finish(
@@ -197,13 +178,13 @@ def finish(
 
 def renew(tx: Transaction, token: str, until: datetime) -> None:
     """Extend the lease on all that is still to be sent under this token."""
-    _LEASES.renew(tx, token, until)
+    queue.RENEW.change(tx, {"the_lease": token, "until": until})
 
 
 def release(tx: Transaction, delivery_ids: Collection[int], token: str, due: datetime | None = None) -> None:
     """Give back what was not sent; no try is counted. With `due` it is not leased again before."""
     later = {} if due is None else {"due": due}
-    _LEASES.give_back(tx, _TABLE.c.id.in_(delivery_ids), *_LEASES.held_by(token), **later)
+    queue.LEASES.give_back(tx, _TABLE.c.id.in_(delivery_ids), *queue.LEASES.held_by(token), **later)
 
 
 def release_all(tx: Transaction, node: str = "") -> int:
@@ -211,7 +192,7 @@ def release_all(tx: Transaction, node: str = "") -> int:
 
     Of several nodes on one database each gives back its own: another's end by their time.
     """
-    return _LEASES.give_back_of(tx, node)
+    return queue.LEASES.give_back_of(tx, node)
 
 
 def send_once_more(tx: Transaction, delivery_id: int, reason: str, now: datetime) -> bool:
@@ -320,8 +301,8 @@ def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
 
 def paths_of_moving(tx: Transaction) -> set[str]:
     """Return where the instances lie that wait to be sent, or are being sent."""
-    instances = table_of(spool_store.InstanceRow)
     moving = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
+    instances = table_of(spool_store.InstanceRow)
     query = select(instances.c.path).join(_TABLE, _TABLE.c.instance_id == instances.c.id)
     held = (_TABLE.c.state.in_(moving), instances.c.forgotten.is_(None))
     return set(tx.execute(query.where(*held).distinct()).scalars())
@@ -359,7 +340,8 @@ def _is_being_sent(tx: Transaction, destination: str) -> bool:
 
 
 def _end_overdue(tx: Transaction, destination: str, now: datetime) -> None:
-    _LEASES.give_back(tx, *_lease_ended(destination, now))
+    if queue.ANY_OVERDUE.rows(tx, {"the_destination": destination, "now": now}):
+        queue.LEASES.give_back(tx, *queue.lease_ended(destination, now))
 
 
 def _next(state: DeliveryState, event: Event) -> str:

@@ -1,7 +1,7 @@
 """The instance table: the index of the spool. A forgotten instance keeps its row; its file is gone."""
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -104,6 +104,11 @@ def find_all(tx: Transaction, instance_ids: Collection[str]) -> dict[str, Spoole
     for ids in _batches(sorted(set(instance_ids))):
         found.update((row.id, _value(row)) for row in tx.execute(select(_TABLE).where(_TABLE.c.id.in_(ids))))
     return found
+
+
+def values_of(rows: Iterable[Row[Any]]) -> list[SpooledInstance]:
+    """Return what rows of the index tell, for who has asked for them by a query of its own."""
+    return [_value(row) for row in rows]
 
 
 def find_by_sop(tx: Transaction, sop_instance_uid: str) -> list[SpooledInstance]:
