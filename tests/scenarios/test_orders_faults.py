@@ -1,14 +1,17 @@
 """Faults between MLLP and worklist: killed at each failpoint, the database locked or gone, fifty messages at once."""
 
+import os
+import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from broker.errors import Unavailable
 from broker.inbox.model import Arrival
 from broker.listeners.mllp import acknowledgement
 from broker.migrations import upgrade
+from broker.orders import store as orders
+from broker.orders.model import StoredOrder
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
 from broker.spool.spool import Spool
@@ -34,8 +39,9 @@ from tests.peers import postgresql
 from tests.peers.broker import Environment
 from tests.peers.processes import wait_for
 from tests.scenarios.kills import tried
+from tests.scenarios.order_kinds import KINDS
 from tests.torture.hl7_exchange import frames
-from tests.torture.hl7_messages import adt, obr, orc, order
+from tests.torture.hl7_messages import adt, order
 from tests.torture.hl7_server import database_file, serving
 
 pytestmark = pytest.mark.slow
@@ -43,60 +49,86 @@ pytestmark = pytest.mark.slow
 P = {11: "P"}
 
 
-def _later(number: str, control: str, said: str) -> bytes:
-    return order(number, control=said, msh={7: "20260201090000+0100"}, of_orc={1: control, 7: ""})
-
-
 # --- F03: killed at each failpoint -------------------------------------------------------------------------------
 
-NEW = order("F03")
-# The history, the message that is being taken when the end comes, and the accession numbers and patients that show.
-KINDS: dict[str, tuple[tuple[bytes, ...], bytes, set[tuple[str, str]]]] = {
-    "a new order": ((), NEW, {("AF03", "HF03")}),
-    "a cancel": ((NEW, order("F04")), _later("F04", "CA", "CANCEL"), {("AF03", "HF03")}),
-    "a merge": ((NEW,), adt("A40", "F05", control="MERGE", merged="HF03^^^HOSP"), {("AF03", "HF05")}),
-    "two orders": ((), NEW + (orc("F06") + "\r" + obr("F06") + "\r").encode(), {("AF03", "HF03"), ("AF06", "HF03")}),
-}
-POINTS = [f"{place}.{side}" for place in ("orders.commit", "hl7.answer") for side in ("before", "after")]
+SIDES = ("before", "after")
+_TAKEN = ("AA", "CA")
+# Where a message that is taken, and one that is refused, becomes durable, and its answer leaves.
+KILLS = [
+    (name, f"{place}.{side}")
+    for name, kind in KINDS.items()
+    for place in ("orders.commit" if kind.answer in _TAKEN else "inbox.commit", "hl7.answer")
+    for side in SIDES
+]
+assert len(KILLS) > 100
 
 
-@pytest.mark.parametrize(("kind", "point"), tried(list(product(KINDS, POINTS)), 5))
+@pytest.mark.parametrize(("name", "point"), tried(KILLS, 23))
 def test_killed_at_a_failpoint_a_message_has_its_whole_effect_or_none_and_once_sent_again_all(
-    tmp_path: Path, kind: str, point: str
+    tmp_path: Path, name: str, point: str
 ) -> None:
-    history, message, shown = KINDS[kind]
-    fail = f"{point}:{len(history) + 1}:kill"
-    with serving(tmp_path, BROKER_TEST_HOOKS="1", BROKER_FAIL=fail) as served:
-        for earlier in history:
-            assert _answer(served.port, earlier) == "AA"
-        answered = _answer(served.port, message)
-    before = _whole_effect(tmp_path, history)
-    # Answered: it is there. Not answered: all of it or nothing.
-    assert _shown(tmp_path) in ([shown] if answered == "AA" or point != "orders.commit.before" else [before])
+    kind = KINDS[name]
+    nth = 1 if point.startswith("inbox") else len(kind.history) + 1
+    with serving(tmp_path, BROKER_TEST_HOOKS="1", BROKER_FAIL=f"{point}:{nth}:kill") as served:
+        assert {_answer(served.port, earlier) for earlier in kind.history} <= {"AA"}
+        before = _state(tmp_path)
+        answered = _answer(served.port, kind.message)
+    assert answered in ({None, kind.answer} if point == "hl7.answer.after" else {None})
+    killed = _state(tmp_path)
     with serving(tmp_path) as served:
-        assert _answer(served.port, message) == "AA"
-        assert _answer(served.port, message) == "AA"
-    assert _shown(tmp_path) == shown
-    assert len(_items(tmp_path)) == len(shown)
+        assert [_answer(served.port, kind.message) for _ in range(2)] == [kind.answer] * 2
+    after = _state(tmp_path)
+    assert (after != before) is kind.changes
+    assert killed == (before if "commit.before" in point else after), "half of it, or more than once"
+    assert {(item.accession_number, item.patient_id) for item in after.items} == kind.shown
+    assert len(after.items) == len({(item.accession_number, item.scheduled_procedure_step_id) for item in after.items})
+    if kind.answer in _TAKEN:  # what was refused is looked at anew each time, and so kept each time
+        assert after.messages == len({*kind.history, kind.message}), "a message is kept once"
 
 
-def _whole_effect(folder: Path, history: tuple[bytes, ...]) -> set[tuple[str, str]]:
-    """Return what showed before the message: its orders, each of a patient of its own."""
-    return {(f"A{name}", f"H{name}") for name in ("F03", "F04") if f"A{name}".encode() in b"".join(history)}
-
-
-@pytest.mark.parametrize("point", ["inbox.commit.before", "inbox.commit.after", "hl7.answer.before"])
-def test_killed_while_it_refuses_a_message_the_sender_gets_the_same_answer_afterwards(
-    tmp_path: Path, point: str
-) -> None:
-    bad = order("F07", of_obr={24: ""})
-    with serving(tmp_path, BROKER_TEST_HOOKS="1", BROKER_FAIL=f"{point}:1:kill") as served:
-        assert _answer(served.port, bad) is None
-    assert _shown(tmp_path) == set()
+@pytest.mark.parametrize("side", tried(SIDES, 2))
+def test_killed_while_a_merge_is_taken_back_it_is_taken_back_whole_or_not_at_all(tmp_path: Path, side: str) -> None:
+    merge = KINDS["a merge"]
     with serving(tmp_path) as served:
-        assert _answer(served.port, bad) == "AE"
-        assert _answer(served.port, order("F07", control="MENDED")) == "AA"
-    assert _shown(tmp_path) == {("AF07", "HF07")}
+        assert {_answer(served.port, message) for message in (*merge.history, merge.message)} == {"AA"}
+    merged = _state(tmp_path)
+    assert _unmerged(tmp_path, BROKER_TEST_HOOKS="1", BROKER_FAIL=f"orders.commit.{side}:1:kill") == -signal.SIGKILL
+    killed = _state(tmp_path)
+    assert _unmerged(tmp_path) == (0 if side == "before" else 1), "what is taken back cannot be taken back again"
+    after = _state(tmp_path)
+    assert killed == (merged if side == "before" else after)
+    assert {(item.accession_number, item.patient_id) for item in after.items} == {("A1", "H1"), ("A2", "H2")}
+
+
+def _unmerged(folder: Path, **environment: str) -> int:
+    """Take the first merge back by the command line; return its exit code."""
+    url = f'[database]\nurl = "{sqlite_url(database_file(folder))}"\n'
+    profile = folder / "unmerged.toml"
+    profile.write_text((folder / "torture.toml").read_text() + url)
+    words = ["patient", "unmerge", "1", "--why", "two people after all", "--env", str(profile)]
+    return subprocess.run(
+        [sys.executable, "-m", "broker", *words],
+        env={**os.environ, **environment},
+        capture_output=True,
+        timeout=60,
+        check=False,
+    ).returncode
+
+
+@dataclass(frozen=True)
+class State:
+    """All that a message may change."""
+
+    items: tuple[WorklistItem, ...]
+    orders: tuple[StoredOrder, ...]
+    messages: int = field(compare=False)  # an answer is kept with its message
+
+
+def _state(folder: Path) -> State:
+    with closing(Database(sqlite_url(database_file(folder)))) as database:
+        with database.read() as tx:
+            known = orders.orders(tx, 100)
+        return State(_offered(database), tuple(known), _count(database, "inbox"))
 
 
 # --- F12: the database is locked ---------------------------------------------------------------------------------
