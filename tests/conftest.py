@@ -18,7 +18,7 @@ from broker.database import METADATA, Database, sqlite_url
 
 # Every room's tables are declared before a schema is made.
 from tests import tables as _tables  # noqa: F401
-from tests.peers import postgresql
+from tests.peers import nursery, postgresql
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,6 +50,13 @@ class FakeClock:
 @pytest.fixture
 def clock() -> FakeClock:
     return FakeClock()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nursery() -> Iterator[None]:
+    """Programs of ours are forked from a process that has the product imported, which the first of them starts."""
+    with nursery.opened():
+        yield
 
 
 @pytest.fixture(scope="session")

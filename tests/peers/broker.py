@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,10 +19,11 @@ from broker.database import Database, sqlite_url
 from broker.delivery import store
 from broker.delivery.model import Delivery
 from broker.spool.segments import FOLDER, PACKED, TAKEN, WRITTEN
+from tests.peers import nursery
 from tests.peers.dcmtk import Node
 from tests.peers.processes import run
 
-COMMAND = [str(Path(sys.executable).with_name("broker"))]
+COMMAND = nursery.BROKER
 
 MODALITY = """\
 name = "us-room-2"
@@ -50,6 +50,7 @@ class Environment:
     policy: str = 'unknown_callers = "reject"'
     database_url: str = ""
     ports: dict[str, int] = field(default_factory=dict)
+    is_installed: bool = False  # `serve` is the installed command, even where programs are forked
     token: str = ""  # of whom the commands are; without one they are the operating-system user's
 
     @property
@@ -163,14 +164,8 @@ class Serving:
     def __init__(self, environment: Environment, variables: Mapping[str, str]) -> None:
         self._log = environment.log.open("ab")
         self.started = time.monotonic()
-        self.process = subprocess.Popen(
-            [*COMMAND, "serve", "--env", str(environment.profile)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            env={**os.environ, **variables},
-            start_new_session=True,
-        )
+        start = nursery.started if environment.is_installed else nursery.program
+        self.process = start("broker", ["serve", "--env", str(environment.profile)], self._log, variables)
         self._environment = environment
 
     def wait_ready(self, seconds: float) -> dict[str, int]:

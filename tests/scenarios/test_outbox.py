@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from itertools import groupby
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from broker.environments.model import OrderEvent
 from broker.outbox.model import OutboxState
 from hl7.message import Message
 from tests.conftest import FakeClock
-from tests.peers import dcmtk
+from tests.peers import dcmtk, nursery
 from tests.peers.broker import Environment, destination
 from tests.peers.processes import wait_for
 from tests.peers.raw_sender import read_part10, send
@@ -23,7 +21,6 @@ from tests.scenarios.test_main_job import ORDER, images
 from tests.unit.outbox.examples import all_messages, order, owed
 from tests.unit.outbox.ris import Answer, Ris, hangs_up, nothing, ris, says
 
-ROOT = Path(__file__).parents[2]
 EVENTS = (OrderEvent.STARTED, OrderEvent.COMPLETED, OrderEvent.IMAGES_AVAILABLE)
 POINTS = [  # with the number of the pass: in the midst of the messages
     f"{place}.{side}:{nth}"
@@ -35,8 +32,12 @@ POINTS = [  # with the number of the pass: in the midst of the messages
 def sent(database: Database, peer: Ris, **environment: str) -> int:
     """Run the process that sends; return its exit code."""
     url = database.engine.url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "tests.scenarios.outbox_process", url, str(peer.port)]
-    return subprocess.run(command, cwd=ROOT, env={**os.environ, **environment}, timeout=60, check=False).returncode
+    with os.fdopen(os.dup(2), "wb") as errors:
+        process = nursery.program("tests.scenarios.outbox_process", [url, str(peer.port)], errors, environment)
+        assert process.stdout is not None
+        with process.stdout:
+            process.stdout.read()
+        return process.wait(60)
 
 
 def owe_two_orders(database: Database, clock: FakeClock) -> list[str]:

@@ -3,14 +3,13 @@
 Flows on a fresh SQLite database, the MLLP listener with the product's own limits; it serves until stdin closes.
 """
 
-import os
 import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from subprocess import PIPE, Popen, TimeoutExpired
+from subprocess import TimeoutExpired
 
 from broker import failpoints
 from broker.clock import SystemClock
@@ -24,6 +23,7 @@ from broker.migrations import open_database
 from broker.pipeline import Flows
 from broker.registry.cache import RegistryCache
 from broker.spool.spool import Spool
+from tests.peers import nursery
 from tests.peers.certificates import Authority
 
 _PROFILE = """\
@@ -107,9 +107,9 @@ def kept(folder: Path) -> set[str]:
 @contextmanager
 def serving(folder: Path, *options: str, **environment: str) -> Iterator[Served]:
     """Run it; give its ports and process id. With the option "tls" there is a TLS port too."""
-    command = [sys.executable, "-m", "tests.torture.hl7_server", str(folder), *options]
     with (folder / "log").open("ab") as log:
-        process = Popen(command, stdin=PIPE, stdout=PIPE, stderr=log, env={**os.environ, **environment})
+        words = [str(folder), *options]
+        process = nursery.program("tests.torture.hl7_server", words, log, environment, takes_input=True)
     assert process.stdin is not None and process.stdout is not None
     try:
         line = process.stdout.readline()
