@@ -109,9 +109,8 @@ class OpenAssociations:
 
 def accepted(association: AcceptedAssociation, device: str, revision: str, now: datetime) -> Association:
     """Return the row's value of an association that was accepted."""
-    facts = _facts(association.id, association.request, now)
     contexts = tuple(Context(c.abstract_syntax, c.transfer_syntax) for c in association.contexts)
-    return replace(facts, contexts=contexts, device=device, revision=revision)
+    return _facts(association.id, association.request, now, contexts, device, revision)
 
 
 def rejected(association_id: str, request: AssociationRequest, reason: str, nearest: str, now: datetime) -> Association:
@@ -120,7 +119,14 @@ def rejected(association_id: str, request: AssociationRequest, reason: str, near
     return replace(facts, result=Result.REJECTED, reason=reason, nearest=nearest, ended=now)
 
 
-def _facts(association_id: str, request: AssociationRequest, now: datetime) -> Association:
+def _facts(  # noqa: PLR0917 - a row's columns, in their order
+    association_id: str,
+    request: AssociationRequest,
+    now: datetime,
+    contexts: tuple[Context, ...] = (),
+    device: str = "",
+    revision: str = "",
+) -> Association:
     return Association(
         id=association_id,
         started=now,
@@ -129,9 +135,9 @@ def _facts(association_id: str, request: AssociationRequest, now: datetime) -> A
         address=request.address,
         implementation_class_uid=request.implementation_class_uid,
         implementation_version_name=request.implementation_version_name,
-        contexts=(),
-        device="",
-        revision="",
+        contexts=contexts,
+        device=device,
+        revision=revision,
         software=__version__,
     )
 

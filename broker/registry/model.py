@@ -1,6 +1,7 @@
 """The values of the registry."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -147,10 +148,17 @@ class Registry:
 
     generation: int
     modalities: tuple[Modality, ...]
+    # Looked up twice for each association, so made once.
+    _by_calling: Mapping[str, Modality] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Note whose each title is: the first's."""
+        titles = ((str(title), modality) for modality in reversed(self.modalities) for title in modality.ae_titles)
+        object.__setattr__(self, "_by_calling", dict(titles))
 
     def by_calling(self, calling_ae_title: str) -> Modality | None:
         """Return the modality that uses this calling AE title, compared as the standard does: case-sensitive."""
-        return next((m for m in self.modalities if calling_ae_title in m.ae_titles), None)
+        return self._by_calling.get(calling_ae_title)
 
     def by_name(self, name: str) -> Modality | None:
         """Return the modality of this name."""
