@@ -107,6 +107,8 @@ class _Crowd:
         self._begun = time.monotonic()
         self._until = self._begun + seconds
         self.waits: list[float] = []  # seconds
+        self.since_due: list[float] = []  # seconds since each was due, which may be before it was asked
+        self._ends: list[float] = []
         self.failed: list[str] = []
 
     def run(self) -> None:
@@ -118,18 +120,27 @@ class _Crowd:
         for thread in threads:
             thread.join()
 
+    @property
+    def within(self) -> int:
+        """How many were answered before the time was up."""
+        return sum(ended <= self._until for ended in self._ends)
+
     def _one(self, console: Console, due: float) -> None:
         while (begun := time.monotonic()) < self._until:
             if begun < due:
                 time.sleep(due - begun)
                 continue
+            was_due = due if self._every else begun
             due += self._every
             try:
                 answers = console()
             except OSError as error:
                 self.failed.append(f"{type(error).__name__}: {error}")
                 continue
-            self.waits.append(time.monotonic() - begun)
+            ended = time.monotonic()
+            self.waits.append(ended - begun)
+            self.since_due.append(ended - was_due)
+            self._ends.append(ended)
             if answers != console.answers:
                 self.failed.append(f"{console.calling}: {answers} answers, {console.answers} are right")
 
@@ -142,7 +153,14 @@ def main() -> None:
     crowd = _Crowd(consoles, asked["seconds"], asked["every"])
     begun = time.monotonic()
     crowd.run()
-    print(json.dumps({"seconds": time.monotonic() - begun, "waits": sorted(crowd.waits), "failed": crowd.failed}))
+    said = {
+        "seconds": time.monotonic() - begun,
+        "waits": sorted(crowd.waits),
+        "since_due": sorted(crowd.since_due),
+        "within": crowd.within,
+        "failed": crowd.failed,
+    }
+    print(json.dumps(said))
 
 
 if __name__ == "__main__":
