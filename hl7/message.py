@@ -52,9 +52,11 @@ class Segment:
         fields = self._fields or self._split()
         if not 0 < field < len(fields) or not (text := fields[field]):
             return ""
-        if self._is_simple:
+        if self._is_simple and subcomponent == repetition == 1:
+            if component == 1:
+                return text.partition(self._delimiters.component)[0]
             parts = text.split(self._delimiters.component, component)
-            return parts[component - 1] if subcomponent == repetition == 1 and 0 < component <= len(parts) else ""
+            return parts[component - 1] if 0 < component <= len(parts) else ""
         if field < 3 and self.name in _HEADERS:
             return text if component == subcomponent == repetition == 1 else ""
         delimiters = self._delimiters

@@ -163,8 +163,9 @@ def order_origins(change: OrderChange, steps: Sequence[ScheduledStep], entry_id:
     patients = change.order.patient.attributes
     ids = ("", *(step.scheduled_procedure_step_id for step in steps))
     count = len(ids)
+    new = tuple.__new__  # what `Origin(…)` comes to, without its own call: every value of every message has one
     return {
-        (ids[number], keyword): Origin(source, rule, entry_id)
+        (ids[number], keyword): new(Origin, (source, rule, entry_id))
         for (number, keyword), (source, rule, _) in change.origins.items()
         if number < count and (number or (keyword not in PATIENT_KEYWORDS and keyword not in patients))
     }

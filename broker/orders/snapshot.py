@@ -1,7 +1,8 @@
 """Orders, patients and origins as JSON and back: what is empty is left out. Knows no table."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from broker.orders.model import Code, Order, Origin, Origins, Patient, ScheduledStep, StepStatus
@@ -57,15 +58,26 @@ def origins_to_json(origins: Origins) -> str:
     """Return the origins, grouped by message and step: a field's name, or the rule of what was made here in a list."""
     if not origins:
         return "{}"
-    grouped: dict[int, dict[str, dict[str, object]]] = {}
-    group: dict[str, object] = {}
-    last: tuple[int, str] | None = None
+    grouped: dict[int, dict[str, list[str]]] = {}
+    group: list[str] = []
+    last_entry, last_step = -1, ""
     for (step, keyword), (source, rule, entry_id) in origins.items():
-        if last != (entry_id, step):  # nearly all follow one of the same group
-            last = entry_id, step
-            group = grouped.setdefault(entry_id, {}).setdefault(step, {})
-        group[keyword] = source or (rule,)
-    return _encode(grouped)
+        if entry_id != last_entry or step != last_step:  # nearly all follow one of the same group
+            last_entry, last_step = entry_id, step
+            group = grouped.setdefault(entry_id, {}).setdefault(step, [])
+        group.append(_said(keyword, source, rule))
+    entries = [f'"{entry}":{{{_of_steps(steps)}}}' for entry, steps in grouped.items()]
+    return f"{{{','.join(entries)}}}"
+
+
+def _of_steps(steps: Mapping[str, Sequence[str]]) -> str:
+    return ",".join([f"{_encode(step)}:{{{','.join(said)}}}" for step, said in steps.items()])
+
+
+@lru_cache(maxsize=4096)  # a mapping has some dozens of these, and each message has most of them
+def _said(keyword: str, source: str, rule: str) -> str:
+    """Return an origin as a member of its group, but for its message."""
+    return f"{_encode(keyword)}:{_encode(source or (rule,))}"
 
 
 def origins_from_json(text: str) -> dict[tuple[str, str], Origin]:

@@ -98,12 +98,16 @@ def _append(out: bytearray, entity: Entity) -> bool:
         if not values:
             fields += (place[0], NOTHING, end, end)
             continue
-        kind, content = value(place[1], values)
-        if kind == TEXT:
-            is_ascii = False
+        tag, vr = place
+        if vr in TEXT_VRS and len(values) == 1 and (text := values[0]).isascii():  # as in `value`: nearly all are
+            kind, content = ASCII, text.encode("ascii")
+        else:
+            kind, content = value(vr, values)
+            if kind == TEXT:
+                is_ascii = False
         contents.append(content)
         begin, end = end, end + len(content)
-        fields += (place[0], kind, begin, end)
+        fields += (tag, kind, begin, end)
     out += bytes(layout.entries.size)
     out += b"".join(contents)
     for place, inner in zip(layout.sequences, entity.sequences.values(), strict=True):

@@ -1,10 +1,12 @@
 """An item as a row's columns and back. Knows no statement."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
-from broker.orders.model import Code, StepStatus
+from broker.orders.model import Code, Origin, StepStatus
 from broker.worklist.model import WorklistItem
 
 # Column by field where they are matched or sorted by; every other field is in `rest`.
@@ -37,6 +39,23 @@ def _code_values(code: Code) -> dict[str, str]:
 
 _encode = json.JSONEncoder(ensure_ascii=False, default=_code_values).encode
 _REST = tuple(field.name for field in fields(WorklistItem) if field.name not in _COLUMNS and field.name not in _OWN)
+
+
+def provenance_to_json(provenance: Mapping[str, Origin]) -> str:
+    """Return where each value comes from, by keyword: field, rule, message."""
+    said = [f"{_said(keyword, source, rule)}{entry_id}]" for keyword, (source, rule, entry_id) in provenance.items()]
+    return f"{{{', '.join(said)}}}"
+
+
+def provenance_from_json(text: str) -> dict[str, Origin]:
+    """Return the provenance of a text that `provenance_to_json` made."""
+    return {keyword: Origin(*parts) for keyword, parts in json.loads(text).items()}
+
+
+@lru_cache(maxsize=4096)  # a mapping has some dozens of these, and each message has most of them
+def _said(keyword: str, source: str, rule: str) -> str:
+    """Return an origin up to the number of its message."""
+    return f"{_encode(keyword)}: [{_encode(source)}, {_encode(rule)}, "
 
 
 def columns_of(item: WorklistItem) -> dict[str, object]:

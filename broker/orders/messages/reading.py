@@ -154,67 +154,82 @@ def read(rules: Sequence[Rule], reader: Reader, shapes: Mapping[Form, Shape]) ->
     stated = Stated()
     values, origins, found = stated.values, stated.origins, stated.found
     first, fields = reader.first, reader.fields
-    for rule, of_several, places in _in_question(rules, reader.valued):
+    for keyword, rule, shape, places in _in_question(rules, reader.valued, shapes):
         null = False
-        for name, number, source in places:
+        for name, number, source, origin in places:
             segment = first[name]
-            is_null = not of_several and fields[name][number] == NULL
-            value = NULL if is_null else shapes[rule.form](reader, rule, segment, source)
+            value = shape(reader, rule, segment, source) if number < 0 or fields[name][number] != NULL else NULL
             if not value:
                 continue
-            keyword = rule.keyword
             if value == NULL:
                 null = True
                 if keyword in _NEVER_NULL:
-                    raise Refusal("AE", segment.location(number), "102", f"{keyword} cannot be cleared")
+                    raise Refusal("AE", segment.location(source.field), "102", f"{keyword} cannot be cleared")
                 continue
             values[keyword] = value
             found[keyword] = (segment, source)
             if reader.origin is not None:
                 origins[keyword], reader.origin = reader.origin, None
-            elif rule.table is None and source.table is None:
-                origins[keyword] = source.origin
             else:
-                origins[keyword] = _by_table(source, segment, value)
+                origins[keyword] = origin or _by_table(source, segment, value)
             break
         else:
-            if null and rule.keyword not in _NEVER_CLEARED:
-                stated.cleared.add(rule.keyword)
+            if null and keyword not in _NEVER_CLEARED:
+                stated.cleared.add(keyword)
     return stated
 
 
-_Places = tuple[tuple[Rule, bool, tuple[tuple[str, int, Source], ...]], ...]  # the second: `Rule.of_several`
+class _Place(NamedTuple):
+    """Where a rule looks: the segment, the field that may be null (-1: it looks at several), the source, its origin.
+
+    There is no origin where a table says what the field means: the code is part of it.
+    """
+
+    name: str
+    number: int
+    source: Source
+    origin: Origin | None
+
+
+_Question = tuple[str, Rule, Shape, tuple[_Place, ...]]  # a rule with its keyword, and what its form does
 _Valued = tuple[tuple[str, tuple[bool, ...]], ...]  # which fields of which segments have a value
 _MOST_KNOWN = 1024  # combinations of valued fields; a sender sends the same few again and again
 _MOST_FIELDS = 1000  # of a combination that is remembered
-_known: dict[tuple[int, _Valued], tuple[Sequence[Rule], _Places]] = {}
+_known: dict[tuple[int, int, _Valued], tuple[object, object, tuple[_Question, ...]]] = {}
 
 
-def _in_question(rules: Sequence[Rule], valued: _Valued) -> _Places:
+def _in_question(rules: Sequence[Rule], valued: _Valued, shapes: Mapping[Form, Shape]) -> tuple[_Question, ...]:
     """Return the rules that may find something where these fields have values, each with those of its places."""
-    key = (id(rules), valued)
+    key = (id(rules), id(shapes), valued)
     known = _known.get(key)
     if known is None:
+        narrowed = tuple(_narrowed(rules, dict(valued), shapes))
         if sum(len(fields) for _, fields in valued) > _MOST_FIELDS:
-            return tuple(_narrowed(rules, dict(valued)))
+            return narrowed
         if len(_known) >= _MOST_KNOWN:
             _known.clear()
-        # With the rules themselves, so that their id is not another's meanwhile.
-        known = _known[key] = (rules, tuple(_narrowed(rules, dict(valued))))
-    return known[1]
+        # With rules and shapes themselves, so that their ids are not others' meanwhile.
+        known = _known[key] = (rules, shapes, narrowed)
+    return known[2]
 
 
 def _narrowed(
-    rules: Sequence[Rule], valued: Mapping[str, tuple[bool, ...]]
-) -> Iterator[tuple[Rule, bool, tuple[tuple[str, int, Source], ...]]]:
+    rules: Sequence[Rule], valued: Mapping[str, tuple[bool, ...]], shapes: Mapping[Form, Shape]
+) -> Iterator[_Question]:
     for rule in rules:
         places = tuple(
-            (name, number, source)
+            _place(rule, source)
             for name, number, source in rule.places
             if name in valued and (rule.of_several or (number < len(valued[name]) and valued[name][number]))
         )
         if places:
-            yield rule, rule.of_several, places
+            yield rule.keyword, rule, shapes[rule.form], places
+
+
+def _place(rule: Rule, source: Source) -> _Place:
+    as_it_stands = rule.table is None and source.table is None
+    number = -1 if rule.of_several else source.field
+    return _Place(source.segment, number, source, source.origin if as_it_stands else None)
 
 
 def _by_table(source: Source, segment: Segment, value: Value) -> Origin:

@@ -81,9 +81,10 @@ def plain(text: str) -> datetime | None:
     """
     if len(text) not in (8, 12, 14) or not text.isascii() or not text.isdigit():
         return None
-    hour, minute, second = (int(text[8:10]), int(text[10:12]), int(text[12:] or 0)) if len(text) > 8 else (0, 0, 0)
+    if text[8:10] == "24":  # midnight for later Pythons
+        return None
     try:
-        return datetime(int(text[:4]), int(text[4:6]), int(text[6:8]), hour, minute, second)
+        return datetime.fromisoformat(f"{text[:8]}T{text[8:]}" if len(text) > 8 else text)
     except ValueError:
         return None
 
