@@ -14,7 +14,16 @@ class PatientRow(SQLModel, table=True):
     """A patient by identifier and issuer, or, where `merged_into` is set, an identifier that is no longer used."""
 
     __tablename__ = "patient"
-    __table_args__ = (UniqueConstraint("patient_id", "issuer_of_patient_id"),)
+    __table_args__ = (
+        UniqueConstraint("patient_id", "issuer_of_patient_id"),
+        # Of those alone that were merged: no new patient is among them.
+        Index(
+            "ix_patient_merged_into",
+            "merged_into",
+            sqlite_where=text("merged_into IS NOT NULL"),
+            info={"where": "merged_into IS NOT NULL"},  # for PostgreSQL too: see `database`
+        ),
+    )
 
     id: int | None = Field(default=None, primary_key=True)
     patient_id: str
@@ -26,7 +35,7 @@ class PatientRow(SQLModel, table=True):
     attributes: str = Field(sa_type=Text, sa_column_kwargs=_EMPTY)  # further ones by keyword, JSON
     visit: str = Field(sa_type=Text, sa_column_kwargs=_EMPTY)  # the visit that is known now, JSON
     origins: str = Field(sa_type=Text, sa_column_kwargs=_EMPTY)  # JSON
-    merged_into: int | None = Field(default=None, index=True)  # a patient's id
+    merged_into: int | None = Field(default=None)  # a patient's id
     effective: datetime | None = Field(default=None, sa_type=UtcDateTime)  # the newest EVN-2 or MSH-7 applied
 
 

@@ -32,6 +32,7 @@ class Place(NamedTuple):
 _OF_ITEM = (ITEM.c.start_date, ITEM.c.start_time, ITEM.c.patient_name, ITEM.c.id.label("item_id"))
 _OF_PLACE = (PLACE.c.start_date, PLACE.c.start_time, PLACE.c.patient_name, PLACE.c.item_id)
 _OFFERED = ITEM.c.offered == 1
+_OFFERED_OF_FOUND = ITEM.c.offered + 0 == 1  # an expression, so that no index which `offered` leads is preferred
 
 
 class Walk:
@@ -77,7 +78,7 @@ BY_START = Walk(_OF_ITEM, ITEM.c.modality, _OFFERED)
 BY_NAME = Range(PLACE.c.folded, (*_OF_PLACE, PLACE.c.modality))
 BY_STATION_AND_NAME = Range(PLACE.c.folded, (*_OF_PLACE, PLACE.c.modality), PLACE.c.offered_to == bindparam("value"))
 BY_NUMBER = {
-    "StudyInstanceUID": Range(ITEM.c.study_instance_uid, (*_OF_ITEM, ITEM.c.modality), _OFFERED),
+    "StudyInstanceUID": Range(ITEM.c.study_instance_uid, (*_OF_ITEM, ITEM.c.modality), _OFFERED_OF_FOUND),
     "AccessionNumber": Range(ITEM.c.accession_number, (*_OF_ITEM, ITEM.c.modality), _OFFERED),
     "RequestedProcedureID": Range(ITEM.c.requested_procedure_id, (*_OF_ITEM, ITEM.c.modality), _OFFERED),
     "PatientID": Range(ITEM.c.patient_id, (*_OF_ITEM, ITEM.c.modality), _OFFERED),
@@ -88,8 +89,7 @@ BY_NUMBER = {
 _ANSWERED = tuple(column for column in ITEM.c if column.name != "provenance")  # no query reads it
 # SQLite reads a page's items by one statement, whose ids are a JSON list; elsewhere SQLAlchemy has lists of its own.
 _IDS = select(func.json_each(bindparam("ids")).table_valued("value").c.value)
-# `offered` is an expression, so that no index which it leads is preferred to the ids.
-_OF_PAGE = Prepared(select(*_ANSWERED).where(ITEM.c.id.in_(_IDS), ITEM.c.offered + 0 == 1))
+_OF_PAGE = Prepared(select(*_ANSWERED).where(ITEM.c.id.in_(_IDS), _OFFERED_OF_FOUND))
 
 
 # An item that was read before, by everything that its row holds.

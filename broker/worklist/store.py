@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from broker.database import Transaction, UtcDateTime, table_of
-from broker.orders.model import PERFORMED, Origin, StepStatus
+from broker.orders.model import PERFORMED, StepStatus
 from broker.statements import Prepared
 from broker.worklist import rows, wildcards
 from broker.worklist.encoding import encoded_elements
@@ -39,7 +39,6 @@ from broker.worklist.narrowing import Narrowing, pool
 OFFERED = frozenset({StepStatus.SCHEDULED, StepStatus.ARRIVED, StepStatus.READY, StepStatus.STARTED})
 
 _BY_CODE_POINT = String().with_variant(String(collation="C"), "postgresql")
-_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _text(**settings: Any) -> Any:
@@ -51,6 +50,7 @@ class WorklistItemRow(SQLModel, table=True):
 
     __tablename__ = "worklist_item"
     __table_args__ = (
+        # Finds a study's items too: so few are withheld that no index need leave them out.
         UniqueConstraint("study_instance_uid", "scheduled_procedure_step_id", name="uq_worklist_item_step"),
         # The order of answers: a search goes on in it from any place.
         Index("ix_worklist_item_start", "offered", "start_date", "start_time", "patient_name", "id"),
@@ -59,7 +59,6 @@ class WorklistItemRow(SQLModel, table=True):
         Index("ix_worklist_item_accession_number", "offered", "accession_number"),
         Index("ix_worklist_item_requested_procedure_id", "offered", "requested_procedure_id"),
         Index("ix_worklist_item_step_id", "offered", "scheduled_procedure_step_id"),
-        Index("ix_worklist_item_study", "offered", "study_instance_uid"),
     )
 
     id: int | None = Field(default=None, primary_key=True)
@@ -225,7 +224,7 @@ def values_of(order_id: int, item: WorklistItem) -> dict[str, object]:
         "order_id": order_id,
         "status": item.status.value,
         "offered": int(item.status in OFFERED),
-        "provenance": _encode(item.provenance),
+        "provenance": rows.provenance_to_json(item.provenance),
         "encoded": encoded_elements(item),
     }
 
@@ -249,7 +248,10 @@ def withheld(tx: Transaction, narrowing: Narrowing, statuses: Iterable[StepStatu
 def of_order(tx: Transaction, order_id: int) -> list[WorklistItem]:
     """Return every item of an order, whatever its status, soonest first, with its provenance."""
     query = select(ITEM).where(ITEM.c.order_id == order_id).order_by(ITEM.c.start_date, ITEM.c.start_time, ITEM.c.id)
-    return [dataclasses.replace(rows.item_of(row), provenance=_origins(row.provenance)) for row in tx.execute(query)]
+    return [
+        dataclasses.replace(rows.item_of(row), provenance=rows.provenance_from_json(row.provenance))
+        for row in tx.execute(query)
+    ]
 
 
 def steps_of(tx: Transaction, study_uids: Iterable[str], accessions: Iterable[str]) -> list[PlannedStep]:
@@ -260,10 +262,6 @@ def steps_of(tx: Transaction, study_uids: Iterable[str], accessions: Iterable[st
     query = select(*(ITEM.c[field.name] for field in dataclasses.fields(PlannedStep))).where(found)
     steps = (PlannedStep(*row) for row in tx.execute(query.order_by(ITEM.c.id)))
     return [dataclasses.replace(step, status=StepStatus(step.status)) for step in steps]
-
-
-def _origins(stored: str) -> dict[str, Origin]:
-    return {keyword: Origin(*parts) for keyword, parts in json.loads(stored).items()}
 
 
 def record_query(tx: Transaction, association_id: str, at: datetime, result: QueryResult) -> None:

@@ -547,6 +547,17 @@ def test_orders_are_found_by_indexes_alone(desk: Desk, database: Database) -> No
     assert not re.search(r"SCAN imaging_order|Seq Scan", plan)
 
 
+def test_identifiers_that_were_merged_are_found_by_their_index(database: Database) -> None:
+    sqlite = database.engine.dialect.name == "sqlite"
+    with database.write("orders") as tx:
+        if not sqlite:
+            tx.execute(text("SET LOCAL enable_seqscan = off"))
+        explain = "EXPLAIN QUERY PLAN" if sqlite else "EXPLAIN"
+        for found in ("merged_into = 7", "merged_into IN (7, 8)", "merged_into IS NOT NULL"):
+            plan = str(tx.execute(text(f"{explain} SELECT * FROM patient WHERE {found}")).all())
+            assert "ix_patient_merged_into" in plan, plan
+
+
 def test_instants_come_back_as_they_were(desk: Desk) -> None:
     stored = desk.send(new(), now=at(3)).orders[0]
     assert (stored.created, stored.updated) == (at(3), at(3))
