@@ -136,13 +136,13 @@ class SharedPage:
         finally:
             os.close(descriptor)
 
-    def put(self, content: bytes) -> None:
-        """Replace the first bytes."""
-        self._page[: len(content)] = content
+    def put(self, content: bytes, at: int = 0) -> None:
+        """Replace so many bytes, the first ones or those from `at` on."""
+        self._page[at : at + len(content)] = content
 
-    def get(self, length: int) -> bytes:
-        """Return the first bytes."""
-        return self._page[:length]
+    def get(self, length: int, at: int = 0) -> bytes:
+        """Return so many bytes, the first ones or those from `at` on."""
+        return self._page[at : at + length]
 
 
 def prewrite(path: Path, size: int, place: str, pause: float = 0.0) -> None:

@@ -34,7 +34,7 @@ DISK = {
 _FREE = 8
 _MOST_FREE = 32
 _SHARE = 64  # of the room that is left: more than eight may take this part of it
-_PREPARED = 4  # made in advance where fewer are there, one at a time, while nothing comes
+_PREPARED = 8  # made in advance where fewer are there, one at a time, while nothing comes
 _QUIET_SECONDS = 3.0
 _FOR_PEOPLE = frozenset({DeliveryState.PARKED, DeliveryState.HELD})
 

@@ -36,6 +36,7 @@ _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _MAGIC = b"MBSEGM01"
 _ZEROS = memoryview(bytes(record.PAGE))
 _END = struct.Struct("<8s26sQI")  # magic, segment, end, CRC-32 of these
+_SINCE = struct.Struct("<QI")  # number of the last segment before this writer's, CRC-32
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,19 @@ def unpack(content: bytes) -> Written | None:
 
 
 PACKED = _END.size
+
+
+def begin(page: durable.SharedPage, number: int) -> None:
+    """Say on its page that a writer begins: the segments up to this number are of others."""
+    check = _SINCE.pack(number, 0)
+    page.put(_SINCE.pack(number, zlib.crc32(check)), PACKED)
+    page.put(Written(f"{number:0{_DIGITS}}", CLOSED).pack())
+
+
+def is_of_writer(page: durable.SharedPage, name: str) -> bool:
+    """Tell whether the writer that has this page began the segment; no, where the page does not say."""
+    number, check = map(int, _SINCE.unpack(page.get(_SINCE.size, PACKED)))
+    return check == zlib.crc32(_SINCE.pack(number, 0)) and number_of(name) > number
 
 
 def number_of(name: str) -> int:
@@ -153,7 +167,7 @@ class SegmentWriter:
         self._waiting: list[_Job] = []
         self._is_writing = False  # somebody is
         self._lock = threading.Lock()  # of these two
-        self._page.put(Written(f"{self._number:0{_DIGITS}}", CLOSED).pack())
+        begin(self._page, self._number)
 
     def append(self, identifier: str, data: memoryview, sha256: bytes, facts: bytes) -> tuple[str, int]:
         """Write a record; when this returns (path below the spool, offset of the data set), it survives a power cut.

@@ -59,8 +59,13 @@ class SegmentReader:
 
     def end(self) -> int:
         """Return where a closed segment ends: what its first page says, else its size."""
+        said = self.said_end()
+        return self._size if said is None else said
+
+    def said_end(self) -> int | None:
+        """Return where a segment ends that its writer has closed; all before it is synced. None where it did not."""
         said = segments.unpack(self._at(0, PACKED))
-        return said.end if said is not None and said.segment == self.name else self._size
+        return said.end if said is not None and said.segment == self.name else None
 
     def found(self, at: int, head: Head, *, is_fresh: bool = False) -> Found:
         """Return the record; its data set is read, and compared with its hash.
@@ -114,16 +119,16 @@ class SegmentReader:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The records of a segment from `start` to `end`; of a closed one nobody of us has seen them before."""
+    """The records of a segment from `start` to `end`; fresh where their writer has synced them and still writes."""
 
     reader: SegmentReader
     start: int
     end: int
-    is_closed: bool
+    is_fresh: bool
 
     def found(self, at: int, head: Head) -> Found:
         """Return a record of it."""
-        return self.reader.found(at, head, is_fresh=not self.is_closed)
+        return self.reader.found(at, head, is_fresh=self.is_fresh)
 
 
 class Tail:
@@ -158,12 +163,16 @@ class Tail:
 
     def _part(self, name: str, upto: int) -> Iterator[Part]:
         with SegmentReader(self._spool, name) as reader:
-            end = reader.end() if upto == CLOSED else upto
-            start = self._taken.get(name, FIRST)
-            if upto == CLOSED and start < end:
+            is_fresh = upto != CLOSED or (reader.said_end() is not None and self._is_of_writer(name))
+            start, end = self._taken.get(name, FIRST), reader.end() if upto == CLOSED else upto
+            if not is_fresh and start < end:
                 durable.sync_file(self._spool / segments.path_of(name))
-            yield Part(reader, start, end, is_closed=upto == CLOSED)
+            yield Part(reader, start, end, is_fresh)
         self._taken[name] = upto
+
+    def _is_of_writer(self, name: str) -> bool:
+        """Tell whether a segment that was closed is of the process that still writes, and not of an ended one."""
+        return self._page is not None and segments.is_of_writer(self._page, name)
 
     def _written(self) -> Written | None:
         if self._page is None:

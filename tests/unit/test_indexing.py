@@ -261,8 +261,8 @@ def test_segments_are_made_in_advance_while_no_images_come(desk: Desk, monkeypat
     desk.keep(1)
     assert not recycling.prepare(desk.spool)  # an image came just now
     monkeypatch.setattr(recycling, "_QUIET_SECONDS", -1.0)
-    made = sum(recycling.prepare(desk.spool) for _ in range(6))
-    assert made == len(segments.free(desk.spool.directory / segments.FOLDER)) == 4
+    made = sum(recycling.prepare(desk.spool) for _ in range(10))
+    assert made == len(segments.free(desk.spool.directory / segments.FOLDER)) == 8
 
 
 def test_none_is_made_in_advance_on_a_disk_that_fills_up(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

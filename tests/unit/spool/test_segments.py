@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from broker import durable, failpoints
+from broker.durable import SharedPage
 from broker.errors import Unavailable
 from broker.identifiers import new_id
 from broker.spool import record, segments
@@ -280,15 +281,48 @@ def test_a_fresh_record_tells_what_it_tells_after_a_stop(spool: Spool) -> None:
 
 def test_what_has_changed_in_a_fresh_record_is_found_when_it_is_sent_and_after_a_stop(spool: Spool) -> None:
     instance = keep(spool, pixels=20_000)
-    path = segment_of(spool, instance)
-    with path.open("r+b") as file:
-        file.seek(instance.offset + instance.length - 1)
-        file.write(b"?")
+    flip_the_last_byte(spool, instance)
     [one] = fresh(spool)
     assert one.kept
     with pytest.raises(DamagedInstance):
         spool.verify(one.kept.instance)
     assert [each.kept for each in found(spool.directory)] == [None]
+
+
+def flip_the_last_byte(spool: Spool, instance: SpooledInstance) -> None:
+    with segment_of(spool, instance).open("r+b") as file:
+        file.seek(instance.offset + instance.length - 1)
+        file.write(b"?")
+
+
+def test_a_record_is_as_fresh_in_a_segment_that_its_writer_has_left(spool: Spool) -> None:
+    """Or the index would hash each image again that came before the last."""
+    kept = [keep(spool, f"1.2.{number}", pixels=20_000) for number in range(4)]
+    assert len({instance.path for instance in kept}) > 1
+    flip_the_last_byte(spool, kept[0])
+    assert [one.kept is not None for one in fresh(spool)] == [True] * 4
+    with pytest.raises(DamagedInstance):
+        spool.verify(kept[0])
+    Spool(spool.directory).begin()  # the process that wrote it is gone
+    told = {one.head.id: one.kept is not None for one in fresh(spool)}
+    assert told == {instance.id: instance is not kept[0] for instance in kept}
+
+
+def test_what_a_writer_left_without_saying_where_it_ends_is_read_whole(spool: Spool) -> None:
+    first, *_ = [keep(spool, f"1.2.{number}", pixels=20_000) for number in range(4)]
+    with segment_of(spool, first).open("r+b") as file:
+        file.write(bytes(segments.PACKED))
+    flip_the_last_byte(spool, first)
+    assert [one.kept is None for one in fresh(spool) if one.head.id == first.id] == [True]
+
+
+def test_of_a_page_that_does_not_say_it_no_segment_is_the_writers(tmp_path: Path) -> None:
+    page = SharedPage(tmp_path / "page")
+    assert not segments.is_of_writer(page, "00000001-ABC")
+    segments.begin(page, 7)
+    assert [segments.is_of_writer(page, name) for name in ("00000007-ABC", "00000008-ABC", "")] == [False, True, False]
+    page.put(b"?", segments.PACKED)
+    assert not segments.is_of_writer(page, "00000008-ABC")
 
 
 def test_the_tail_gives_again_what_was_not_taken_to_its_end(spool: Spool) -> None:
