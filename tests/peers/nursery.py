@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -209,12 +210,13 @@ def main() -> None:
                 break
             pid = os.fork()
             if pid == 0:
+                os.setsid()
+                asked.send(str(os.getpid()).encode())  # not before it can be killed as a session
                 asked.close()
                 _become(json.loads(request), files)
             lives[os.pidfd_open(pid)] = (pid, files.pop())
             for descriptor in files:
                 os.close(descriptor)
-            asked.send(str(pid).encode())
     for pid, _ in lives.values():
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGKILL)
@@ -230,13 +232,13 @@ def _tell_end(descriptor: int, pid: int, told: int) -> None:
 
 def _become(request: Mapping[str, Any], files: Sequence[int]) -> NoReturn:
     """Be the program. Ends as any does: by the way out of the interpreter."""
-    os.setsid()
     for number, file in enumerate(files[:3]):
         os.dup2(file, number)
     os.closerange(3, 1024)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["variables"])
+    time.tzset()
     sys.argv = [request["module"], *request["words"]]
     runpy.run_module(request["module"], run_name="__main__")
     sys.exit()
