@@ -13,7 +13,7 @@ from broker.spool.model import SpooledInstance
 
 def is_open(desk: Desk, destination: Destination, priority: Priority) -> bool:
     """Tell whether the hour is one in which the destination is sent what has this priority."""
-    if priority is Priority.STAT and destination.stat_any_time:
+    if not destination.schedule or (priority is Priority.STAT and destination.stat_any_time):
         return True
     return schedules.is_within(destination.schedule, desk.clock.now().astimezone(desk.zone))
 

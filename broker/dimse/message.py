@@ -83,6 +83,8 @@ _COMMAND_FIELD = int(Element.COMMAND_FIELD)
 _MESSAGE_ID = int(Element.MESSAGE_ID)
 _DATA_SET_TYPE = int(Element.COMMAND_DATA_SET_TYPE)
 _STATUS = int(Element.STATUS)
+_PRIORITY = int(Element.PRIORITY)
+_C_STORE_RQ = int(CommandField.C_STORE_RQ)
 _RESPONDED_TO = int(Element.MESSAGE_ID_BEING_RESPONDED_TO)
 _AFFECTED_CLASS, _REQUESTED_CLASS = int(Element.AFFECTED_SOP_CLASS_UID), int(Element.REQUESTED_SOP_CLASS_UID)
 _AFFECTED_INSTANCE = int(Element.AFFECTED_SOP_INSTANCE_UID)
@@ -187,17 +189,21 @@ def find_request(message_id: int, sop_class_uid: str) -> bytes:
 
 
 def store_request(message_id: int, sop_class_uid: str, sop_instance_uid: str) -> bytes:
-    """Return a C-STORE-RQ of medium priority (PS3.7 9.3.1.1)."""
-    return _request(
-        CommandField.C_STORE_RQ,
-        message_id,
-        DATA_SET,
-        {
-            Element.AFFECTED_SOP_CLASS_UID: sop_class_uid,
-            Element.AFFECTED_SOP_INSTANCE_UID: sop_instance_uid,
-            Element.PRIORITY: 0,
-        },
+    """Return a C-STORE-RQ of medium priority (PS3.7 9.3.1.1), in one go: every image needs one."""
+    body = b"".join(
+        (
+            _uid_element(_AFFECTED_CLASS, sop_class_uid),
+            # group 0, element, length 2, value; four times
+            _FOUR_US.pack(
+                *(0, _COMMAND_FIELD, 2, _C_STORE_RQ),
+                *(0, _MESSAGE_ID, 2, message_id),
+                *(0, _PRIORITY, 2, 0),
+                *(0, _DATA_SET_TYPE, 2, DATA_SET),
+            ),
+            _uid_element(_AFFECTED_INSTANCE, sop_instance_uid),
+        )
     )
+    return _GROUP_LENGTH.pack(0, 0, 4, len(body)) + body
 
 
 def cancel_request(message_id: int) -> bytes:

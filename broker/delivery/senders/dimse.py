@@ -107,11 +107,12 @@ def _following(part: Batch, number: int, way: Way) -> OutgoingInstance | None:
 
 def _as_received(instance: SpooledInstance, way: Way) -> OutgoingInstance:
     facts = instance.facts
+    path = instance.path
     return OutgoingInstance(
         facts.sop_class_uid,
         facts.sop_instance_uid,
         facts.transfer_syntax,
-        str(way.spool.path_of(instance)),
+        path if path.startswith("/") else f"{way.spool.directory}/{path}",  # as `path_of` says: joining it costs 20 µs
         instance.offset,
         instance.length,
         sha256=instance.sha256,
