@@ -12,13 +12,13 @@ class Ready:
     """Connections that wait for their next transaction; the last used is the next.
 
     Taking one from SQLAlchemy's pool and giving it back costs ten times what a short transaction itself does. We say
-    BEGIN, COMMIT and ROLLBACK to the driver; to SQLAlchemy each is in one transaction that never ends. `cache_kib` is
-    a cache of its own size.
+    BEGIN, COMMIT and ROLLBACK to the driver; to SQLAlchemy each is in one transaction that never ends. `pragmas` are
+    said to each connection before its first.
     """
 
-    def __init__(self, engine: Engine, cache_kib: int = 0) -> None:
+    def __init__(self, engine: Engine, *pragmas: str) -> None:
         self._engine = engine
-        self._cache_kib = cache_kib
+        self._pragmas = pragmas
         self._free: list[Connection] = []
         self._is_over = False
 
@@ -29,8 +29,8 @@ class Ready:
         except IndexError:
             connection = self._engine.connect()
             connection.begin()
-            if self._cache_kib:
-                say(connection, f"PRAGMA cache_size=-{self._cache_kib}")
+            for pragma in self._pragmas:
+                say(connection, f"PRAGMA {pragma}")
             return connection
 
     def give(self, connection: Connection) -> None:

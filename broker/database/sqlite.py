@@ -21,7 +21,9 @@ from broker.statements import Prepared, Values, say, undo
 
 _BUSY_MILLISECONDS = 5000
 _CHECKPOINT_PAGES = 4000  # of the WAL (16 MB): with SQLite's 1000 each page is written twice as often
-_WRITER_CACHE_KIB = 32_768  # of the connection that writes, always the same: the pages of every index stay in it
+# Of the connection that writes, always the same: the pages of every index stay in it (KiB), and what a savepoint would
+# bring back stays in memory. SQLite writes that to a file in the folder for temporary ones otherwise, page by page.
+_OF_WRITER = ("cache_size=-32768", "temp_store=MEMORY")
 
 
 def sqlite_url(path: Path) -> str:
@@ -40,7 +42,7 @@ class Embedded:
 
     def _make_ready(self) -> None:
         self._ready = Ready(self.engine)
-        self._ready_to_write = Ready(self.engine, _WRITER_CACHE_KIB)
+        self._ready_to_write = Ready(self.engine, *_OF_WRITER)
 
     @contextmanager
     def turn(self) -> Iterator[None]:

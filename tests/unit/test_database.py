@@ -110,6 +110,13 @@ def test_sqlite_is_opened_so_that_a_power_cut_loses_nothing(tmp_path: Path) -> N
     assert found == ["wal", 2, 5000, 1]
 
 
+def test_sqlite_writes_nothing_of_a_transaction_beside_the_database(tmp_path: Path) -> None:
+    database = Database(sqlite_url(tmp_path / "broker.db"))
+    with database.write("orders") as tx:
+        assert tx.execute(text("PRAGMA temp_store")).scalar_one() == 2  # in memory
+    database.close()
+
+
 def test_database_that_cannot_be_opened_is_unavailable(tmp_path: Path) -> None:
     database = Database(sqlite_url(tmp_path / "nowhere" / "broker.db"))
     with pytest.raises(Unavailable, match="the database does not answer"), database.read():
