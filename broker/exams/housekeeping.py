@@ -26,11 +26,20 @@ _PURGED: dict[str, tuple[str, Callable[[Transaction, datetime, int], int]]] = {
 
 
 def fold_queries(database: Database) -> int:
-    """Take answered queries into the ledger; return how many. Nothing is written where there are none."""
-    with database.read() as tx:
-        if not store.has_unfolded_queries(tx):
-            return 0
-    return _in_batches(database, "associations", lambda tx: store.fold_queries(tx, _BATCH))
+    """Take answered queries into the ledger; return how many. Nothing is written where there are none.
+
+    They are read before the writing: while that goes on, no query can be recorded, and each of them waits for it.
+    """
+    total = 0
+    for _ in range(_MOST_BATCHES):
+        with database.read() as tx:
+            queries = store.unfolded(tx, _BATCH)
+        if queries.count:
+            with database.write("associations") as tx:
+                total += store.fold(tx, queries)
+        if queries.count < _BATCH:
+            break
+    return total
 
 
 def count_late(database: Database, profile: Profile, clock: Clock) -> None:

@@ -7,6 +7,7 @@ item to them; `exam_delivered` counts deliveries whose rows were purged.
 import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -87,31 +88,43 @@ _BY_ACCESSION = Prepared(
 # --- who was offered what ----------------------------------------------------------------------------------------
 
 
-def fold_queries(tx: Transaction, limit: int = 500) -> int:
-    """Take up to `limit` answered queries into `offered`; return how many there were.
+@dataclass(frozen=True, slots=True)
+class Unfolded:
+    """What the next answered queries come to. They are read, and worked out, before anybody has to wait for it."""
 
-    Write under the label of who records queries, so that no query with a lower number is still to be committed.
+    count: int
+    after: int  # the mark at which they begin
+    last: int
+    offered: tuple[Offered, ...]
+    kinds: Counter[str]
+
+
+def unfolded(tx: Transaction, limit: int = 500) -> Unfolded:
+    """Return up to `limit` answered queries that are not in the ledger.
+
+    Queries are recorded one transaction after the other (their label), so none with a lower number is yet to come.
     """
-    last = mark(tx, FOLDED)
-    rows = tx.execute(_queries_after(last).limit(limit)).all()
-    found = list(_offered_by(rows).values())
-    if found:
-        tx.execute(_upsert_offered(tx), [_offered_columns(one) for one in found])
-    if rows:
-        set_mark(tx, FOLDED, rows[-1].id)
-        _count(tx, rows)
-    return len(rows)
+    after = mark(tx, FOLDED)
+    rows = tx.execute(_queries_after(after).limit(limit)).all()
+    kinds = Counter(what for row in rows for what in _kinds(row))
+    return Unfolded(len(rows), after, rows[-1].id if rows else after, tuple(_offered_by(rows).values()), kinds)
+
+
+def fold(tx: Transaction, queries: Unfolded) -> int:
+    """Take answered queries into `offered`; return how many, none where somebody else has folded them meanwhile."""
+    if not queries.count or mark(tx, FOLDED) != queries.after:
+        return 0
+    if queries.offered:
+        tx.execute(_upsert_offered(tx), [_offered_columns(one) for one in queries.offered])
+    set_mark(tx, FOLDED, queries.last)
+    for what, count in queries.kinds.items():
+        set_mark(tx, f"queries-{what}", mark(tx, f"queries-{what}") + count)
+    return queries.count
 
 
 def queries(tx: Transaction) -> dict[str, int]:
     """Return how many queries were answered, with nothing, with less than matched, and with a failure, ever."""
     return {what: mark(tx, f"queries-{what}") for what in QUERIES}
-
-
-def _count(tx: Transaction, rows: Sequence[Any]) -> None:
-    found = Counter(what for row in rows for what in _kinds(row))
-    for what, count in found.items():
-        set_mark(tx, f"queries-{what}", mark(tx, f"queries-{what}") + count)
 
 
 def _kinds(row: Any) -> Iterator[str]:
@@ -122,11 +135,6 @@ def _kinds(row: Any) -> Iterator[str]:
         yield "empty"
     if json.loads(row.facts).get("truncated"):
         yield "truncated"
-
-
-def has_unfolded_queries(tx: Transaction) -> bool:
-    """Tell whether folding would find something."""
-    return tx.execute(select(QUERY.c.id).where(QUERY.c.id > mark(tx, FOLDED)).limit(1)).first() is not None
 
 
 def offered(tx: Transaction, item_ids: Collection[int]) -> list[Offered]:

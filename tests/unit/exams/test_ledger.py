@@ -88,16 +88,29 @@ def test_who_was_offered_it_is_told_by_item_and_device_folded_or_not(world: Worl
     clock.advance(60)
     answer(database, clock, unknown, first)
     with database.write("associations") as tx:
-        assert store.fold_queries(tx) == 2
-        assert store.fold_queries(tx) == 0
+        assert store.fold(tx, store.unfolded(tx)) == 2
+        assert store.fold(tx, store.unfolded(tx)) == 0
     clock.advance(60)
     answer(database, clock, known, first)
     own, other = ledger.lines(Stage.OFFERED)
     assert (own.about, own.at, own.last, own.count) == ("us-room-1", began, clock.now(), 2)
     assert (other.about, other.count, other.text) == ("US9", 1, "answered once")
     with database.write("associations") as tx:
-        assert store.fold_queries(tx) == 1
+        assert store.fold(tx, store.unfolded(tx)) == 1
     assert ledger.lines(Stage.OFFERED) == [own, other]
+
+
+def test_what_somebody_else_has_folded_meanwhile_counts_once(world: World, ledger: Ledger) -> None:
+    database, clock = world.database, ledger.clock
+    world.order()
+    answer(database, clock, association(database, clock, "1", "us-room-1"), *items(database))
+    with database.read() as tx:
+        read = store.unfolded(tx)
+    with database.write("associations") as tx:
+        assert (store.fold(tx, read), store.fold(tx, read)) == (1, 0)
+        assert store.queries(tx)["answered"] == 1
+    (line,) = ledger.lines(Stage.OFFERED)
+    assert line.count == 1
 
 
 def test_images_are_counted_against_what_the_completed_mpps_lists(world: World, ledger: Ledger) -> None:

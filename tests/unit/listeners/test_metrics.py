@@ -84,7 +84,7 @@ def test_queries_are_counted_once_by_their_answer(world: World, clock: FakeClock
         worklist.record_query(tx, asked, clock.now(), QueryResult(0xA900))
     for _ in range(2):
         with world.database.write("associations") as tx:
-            store.fold_queries(tx)
+            store.fold(tx, store.unfolded(tx))
     found = metrics(world.database, profile, clock)
     counted = {what: found[labeled("broker_worklist_queries_total", answer=what)] for what in store.QUERIES}
     assert counted == {"answered": 4, "empty": 1, "truncated": 1, "failed": 1}
