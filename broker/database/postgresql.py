@@ -14,6 +14,10 @@ from broker.database.connections import POOL
 from broker.database.tables import METADATA
 from broker.statements import Prepared, Values
 
+FROZEN_SECONDS = 60.0
+"""After which a transaction in which nothing is asked is undone by the server: a process that stands still in the midst
+of one would keep every other writer of its room waiting for as long."""
+
 
 class Server:
     """The database that a PostgreSQL server keeps."""
@@ -58,6 +62,7 @@ def _engine(url: str) -> Engine:
         cursor = connection.cursor()
         cursor.execute("SET synchronous_commit TO on")
         cursor.execute("SET TIME ZONE 'UTC'")
+        cursor.execute(f"SET idle_in_transaction_session_timeout TO {FROZEN_SECONDS * 1000:.0f}")
         cursor.close()
         connection.commit()
 

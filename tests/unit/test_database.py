@@ -286,3 +286,19 @@ def test_embedded_database_that_was_closed_is_opened_again_by_the_next_transacti
         tx.execute(insert(_SCRATCH).values(n=1))
     assert count(database) == 1
     database.close()
+
+
+@pytest.mark.foreign
+def test_a_process_that_stands_still_in_a_transaction_holds_up_no_other_for_long(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.database.postgresql.FROZEN_SECONDS", 0.2)
+    frozen, other = Database(postgresql_url), Database(postgresql_url)
+    with pytest.raises(Unavailable), frozen.write("orders") as tx:
+        with other.write("orders") as second:  # waits for its turn, which no commit gives it
+            second.execute(text("SELECT 1"))
+        tx.execute(text("SELECT 1"))
+    with frozen.write("orders") as tx:
+        tx.execute(text("SELECT 1"))
+    frozen.close()
+    other.close()
