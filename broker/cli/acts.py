@@ -1,6 +1,4 @@
-"""Few words for what commands share: an act for the audit, an answer, an instant. Writes nothing itself."""
-
-from datetime import datetime
+"""Few words for what commands share: an act for the audit, an answer. Writes nothing itself."""
 
 from broker.audit.model import AuditEntry
 from broker.cli.context import Opened
@@ -14,8 +12,3 @@ def act(here: Opened, action: str, subject: str, **detail: object) -> AuditEntry
 def answer_text(code: str, error: str, location: str) -> str:
     """Return an acknowledgement in a few words: "AE 103 at ORC^1^1"."""
     return " ".join(filter(None, (code or "no answer", error, f"at {location}" if location else "")))
-
-
-def seconds(instant: datetime) -> str:
-    """Return an instant as RFC 3339 to the second, which a table has room for."""
-    return instant.isoformat(timespec="seconds")

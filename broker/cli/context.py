@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -30,6 +31,13 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 TOKEN = "BROKER_TOKEN"
 # A pipe has no width: nothing is folded there.
 _UNBOUNDED = 10_000
+
+
+class Title(str):
+    """The title of a table, in rich markup, and whose time its instants are shown in."""
+
+    __slots__ = ("zone",)
+    zone: ZoneInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +119,16 @@ def os_user() -> Actor:
         return Actor(ActorKind.OS_USER, f"uid {number}")
 
 
-def titled(profile: Profile, what: str) -> str:
+def titled(profile: Profile, what: str) -> Title:
     """Return the title of a table: the environment's name in its colour, and what the table lists."""
-    return f"[bold {profile.colour}]{_escaped(profile.name)}[/] {_escaped(what)}"
+    title = Title(f"[bold {profile.colour}]{_escaped(profile.name)}[/] {_escaped(what)}")
+    title.zone = profile.timezone
+    return title
+
+
+def local(instant: datetime, zone: ZoneInfo) -> str:
+    """Return an instant as people read it, in the site's time; documents for programs have RFC 3339."""
+    return f"{instant.astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def listing(
@@ -121,7 +136,8 @@ def listing(
 ) -> None:
     """Write rows on stdout: a table of `columns` (key, heading), or with `as_json` all their keys as one JSON array.
 
-    `title` is rich markup, see `titled`. Nothing is ever cut: a terminal folds what is too wide, a pipe has no width.
+    `title` is rich markup; where it is of `titled`, a table's instants are in that site's time. Nothing is ever cut: a
+    terminal folds what is too wide, a pipe has no width.
     """
     if as_json:
         _write_json([dict(row) for row in rows])
@@ -162,12 +178,16 @@ def _write_table(headings: Sequence[str], rows: Sequence[Sequence[object]], titl
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(title=title or None, title_justify="left", show_header=bool(headings))
+    zone = title.zone if isinstance(title, Title) else None
+    table = Table(show_header=bool(headings))
     for heading in headings or ("", ""):
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row))
-    Console(file=sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED).print(table)
+        table.add_row(*(Text(_cell(value, zone)) for value in row))
+    console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED)
+    if title:  # by itself: a table folds its own to its width, which is that of its headings where it has no rows
+        console.print(title, style="table.title", highlight=False)
+    console.print(table)
 
 
 def _flat(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -178,19 +198,19 @@ def _flat(mapping: Mapping[str, object], prefix: str = "") -> Iterator[tuple[str
             yield f"{prefix}{key}", value
 
 
-def _cell(value: object) -> str:
+def _cell(value: object, zone: ZoneInfo | None) -> str:
     match value:
         case None:
             return ""
         case bool():
             return "yes" if value else "no"
         case datetime():
-            return rfc3339(value)
+            return local(value, zone) if zone else rfc3339(value)
         case Mapping():
-            return ", ".join(f"{key}={_cell(item)}" for key, item in value.items())
+            return ", ".join(f"{key}={_cell(item, zone)}" for key, item in value.items())
         case list() | tuple() | set() | frozenset():
             lines = any(isinstance(item, Mapping) for item in value)
-            return ("\n" if lines else ", ").join(_cell(item) for item in value)
+            return ("\n" if lines else ", ").join(_cell(item, zone) for item in value)
     return "".join(_visible(character) for character in str(value))
 
 

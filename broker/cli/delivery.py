@@ -7,9 +7,8 @@ import click
 from broker.audit import store as audit
 from broker.audit.model import AuditEntry
 from broker.cli.acting import flows_of
-from broker.cli.acts import seconds
 from broker.cli.commitment import proven
-from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.context import Opened, detail, env_option, json_option, listing, local, opened, titled
 from broker.cli.delivery_hold import found, hold, release
 from broker.database import Transaction
 from broker.delivery import destination_store, routing, store
@@ -155,7 +154,7 @@ def _reasons(tx: Transaction, here: Opened) -> dict[str, str]:
     for destination in here.profile.destinations:
         opens = opens_after(destination.schedule, now, zone) if destination.schedule else now
         if opens > now and not (destination.name in states and states[destination.name].held):
-            reasons[destination.name] = f"its hours begin {seconds(opens.astimezone(zone))}"
+            reasons[destination.name] = f"its hours begin {local(opens, zone)}"
     return reasons
 
 

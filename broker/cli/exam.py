@@ -6,8 +6,8 @@ from datetime import date, datetime
 import click
 
 from broker.audit import store as audit
-from broker.cli.acts import act, seconds
-from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.acts import act
+from broker.cli.context import Opened, detail, env_option, json_option, listing, local, opened, titled
 from broker.cli.order_view import one
 from broker.database import Transaction
 from broker.errors import NotFound
@@ -140,7 +140,7 @@ def _line(line: Line, here: Opened) -> dict[str, object]:
     last = f", last {_local(line.last, here)}" if line.last and line.last != line.at else ""
     return {
         "stage": f"{_SIGNS[line.mark]} {line.stage.value}",
-        "when": _local(line.at, here) if line.at else "",
+        "when": line.at,
         "about": line.about,
         "what": f"{line.text}{last}",
         "late": f"! {line.late}" if line.late else "",
@@ -148,7 +148,7 @@ def _line(line: Line, here: Opened) -> dict[str, object]:
 
 
 def _local(at: datetime, here: Opened) -> str:
-    return seconds(at.astimezone(here.profile.timezone))
+    return local(at, here.profile.timezone)
 
 
 # --- for programs ------------------------------------------------------------------------------------------------

@@ -1,12 +1,13 @@
 """`broker order inbox` and `message`: what arrived, how it was answered, and who acts next. Changes nothing."""
 
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 import click
 
 from broker.audit import store as audit
-from broker.cli.acts import act, answer_text, seconds
-from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.acts import act, answer_text
+from broker.cli.context import Opened, detail, env_option, json_option, listing, local, opened, titled
 from broker.cli.order_copies import grouped
 from broker.cli.order_raw import text_of
 from broker.errors import NotFound
@@ -78,7 +79,10 @@ def inbox_(
         found = store.entries(tx, wanted, _MOST_WAITING if wanted is FOR_PEOPLE else limit)
     title = "inbox" if wanted is None or states else "messages that wait for a person"
     copies = grouped(found)[:limit] if wanted is FOR_PEOPLE else [(entry, []) for entry in found]
-    rows = [(row(entry) if as_json else _line(entry, others)) | {"copies": others} for entry, others in copies]
+    rows = [
+        (row(entry) if as_json else _line(entry, others, here.profile.timezone)) | {"copies": others}
+        for entry, others in copies
+    ]
     listing(rows, _COLUMNS, as_json, titled(here.profile, title))
     if not rows and wanted is FOR_PEOPLE and not as_json:
         click.echo("no message waits for a person; --all lists every one")
@@ -126,15 +130,16 @@ def row(entry: InboxEntry) -> dict[str, object]:
     }
 
 
-def _line(entry: InboxEntry, copies: Sequence[int]) -> dict[str, object]:
+def _line(entry: InboxEntry, copies: Sequence[int], zone: ZoneInfo) -> dict[str, object]:
     """Return one entry as a line that fits a screen."""
     times = entry.repeats + len(copies)
     answer = answer_text(entry.acknowledgement_code, entry.error_code, entry.error_location)
     sender = f"from {entry.source or 'nobody known'}, {entry.arrival.address}"
+    came = local(entry.arrival.received, zone)
     why = entry.error_text or _WHY.get(entry.state, "")
     return {
         "id": entry.id,
-        "message": _lines(f"{entry.message_type} {entry.control_id}".strip(), sender, seconds(entry.arrival.received)),
+        "message": _lines(f"{entry.message_type} {entry.control_id}".strip(), sender, came),
         "stands": _lines(entry.state.value, answer, f"{times} more like it" if times else ""),
         "why": _lines(why, entry.note, what_next(entry)),
     }

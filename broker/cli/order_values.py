@@ -113,11 +113,11 @@ def order_line(stored: StoredOrder) -> dict[str, object]:
         **order_row(stored),
         "numbers": "\n".join(filter(None, (order.placer_order_number, order.filler_order_number))),
         "patient": "\n".join(filter(None, (order.patient.patient_id, order.patient.patient_name))),
-        "begins": _civil(next(iter(starts(stored)), "")),
+        "begins": civil(next(iter(starts(stored)), "")),
     }
 
 
-def _civil(start: str) -> str:
+def civil(start: str) -> str:
     """Return `YYYYMMDD HHMMSS` as people write it; what is something else, as it is."""
     day, _, time = start.partition(" ")
     if not (len(day) == 8 and len(time) >= 4):

@@ -8,10 +8,19 @@ from typing import Any
 import click
 
 from broker.audit import store as audit
-from broker.cli.acts import act, seconds
-from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.acts import act
+from broker.cli.context import Opened, detail, env_option, json_option, listing, local, opened, titled
 from broker.cli.order_raw import text_of
-from broker.cli.order_values import CANCELED, ORDER_COLUMNS, VALUE_COLUMNS, order_line, order_row, order_rows, state_of
+from broker.cli.order_values import (
+    CANCELED,
+    ORDER_COLUMNS,
+    VALUE_COLUMNS,
+    civil,
+    order_line,
+    order_row,
+    order_rows,
+    state_of,
+)
 from broker.database import Transaction
 from broker.environments.model import Profile
 from broker.errors import NotFound, Refused
@@ -148,8 +157,8 @@ def _write(shown: _Shown, with_raw: bool, here: Opened) -> None:
         "order": stored.id,
         "state": state_of(stored),
         "generation": stored.generation or None,
-        "created": seconds(stored.created),
-        "updated": seconds(stored.updated),
+        "created": stored.created,
+        "updated": stored.updated,
         "last message": stored.entry_id,
         "times are of": stored.order.timezone,
     }
@@ -158,7 +167,8 @@ def _write(shown: _Shown, with_raw: bool, here: Opened) -> None:
     listing([_history_line(row) for row in _history_rows(shown)], _HISTORY_COLUMNS, False, titled(profile, "history"))
     listing(order_rows(stored), VALUE_COLUMNS, False, titled(profile, "values, and where each comes from"))
     for message in _messages(shown, here) if with_raw else ():
-        click.echo(f"\nmessage {message['id']}, received {seconds(message['received'])}:\n{message['text']}")
+        received = local(message["received"], profile.timezone)
+        click.echo(f"\nmessage {message['id']}, received {received}:\n{message['text']}")
 
 
 def _step_rows(stored: StoredOrder) -> list[dict[str, object]]:
@@ -166,7 +176,7 @@ def _step_rows(stored: StoredOrder) -> list[dict[str, object]]:
         {
             "step": step.scheduled_procedure_step_id,
             "status": step.status.value,
-            "start": f"{step.scheduled_procedure_step_start_date} {step.scheduled_procedure_step_start_time}",
+            "start": civil(f"{step.scheduled_procedure_step_start_date} {step.scheduled_procedure_step_start_time}"),
             "modality": step.modality,
             "stations": step.scheduled_station_ae_titles or "any of the modality",
             "description": step.scheduled_procedure_step_description,
@@ -196,7 +206,7 @@ def _history_line(row: dict[str, Any]) -> dict[str, object]:
     message = f"{row['message']}: {row['message_type']} {row['control_id']} of {row['source']}"
     return {
         **row,
-        "when": seconds(row["at"]),
+        "when": row["at"],
         "what": f"{row['did']} {row['text']}".strip(),
         "from": message if row["message"] else "",
     }

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 
 from broker.audit import store as audit
-from broker.cli.acts import act, seconds
-from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.acts import act
+from broker.cli.context import Opened, detail, env_option, json_option, listing, local, opened, titled
 from broker.cli.order_values import ORDER_COLUMNS, VALUE_COLUMNS, order_line, order_row, patient_rows
 from broker.database import Transaction
 from broker.errors import NotFound, Refused
@@ -87,9 +88,9 @@ def merges(env: str, as_json: bool, limit: int) -> None:
             found = orders.merges(tx, limit)
             audit.record(tx, act(here, "patient.read", f"{len(found)} merges"))
         rows = [_merge_row(merge) for merge in found]
-        listing(
-            rows if as_json else list(map(_merge_line, rows)), _MERGE_COLUMNS, as_json, titled(here.profile, "merges")
-        )
+        if not as_json:
+            rows = [_merge_line(row, here.profile.timezone) for row in rows]
+        listing(rows, _MERGE_COLUMNS, as_json, titled(here.profile, "merges"))
 
 
 @group.command("unmerge")
@@ -154,7 +155,7 @@ def _row(tx: Transaction, patient: StoredPatient) -> dict[str, Any]:
 
 
 def _line(row: dict[str, Any]) -> dict[str, object]:
-    return row | {"stated": seconds(row["updated"]) if row["updated"] else ""}
+    return row | {"stated": row["updated"]}
 
 
 def _whole(tx: Transaction, patient: StoredPatient, found: Iterable[StoredOrder]) -> dict[str, list[dict[str, Any]]]:
@@ -180,6 +181,6 @@ def _merge_row(merge: StoredMerge) -> dict[str, Any]:
     }
 
 
-def _merge_line(row: dict[str, Any]) -> dict[str, object]:
-    undone = f"by {row['undone_by']}, {seconds(row['undone_at'])}" if row["undone_at"] else ""
-    return row | {"when": seconds(row["at"]), "undone": undone}
+def _merge_line(row: dict[str, Any], zone: ZoneInfo) -> dict[str, Any]:
+    undone = f"by {row['undone_by']}, {local(row['undone_at'], zone)}" if row["undone_at"] else ""
+    return row | {"when": row["at"], "undone": undone}

@@ -59,7 +59,7 @@ def plan(name: str, source: str, target: str, as_json: bool, **bound: Any) -> No
         detail({**words.plan_fact(made), "rehearsal": words.rehearsal_fact(made, rehearsed)}, as_json=True)
     else:
         show(made, between.opened, source)
-        click.echo(words.rehearsal(made, rehearsed, source))
+        click.echo(words.rehearsal(made, rehearsed, source, between.opened.profile.timezone))
     if not made.is_ready:
         raise Exit(NOT_READY)
 

@@ -7,7 +7,6 @@ from click.exceptions import Exit
 
 from broker import __version__
 from broker.cli import persons
-from broker.cli.acts import seconds
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.database import Transaction
 from broker.environments.reading import did_you_mean
@@ -139,7 +138,7 @@ def _show(found: Sequence[CheckResult], here: Opened, name: str) -> None:
             "title": check.title,
             "so_far": check.text,
             "to_do": check.to_do,
-            "when": seconds(check.at) if check.at else "",
+            "when": check.at,
         }
         for check in found
     ]

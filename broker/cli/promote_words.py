@@ -1,8 +1,9 @@
 """How a plan, a request and a history are shown. Decides nothing."""
 
 from collections.abc import Iterable
+from zoneinfo import ZoneInfo
 
-from broker.cli.acts import seconds
+from broker.cli.context import local
 from broker.promotion.life import ACTS_NEXT
 from broker.promotion.model import CheckResult, CheckState, Plan, Request, Side
 from broker.promotion.rehearsed.store import Rehearsal
@@ -84,7 +85,7 @@ def check_rows(checks: Iterable[CheckResult]) -> list[dict[str, object]]:
             "state": _MARKS[check.state],
             "check": check.title,
             "what": check.text if not check.to_do else f"{check.text}. {check.to_do}",
-            "when": seconds(check.at) if check.at else "",
+            "when": check.at,
         }
         for check in ordered
     ]
@@ -101,7 +102,7 @@ def verdict(plan: Plan, source: str) -> str:
     return f"NOT READY: {count} check{'s' if count > 1 else ''} of {len(plan.checks)} open"
 
 
-def rehearsal(plan: Plan, rehearsed: Rehearsal | None, source: str) -> str:
+def rehearsal(plan: Plan, rehearsed: Rehearsal | None, source: str, zone: ZoneInfo) -> str:
     """Return in a line whether this plan was rehearsed."""
     target = plan.target.environment
     how = f"broker promote rehearse {plan.name} --from {source} --to {target}"
@@ -109,7 +110,7 @@ def rehearsal(plan: Plan, rehearsed: Rehearsal | None, source: str) -> str:
         return f"not rehearsed: {how}"
     open_ = sum(each.is_open for each in rehearsed.results)
     how_it_went = f"{open_} checks open" if open_ else "all well"
-    said = f"{how_it_went}, {seconds(rehearsed.at)} by {rehearsed.by}"
+    said = f"{how_it_went}, {local(rehearsed.at, zone)} by {rehearsed.by}"
     if rehearsed.plan_checksum != plan.checksum:
         return f"another plan was rehearsed ({said}), not this one: {how}"
     return f"rehearsed: {said}"

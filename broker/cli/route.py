@@ -10,8 +10,8 @@ from pydicom.uid import UID
 
 from broker.audit import store as audit
 from broker.cli.acting import flows_of
-from broker.cli.acts import act, seconds
-from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
+from broker.cli.acts import act
+from broker.cli.context import Opened, detail, env_option, json_option, listing, local, opened, titled
 from broker.database import Transaction
 from broker.delivery import destination_store, routing
 from broker.delivery.model import NO_ROUTE
@@ -201,7 +201,7 @@ def _write(here: Opened, file: Path, tried: _Tried) -> None:
     sender = facts.device or "no registered device"
     order = f"order {tried.order_id}" if tried.order_id else "no order that is known"
     click.echo(f"{file.name}: {UID(facts.sop_class_uid).name}, Modality {tried.instance.modality or '(none)'}")
-    received = seconds(facts.received.astimezone(here.profile.timezone))
+    received = local(facts.received, here.profile.timezone)
     click.echo(f'from "{facts.calling_ae_title}" ({sender}) to "{facts.called_ae_title}", {received}; {order}')
     whose = f"routes of the document of {facts.device}" if tried.of_document else "routes of the profile"
     rows = [_row(one) | {"reasons": "; ".join(one.reasons)} for one in tried.judged]

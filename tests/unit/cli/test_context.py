@@ -111,6 +111,17 @@ def test_table_in_a_pipe_keeps_each_row_on_one_line_whole(capsys: pytest.Capture
     assert any("[red]b" in line for line in lines)
 
 
+def test_table_of_an_environment_shows_instants_in_its_site_s_time(
+    environments: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    title = titled(profiles.read(profiles.find("test")), "things, and a title wider than all there is to see below it")
+    listing([{"id": "a", "at": AT}], COLUMNS, as_json=False, title=title)
+    detail({"in": {"side": [AT]}}, as_json=False, title=title)
+    written = capsys.readouterr().out
+    assert written.count("2026-02-01 09:00:00 CET") == 2
+    assert written.splitlines()[0] == "test things, and a title wider than all there is to see below it"
+
+
 def test_text_of_a_peer_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     listing([{"id": "a\x1b[2Jb\x07\u202e"}], COLUMNS, as_json=False)
     written = capsys.readouterr().out
