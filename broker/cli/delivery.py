@@ -1,6 +1,8 @@
 """`broker delivery`: what is owed to the destinations, and how it stands. Decides nothing; retries are audited."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import click
 
@@ -13,7 +15,7 @@ from broker.cli.delivery_hold import found, hold, release
 from broker.database import Transaction
 from broker.delivery import destination_store, routing, store
 from broker.delivery.correction import store as corrections
-from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState
+from broker.delivery.model import NO_ROUTE, Delivery, DeliveryState, DestinationState
 from broker.environments.schedules import opens_after
 from broker.errors import Refused
 from broker.exams import checking
@@ -149,13 +151,19 @@ def _why(delivery: Delivery, reason: str) -> str:
 def _reasons(tx: Transaction, here: Opened) -> dict[str, str]:
     """Return by destination why nothing is sent to it now: held, not its hours, or it fails."""
     states = destination_store.destination_states(tx)
-    reasons = {name: one.held or one.reason for name, one in states.items() if one.held or one.reason}
     now, zone = here.clock.now(), here.profile.timezone
+    reasons = {name: said for name, one in states.items() if (said := one.held or _failing(one, now, zone))}
     for destination in here.profile.destinations:
         opens = opens_after(destination.schedule, now, zone) if destination.schedule else now
         if opens > now and not (destination.name in states and states[destination.name].held):
             reasons[destination.name] = f"its hours begin {local(opens, zone)}"
     return reasons
+
+
+def _failing(state: DestinationState, now: datetime, zone: ZoneInfo) -> str:
+    """Return what is wrong with a destination, and when it is tried again; nothing where all is well."""
+    later = state.due if state.reason and state.due and state.due > now else None
+    return f"{state.reason}; tried again at {local(later, zone)}" if later else state.reason
 
 
 def _more(delivery: Delivery, instance: SpooledInstance) -> dict[str, object]:

@@ -9,6 +9,7 @@ import pytest
 
 from broker.database import Database
 from broker.delivery import destination_store, store
+from broker.delivery.model import DestinationState
 from broker.environments import profile as profiles
 from broker.environments.model import Priority
 from broker.migrations import open_database
@@ -47,6 +48,16 @@ def database(environments: Path) -> Iterator[Database]:
 def due(database: Database) -> bool:
     with database.read() as tx:
         return store.has_due(tx, "pacs", datetime.now(UTC) + timedelta(days=1))
+
+
+def test_what_waits_for_a_destination_that_fails_says_when_it_is_tried_again(database: Database, as_json: Ask) -> None:
+    now = datetime.now(UTC)
+    for due_at, why in ((now + timedelta(hours=1), "pacs: asleep; tried again at "), (now, "pacs: asleep")):
+        with database.write("delivery") as tx:
+            destination_store.set_destination_state(tx, DestinationState("pacs", 1, due_at, "asleep", now))
+        for row in as_json("delivery", "list", "--env", "test"):
+            assert row["why"].startswith(why)
+            assert row["why"].endswith(("CET", "CEST", "asleep"))
 
 
 @pytest.mark.usefixtures("database")
