@@ -46,10 +46,12 @@ class Indexing:
     def run(self, after_group: Callable[[], None] = lambda: None, is_enough: Callable[[], bool] = lambda: False) -> int:
         """Index all that is durable and not indexed yet, a group at a time; return how many records were new.
 
-        Where it `is_enough` after a group with new ones, the next run goes on.
+        Where it `is_enough` after a group with new ones, or after a part, the next run goes on.
         """
         count = 0
-        for part in self._tail.ready():
+        for number, part in enumerate(self._tail.ready()):
+            if number and is_enough():  # very much is kept: what is known is looked at once more, too
+                return count
             for batch in _batches(part.reader.heads(part.start, part.end), GROUP):
                 count += self._take(part, batch)
                 after_group()

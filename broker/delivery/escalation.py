@@ -80,7 +80,7 @@ def duration(lasted: timedelta) -> str:
 def escalate(database: Database, clock: Clock, on_event: OnEvent) -> int:
     """Tell a person again of what still fails, when its time has come; return how many alarms that were.
 
-    To be called about once a minute: between two tries half an hour may pass.
+    To be called about once a minute: between two tries ten minutes may pass.
     """
     now = clock.now()
     with database.read() as tx:

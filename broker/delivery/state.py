@@ -9,7 +9,7 @@ from broker.delivery.model import DeliveryState, DestinationState
 from broker.dimse.service import AssociationRefused, Rejection
 from broker.errors import BrokerError
 
-DELAYS = (5, 10, 30, 60, 120, 300, 900, 1800)
+DELAYS = (5, 10, 30, 60, 120, 300, 600)
 """Seconds between tries; the last one repeats. Up to a fifth is added by chance, so that many do not knock at once."""
 
 PATIENCE = timedelta(days=7)

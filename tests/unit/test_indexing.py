@@ -120,9 +120,25 @@ def test_what_is_durable_is_indexed_once(desk: Desk) -> None:
 
 def test_what_is_enough_ends_a_run_after_a_group_and_the_next_takes_the_rest(desk: Desk) -> None:
     kept = [desk.keep(number) for number in range(20)]  # in two segments
-    first, *rest = iter(lambda: desk.indexing.run(is_enough=lambda: True), 0)
+    first, *rest = [desk.indexing.run(is_enough=lambda: True) for _ in range(6)]
     assert 0 < first < len(kept)
     assert first + sum(rest) == len(kept)
+    assert desk.holds(*kept)
+
+
+def test_a_start_with_much_that_is_known_looks_at_it_in_turns(desk: Desk) -> None:
+    kept = [desk.keep(number) for number in range(50)]
+    desk.indexing.run()
+    desk.restart()
+
+    def seen() -> int:
+        return sum(desk.indexing.tail.through(name) for name in desk.segments())
+
+    turns = []
+    for _ in range(3):
+        assert desk.indexing.run(is_enough=lambda: True) == 0
+        turns.append(seen())
+    assert turns == [1, 2, 3]
     assert desk.holds(*kept)
 
 

@@ -51,7 +51,7 @@ def test_a_full_destination_is_never_the_instances_fault() -> None:
     decision = state.after_answer(0xA700, 1000, NOW, 0.0)
     assert isinstance(decision, Again)
     assert decision.pause
-    assert decision.due == NOW + timedelta(minutes=30)
+    assert decision.due == NOW + timedelta(minutes=10)
 
 
 def test_parking_says_what_to_do() -> None:
@@ -74,7 +74,7 @@ def test_no_answer_means_again() -> None:
 
 def test_the_gaps_rise_and_stay() -> None:
     gaps = [state.delay(n, 0.0).total_seconds() for n in range(1, 11)]
-    assert gaps == [5, 10, 30, 60, 120, 300, 900, 1800, 1800, 1800]
+    assert gaps == [5, 10, 30, 60, 120, 300, 600, 600, 600, 600]
     assert state.delay(1, 1.0).total_seconds() == 6
 
 
