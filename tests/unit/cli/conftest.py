@@ -1,6 +1,7 @@
 """Two worlds in a temporary folder, and the command as a person runs it."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -9,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from broker.cli import main
+from tests.peers.migrated import make_state
 
 PROFILE = """
 name = "{name}"
@@ -42,10 +44,17 @@ def environments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             name=name, kind=name, title=name[:4].upper(), hl7=2575 + number, dicom=11112 + number, http=8081 + number
         )
         (folder / f"{name}.toml").write_text(text, encoding="utf-8")
+        make_state(tmp_path / "var" / name)
     monkeypatch.setenv("BROKER_ENVIRONMENTS", str(folder))
     monkeypatch.delenv("BROKER_ENV", raising=False)
     monkeypatch.delenv("BROKER_TOKEN", raising=False)
     return folder
+
+
+@pytest.fixture
+def no_state(environments: Path) -> None:
+    """Leave the environments as they are before their first start; else each has an empty database."""
+    shutil.rmtree(environments.parent / "var")
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ def test_show_gives_defaults_and_hides_a_password(
     assert shown["policy"] == {"unknown_callers": "reject"}
 
 
+@pytest.mark.usefixtures("no_state")
 def test_check_of_a_good_profile_changes_nothing(run: Command, environments: Path) -> None:
     run("env", "check", "test")
     assert not (environments.parent / "var").exists()
@@ -117,6 +118,7 @@ def test_check_finds_what_two_worlds_share(run: Command, environments: Path) -> 
     ]
 
 
+@pytest.mark.usefixtures("no_state")
 def test_check_finds_a_state_that_is_no_directory(run: Command, environments: Path) -> None:
     (environments.parent / "var").write_text("", encoding="utf-8")
     assert f"state: {environments.parent}/var is no directory" in run("env", "check", "test", code=3).stderr

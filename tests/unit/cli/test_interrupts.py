@@ -66,6 +66,7 @@ def test_interrupt_while_a_command_is_loaded_is_one_line(environments: Path) -> 
         assert interrupted(process, has_loaded(process, "_sqlite3")) == LINE
 
 
+@pytest.mark.usefixtures("no_state")
 @pytest.mark.parametrize(
     "words", [("order", "list", "--env", "test"), ("serve", "--env", "test")], ids=["list", "serve"]
 )
