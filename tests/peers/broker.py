@@ -21,6 +21,7 @@ from broker.delivery.model import Delivery
 from broker.spool.segments import FOLDER, PACKED, TAKEN, WRITTEN
 from tests.peers import nursery
 from tests.peers.dcmtk import Node
+from tests.peers.migrated import make_state
 from tests.peers.processes import run
 
 COMMAND = nursery.BROKER
@@ -68,6 +69,8 @@ class Environment:
     def write(self) -> "Environment":
         """Write the profile; the ports stay as they were bound before."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.is_installed or self.database_url):
+            make_state(self.folder / f"state-{self.name}")
         database = f'[database]\nurl = "{self.database_url}"\n' if self.database_url else ""
         port = {noun: self.ports.get(noun, 0) for noun in ("hl7", "dicom", "http")}
         self.profile.write_text(

@@ -75,7 +75,7 @@ def test_every_place_is_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         toml += PASSED_ON.format(port=provider.port) + WORLDS
         (tmp_path / "site.key").write_text("the key of this site")
         _production(tmp_path).write()
-        environment = Environment(tmp_path, destinations=toml).write()
+        environment = Environment(tmp_path, destinations=toml, is_installed=True).write()
         with environment.serving(**traced):
             environment.register()
             send_order(environment, "A1", "T")
