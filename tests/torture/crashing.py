@@ -71,8 +71,18 @@ _PROCESSES = ("the parent", "the listeners", "the senders")
 class Crashing:
     """One state and what happens to it. Not for several threads, but for `send`."""
 
-    def __init__(self, folder: Path, nursery: Nursery, *, state: Path | None = None, destinations: int = 1) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        nursery: Nursery,
+        *,
+        state: Path | None = None,
+        destinations: int = 1,
+        segment: int = _SEGMENT,
+    ) -> None:
+        """Make it; a `segment` of 0 bytes is as large as the product's own."""
         self.folder = folder
+        self._segment = segment
         self.nursery = nursery
         self.state = state or folder / "state"
         self.pacs = {f"pacs{number}": Pacs() for number in range(destinations)}
@@ -117,7 +127,7 @@ class Crashing:
             str(ready),
             hooks,
             limits or {},
-            segment=_SEGMENT,
+            segment=self._segment,
             idle=_IDLE,
             syncs=syncs,
         )

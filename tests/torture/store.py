@@ -14,7 +14,9 @@ from tests.torture import (
     store_faults,
     store_inputs,
     store_kills,
+    store_nodes,
     store_power,
+    store_rate,
     store_time,
     store_web,
 )
@@ -28,8 +30,10 @@ CLASSES: Sequence[FaultClass[Any]] = (
     *store_power.CLASSES,
     *store_disk.CLASSES,
     *store_time.CLASSES,
+    *store_rate.CLASSES,
     *store_inputs.CLASSES,
     *store_web.CLASSES,
+    *store_nodes.CLASSES,
     *store_campaign.CLASSES,
 )
 _WHOLE = 0.05  # of a share from which on files and threads are demanded back: that takes seconds a class

@@ -32,7 +32,8 @@ from tests.wire.dimse import raw_peer
 
 HOUR, DAY = 3600.0, 86400.0
 WAITING = int(os.environ.get("BROKER_WAITING", "100000"))
-_LONGEST_GAP = 40 * 60.0  # seconds between two tries, jitter included
+_SHORTEST_GAP, _LONGEST_GAP = 5.0, 10 * 60.0  # seconds between two tries
+_JITTER, _LATE = 1.2, 65.0  # what is added by chance, and what may pass until somebody looks
 _STUDIES = 50
 
 
@@ -75,20 +76,28 @@ def wait_out(world: World, seconds: float) -> None:
     """Let so much time pass, with a try whenever one is due, and demand what holds of the tries between."""
     pacs = next(iter(world.pacs.values()))
     end = world.clock.now() + timedelta(seconds=seconds)
-    tried_at, tries = world.clock.now(), 0
+    tried_at, gaps = world.clock.now(), list[float]()
     while world.clock.now() < end:
         before = pacs.calls
         world.deliver()
         world.flows.escalate()
         if pacs.calls > before:
-            gap = (world.clock.now() - tried_at).total_seconds()
-            assert gap <= _LONGEST_GAP, f"nothing was tried for {gap:.0f} s"
-            tried_at, tries = world.clock.now(), tries + 1
+            gaps.append((world.clock.now() - tried_at).total_seconds())
+            tried_at = world.clock.now()
             assert pacs.calls - before <= 2, f"{pacs.calls - before} tries at once"
         world.clock.advance(_step(world))
-    assert tries >= seconds / _LONGEST_GAP, f"only {tries} tries in {seconds:.0f} s"
-    assert tries <= 60 + seconds / 60, f"{tries} tries in {seconds:.0f} s: it does not let go"
+    _demand_gaps(gaps[1:], seconds)
     assert world.told(), "nobody is told that the PACS is away"
+
+
+def _demand_gaps(gaps: Sequence[float], seconds: float) -> None:
+    """From 5 s to 10 min, a fifth more by chance, and never twice the same for long."""
+    assert min(gaps) >= _SHORTEST_GAP, f"tried again after {min(gaps):.1f} s"
+    assert max(gaps) <= _LONGEST_GAP * _JITTER + _LATE, f"nothing was tried for {max(gaps):.0f} s"
+    assert len(gaps) >= seconds / (_LONGEST_GAP * _JITTER + _LATE) - 1, f"only {len(gaps)} tries in {seconds:.0f} s"
+    assert len(gaps) <= 20 + seconds / _LONGEST_GAP, f"{len(gaps)} tries in {seconds:.0f} s: it does not let go"
+    longest = {round(gap) for gap in gaps[10:]}
+    assert len(longest) > len(gaps[10:]) / 20, "no chance in the gaps: many would knock at once"
 
 
 def _step(world: World) -> float:

@@ -48,6 +48,7 @@ kind = "test"
 site = "General Hospital"
 timezone = "Europe/Berlin"
 state = "state"
+{database}
 [hl7]
 host = "127.0.0.1"
 port = 0
@@ -88,6 +89,7 @@ class World:
     pacs: dict[str, Pacs]
     clock: FakeClock = field(default_factory=FakeClock)
     block: str = _DESTINATION  # of a destination in the profile
+    database_url: str = ""  # where it is not the embedded one
     taken: dict[str, bytes] = field(default_factory=dict)
     _number: int = 0
 
@@ -95,7 +97,8 @@ class World:
         file = self.folder / "torture.toml"
         blocks = "".join(self.block.format(name=name, port=one.port) for name, one in self.pacs.items())
         names = ", ".join(f'"{name}"' for name in self.pacs)
-        file.write_text(_PROFILE.format(destinations=blocks, names=names))
+        url = f'[database]\nurl = "{self.database_url}"' if self.database_url else ""
+        file.write_text(_PROFILE.format(destinations=blocks, names=names, database=url))
         configure("torture", level=logging.CRITICAL)  # what is refused and parked here is what we want
         self.profile: Profile = profiles.read(file)
         self.database: Database = open_database(self.profile)

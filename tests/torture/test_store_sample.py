@@ -9,6 +9,7 @@ import structlog
 from tests.peers.processes import run
 from tests.peers.raw_sender import DataSet
 from tests.torture import store_faults, store_inputs, store_power
+from tests.torture.asked import ASKED, has
 from tests.torture.store import CLASSES
 from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 
@@ -63,3 +64,5 @@ def test_a_repeat_that_nobody_needed_is_found() -> None:
 
 def test_no_class_of_faults_is_smaller_than_it_has_to_be() -> None:
     assert [each.name for each in CLASSES if sum(case.count for case in each.cases()) < each.least] == []
+    there = has(CLASSES)
+    assert [fault for fault, asked in ASKED.items() if there[fault] < asked] == []
