@@ -1,5 +1,6 @@
 """The schema's history: Alembic revisions, applied at start by whoever opens the database first."""
 
+import threading
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
@@ -10,6 +11,7 @@ from broker.environments.model import Profile
 from broker.errors import Unavailable
 
 _HERE = Path(__file__).parent
+_RUNNING = threading.Lock()  # Alembic keeps what it is doing in its modules: one run at a time in a process
 
 
 def open_database(profile: Profile) -> Database:
@@ -31,7 +33,7 @@ def upgrade(database: Database) -> None:
     with database.read() as tx:
         if _current(tx) == newest():
             return
-    with database.write("migrations") as tx:
+    with database.write("migrations") as tx, _RUNNING:
         _run(tx)
 
 

@@ -119,7 +119,8 @@ class World:
         port = self.pacs_said()[0]["port"]
         # It keeps nothing, and so cannot prove that it does.
         pacs = destination("main-pacs", port, self.pacs_title, 'proof = "none"\n')
-        self.environment = Environment(self.folder, self.name, self.name, self.broker_title, pacs + SOAK).write()
+        profile = Environment(self.folder, self.name, self.name, self.broker_title, pacs + SOAK, is_installed=True)
+        self.environment = profile.write()
 
     def broker(self, *words: str | Path, code: int = 0, token: str | None = None) -> str:
         """Run `broker WORDS` as who configures it, or as another; return what it says. It must end with this code."""

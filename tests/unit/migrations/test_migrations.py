@@ -1,6 +1,7 @@
 """The schema: an upgraded database equals a fresh one, on both databases."""
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect
 
 from broker import migrations
-from broker.database import METADATA, Database
+from broker.database import METADATA, Database, sqlite_url
 
 
 def _shape(database: Database) -> dict[str, Any]:
@@ -63,3 +64,12 @@ def test_an_upgrade_of_the_newest_schema_changes_nothing(database_url: str) -> N
     migrations.upgrade(database)
     assert _shape(database) == before
     database.close()
+
+
+def test_databases_are_migrated_at_the_same_time_by_one_process(tmp_path: Path) -> None:
+    databases = [Database(sqlite_url(tmp_path / f"{number}.db")) for number in range(4)]
+    with ThreadPoolExecutor(len(databases)) as threads:
+        list(threads.map(migrations.upgrade, databases))
+    assert all("alert" in inspect(database.engine).get_table_names() for database in databases)
+    for database in databases:
+        database.close()
