@@ -85,7 +85,7 @@ def stored(folder: Path) -> Counter[str]:
 
 def is_whole(worlds: Promoting, load: Load) -> bool:
     return all(
-        sum(1 for _ in (worlds.folder / f"{name}-pacs").glob("*.dcm")) >= sent.total()
+        sum(1 for _ in (worlds.folder / f"{name}-pacs").glob("*.dcm")) >= (sent + before(name)).total()
         for name, sent in load.sent.items()
     )
 

@@ -34,13 +34,17 @@ def _writing_name(call: ast.Call) -> str:
         module = function.value.id if isinstance(function.value, ast.Name) else ""
         if function.attr in FORBIDDEN or function.attr in FORBIDDEN_ON_MODULE.get(module, ()):
             return function.attr
-        if function.attr == "open" and (_mode_writes(call, 1 if module in ("io", "os") else 0)):
-            return "open"
+        if function.attr == "open" and _mode_writes(call, 1 if module in ("io", "os") else 0):
+            return "" if _keeps_nothing(call) else "open"
     if isinstance(function, ast.Name) and (
         function.id in FORBIDDEN or (function.id == "open" and _mode_writes(call, 1))
     ):
         return function.id
     return ""
+
+
+def _keeps_nothing(call: ast.Call) -> bool:
+    return bool(call.args) and ast.unparse(call.args[0]) == "os.devnull"
 
 
 def _mode_writes(call: ast.Call, position: int) -> bool:

@@ -19,6 +19,14 @@ LINE = "interrupted: nothing is left half written\n"
 ADD = ("user", "add", "ann", "--role", "administrator", "--env", "test")
 
 
+@pytest.fixture(autouse=True)
+def as_from_a_terminal() -> Iterator[None]:
+    """Have programs take SIGINT, even where these tests run in the background of a script: there it is ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @contextmanager
 def started(
     words: tuple[str, ...], trace: Path | None = None, held_at: str = "", seconds: int = 60
