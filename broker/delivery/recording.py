@@ -48,7 +48,7 @@ def record(turn: Turn, group: Sequence[Ended]) -> None:
         store.renew(tx, turn.token, until)
         is_held = bool(destination_store.held(tx, turn.destination.name))
         gone = [ended.instance for ended in mine if _note(turn, tx, ended)]
-    turn.is_held = is_held
+    turn.is_held, turn.until = is_held, until
     _say(group, {ended.delivery.id for ended in mine})
     for instance in gone:
         _remove_file(desk.spool, instance)

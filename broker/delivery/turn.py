@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from broker.delivery.desk import Desk
 from broker.delivery.model import DestinationState
@@ -29,6 +30,7 @@ class Turn:
     lease_seconds: float
     before: DestinationState
     left: dict[int, SpooledInstance]  # leased and not spoken of yet
+    until: datetime  # what is left is ours: afterwards it may be another's
     is_held: bool = False  # by a person; known since the last record
     is_over: bool = False  # its hours
     is_told: bool = False  # the sender, that it is enough
@@ -38,4 +40,5 @@ class Turn:
 
     def is_enough(self) -> bool:
         """Tell whether nothing further is to be begun."""
-        return bool(self.pause) or self.is_held or self.is_over or self.stopping()
+        is_ended = self.is_held or self.is_over or self.desk.clock.now() >= self.until
+        return bool(self.pause) or is_ended or self.stopping()

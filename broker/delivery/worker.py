@@ -64,13 +64,13 @@ def deliver_batch(
     """
     if stopping():
         return 0
-    token = new_token(desk.node)
+    token, until = new_token(desk.node), desk.clock.now() + timedelta(seconds=lease_seconds)
     batch, before = _lease(desk, destination, limit, token, lease_seconds)
     if not batch:
         return 0
     lasts = _lasts(batch, destination, lease_seconds)
     left = {delivery.id: instance for delivery, instance in batch}
-    turn = Turn(desk, destination, stopping, token, lasts, before, left)
+    turn = Turn(desk, destination, stopping, token, lasts, before, left, until)
     if lasts > 2 * lease_seconds:
         _renew(turn)
     with closing(Groups[Ended](partial(record, turn))) as groups:
@@ -112,8 +112,10 @@ def _lasts(batch: Batch, destination: Destination, lease_seconds: float) -> floa
 
 
 def _renew(turn: Turn) -> None:
+    until = turn.desk.clock.now() + timedelta(seconds=turn.lease_seconds)
     with turn.desk.database.write("delivery-lease") as tx:
-        store.renew(tx, turn.token, turn.desk.clock.now() + timedelta(seconds=turn.lease_seconds))
+        store.renew(tx, turn.token, until)
+    turn.until = until
 
 
 def _send(turn: Turn, batch: Batch, requestor: Requestor, stow: StowPeer | None, groups: Groups[Ended]) -> None:
