@@ -21,14 +21,14 @@ from broker.registry.cache import RegistryCache
 from broker.spool.spool import Spool
 
 _BEAT = 0.05
-_FROZEN_SECONDS = 2.0  # the product's are 60
+FROZEN_SECONDS = 2.0  # the product's are 60
 
 
 def main() -> None:
     """Deliver, a batch after the other."""
     profile = profiles.read(Path(sys.argv[1]))
     configure(profile.name, level=logging.CRITICAL)
-    postgresql.FROZEN_SECONDS = _FROZEN_SECONDS
+    postgresql.FROZEN_SECONDS = FROZEN_SECONDS
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.read(), over.set()), daemon=True).start()
     database = open_database(profile)

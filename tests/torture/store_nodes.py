@@ -22,6 +22,7 @@ from broker.delivery.model import DeliveryState
 from broker.delivery.worker import LEASE_SECONDS
 from tests.peers import postgresql
 from tests.torture.classes import Case, FaultClass
+from tests.torture.node import FROZEN_SECONDS
 from tests.torture.pacs import Pacs, Plan, Turn, is_good
 from tests.torture.store_time import fill
 from tests.torture.store_world import World
@@ -121,8 +122,10 @@ def _frozen(seed: int, nodes: Nodes) -> Counter[str]:
     """The other takes over; who thaws has nothing left to send, but for what it was just sending."""
     uids = _begun(seed, nodes)
     unknown = _struck(nodes, seed, uids, signal.SIGSTOP)
+    time.sleep(1.5 * FROZEN_SECONDS)  # the server undoes what it stood still in; its leases end long after that
     _leases_end(nodes)
     _settle(nodes, uids)
+    nodes.pacs.life += 1  # what it was just sending may come once more
     nodes.signal("one", signal.SIGCONT)
     time.sleep(0.5)
     return _demand(nodes, uids, unknown + 1)

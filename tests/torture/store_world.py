@@ -129,7 +129,7 @@ class World:
 
     def rest(self) -> None:
         """Demand that nothing was kept of what has ended: memory but for what we hold, files, threads (I10)."""
-        found = rested(lambda: used(self._base, self._uses(), associations=0))
+        found = rested(lambda: used(self._base, self._uses(), associations=0, parts=2))
         bad = violations(Seen((), {}, {}, used=found))
         assert not bad, bad[0]
 

@@ -43,14 +43,14 @@ def uses(process_ids: Mapping[str, int]) -> dict[str, Use]:
     return {name: use for name, use in found.items() if use is not None}
 
 
-def used(base: Mapping[str, Use], now: Mapping[str, Use], associations: int) -> list[Used]:
-    """Return what each process has used beyond what it began with."""
+def used(base: Mapping[str, Use], now: Mapping[str, Use], associations: int, parts: int = 1) -> list[Used]:
+    """Return what each process has used beyond what it began with; `parts` of the product are one process."""
     return [
         Used(
             name,
             growth=max(0, use.peak - base[name].memory),
-            files=max(0, use.files - base[name].files - KEPT_FILES),
-            threads=max(0, use.threads - base[name].threads - KEPT_THREADS),
+            files=max(0, use.files - base[name].files - parts * KEPT_FILES),
+            threads=max(0, use.threads - base[name].threads - parts * KEPT_THREADS),
             associations=associations,
         )
         for name, use in now.items()
