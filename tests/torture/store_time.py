@@ -34,6 +34,7 @@ HOUR, DAY = 3600.0, 86400.0
 WAITING = int(os.environ.get("BROKER_WAITING", "100000"))
 _SHORTEST_GAP, _LONGEST_GAP = 5.0, 10 * 60.0  # seconds between two tries
 _JITTER, _LATE = 1.2, 65.0  # what is added by chance, and what may pass until somebody looks
+_RISING = 6  # gaps before they are at their longest
 _STUDIES = 50
 
 
@@ -96,8 +97,8 @@ def _demand_gaps(gaps: Sequence[float], seconds: float) -> None:
     assert max(gaps) <= _LONGEST_GAP * _JITTER + _LATE, f"nothing was tried for {max(gaps):.0f} s"
     assert len(gaps) >= seconds / (_LONGEST_GAP * _JITTER + _LATE) - 1, f"only {len(gaps)} tries in {seconds:.0f} s"
     assert len(gaps) <= 20 + seconds / _LONGEST_GAP, f"{len(gaps)} tries in {seconds:.0f} s: it does not let go"
-    longest = {round(gap) for gap in gaps[10:]}
-    assert len(longest) > len(gaps[10:]) / 20, "no chance in the gaps: many would knock at once"
+    longest = [round(gap) for gap in gaps[_RISING:]]  # of an outage of an hour these are three or four
+    assert len(set(longest)) > len(longest) / 20, "no chance in the gaps: many would knock at once"
 
 
 def _step(world: World) -> float:
