@@ -10,6 +10,7 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom import AE, evt
 from pynetdicom.association import Association
+from pynetdicom.pdu import P_DATA_TF
 
 from broker.alerts import store as alerts
 from broker.audit.model import Actor, ActorKind
@@ -200,6 +201,7 @@ class Console:
     status: int = 0x0000  # its answer to reports
     reports: list[tuple[str, int, Dataset]] = field(default_factory=list)  # called by, event type, information
     callers: list[str] = field(default_factory=list)  # who called it
+    _answered: int = 0  # of the reports
 
     def handle(self, event: evt.Event) -> tuple[int, None]:
         acceptor_is_us = event.assoc.is_acceptor
@@ -207,14 +209,17 @@ class Console:
         self.reports.append((peer.ae_title.strip(), event.request.EventTypeID, event.event_information))
         return self.status, None
 
+    def note_sent(self, event: evt.Event) -> None:
+        """Take note that an answer to a report is on its way: pynetdicom fails where a release overtakes it."""
+        if isinstance(event.pdu, P_DATA_TF):
+            self._answered = len(self.reports)
+
     @contextmanager
     def calling(self, port: int, called: str = "BROKER") -> Iterator[Association]:
         entity = AE(self.title)
         entity.acse_timeout = entity.dimse_timeout = 10
         entity.add_requested_context(PUSH)
-        association = entity.associate(
-            "127.0.0.1", port, ae_title=called, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.handle)]
-        )
+        association = entity.associate("127.0.0.1", port, ae_title=called, evt_handlers=self._handlers())
         assert association.is_established
         try:
             yield association
@@ -234,9 +239,7 @@ class Console:
             entity.add_supported_context(PUSH, scu_role=True, scp_role=True)
         else:
             entity.add_supported_context(PUSH)
-        server = entity.start_server(
-            ("127.0.0.1", self.port), block=False, evt_handlers=[(evt.EVT_N_EVENT_REPORT, self.handle)]
-        )
+        server = entity.start_server(("127.0.0.1", self.port), block=False, evt_handlers=self._handlers())
         self.port = server.socket.getsockname()[1]
         try:
             yield self.port
@@ -244,7 +247,10 @@ class Console:
             server.shutdown()
 
     def wait(self, count: int = 1) -> None:
-        wait_for("the report came", lambda: len(self.reports) >= count, 10)
+        wait_for("the report came and is answered", lambda: min(len(self.reports), self._answered) >= count, 10)
+
+    def _handlers(self) -> list[tuple[Any, Any]]:
+        return [(evt.EVT_N_EVENT_REPORT, self.handle), (evt.EVT_PDU_SENT, self.note_sent)]
 
 
 def action(transaction: str, *uids: str, sop_class: str = US_IMAGE) -> Dataset:
