@@ -1,6 +1,5 @@
 """The process of all listeners."""
 
-import gc
 import resource
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -73,7 +72,6 @@ def run_ports(  # noqa: PLR0917 - what the parent has built, and what every part
     servers: dict[str, Listener] = {**_hl7_servers(profile, wanted, contexts.hl7, flows, clock), **dicom}
     ports = {name: server.start() for name, server in servers.items()}
     ports["http"] = health.start()
-    _freeze()
     log.info("ports.ready", **ports)
     ready(ports)
     beats = _beats(flows, dicom)
@@ -93,13 +91,6 @@ def _take_over(flows: Flows) -> None:
     recovered = flows.recover_spool()
     if recovered:
         log.warning("spool.recovered", instances=recovered)
-
-
-def _freeze() -> None:
-    """Collect no more among what the imports made: it lives as long as we do."""
-    gc.collect()
-    gc.freeze()
-    gc.enable()
 
 
 def _beats(flows: Flows, servers: Mapping[str, Server]) -> Metronome:

@@ -33,11 +33,12 @@ TOKEN = "BROKER_TOKEN"
 _UNBOUNDED = 10_000
 
 
-class Title(str):
+@dataclass(frozen=True, slots=True)
+class Title:
     """The title of a table, in rich markup, and whose time its instants are shown in."""
 
-    __slots__ = ("zone",)
-    zone: ZoneInfo
+    markup: str
+    zone: ZoneInfo | None = None  # none where several environments are told of
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,9 +122,7 @@ def os_user() -> Actor:
 
 def titled(profile: Profile, what: str) -> Title:
     """Return the title of a table: the environment's name in its colour, and what the table lists."""
-    title = Title(f"[bold {profile.colour}]{_escaped(profile.name)}[/] {_escaped(what)}")
-    title.zone = profile.timezone
-    return title
+    return Title(f"[bold {profile.colour}]{_escaped(profile.name)}[/] {_escaped(what)}", profile.timezone)
 
 
 def local(instant: datetime, zone: ZoneInfo) -> str:
@@ -132,12 +131,12 @@ def local(instant: datetime, zone: ZoneInfo) -> str:
 
 
 def listing(
-    rows: Sequence[Mapping[str, object]], columns: Sequence[tuple[str, str]], as_json: bool, title: str = ""
+    rows: Sequence[Mapping[str, object]], columns: Sequence[tuple[str, str]], as_json: bool, title: Title | None = None
 ) -> None:
     """Write rows on stdout: a table of `columns` (key, heading), or with `as_json` all their keys as one JSON array.
 
-    `title` is rich markup; where it is of `titled`, a table's instants are in that site's time. Nothing is ever cut: a
-    terminal folds what is too wide, a pipe has no width.
+    A table's instants are in its title's time. Nothing is ever cut: a terminal folds what is too wide, a pipe has no
+    width.
     """
     if as_json:
         _write_json([dict(row) for row in rows])
@@ -145,7 +144,7 @@ def listing(
     _write_table([heading for _, heading in columns], [[row.get(key) for key, _ in columns] for row in rows], title)
 
 
-def detail(mapping: Mapping[str, object], as_json: bool, title: str = "") -> None:
+def detail(mapping: Mapping[str, object], as_json: bool, title: Title | None = None) -> None:
     """Write one thing on stdout, a line a field, or with `as_json` as one JSON object."""
     if as_json:
         _write_json(dict(mapping))
@@ -172,13 +171,13 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def _write_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: str) -> None:
+def _write_table(headings: Sequence[str], rows: Sequence[Sequence[object]], title: Title | None) -> None:
     # rich takes longer to import than most commands take to run.
     from rich.console import Console  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    zone = title.zone if isinstance(title, Title) else None
+    zone = title.zone if title else None
     table = Table(show_header=bool(headings))
     for heading in headings or ("", ""):
         table.add_column(heading, overflow="fold")
@@ -186,7 +185,7 @@ def _write_table(headings: Sequence[str], rows: Sequence[Sequence[object]], titl
         table.add_row(*(Text(_cell(value, zone)) for value in row))
     console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else _UNBOUNDED)
     if title:  # by itself: a table folds its own to its width, which is that of its headings where it has no rows
-        console.print(title, style="table.title", highlight=False)
+        console.print(title.markup, style="table.title", highlight=False)
     console.print(table)
 
 

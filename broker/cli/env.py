@@ -8,7 +8,7 @@ from click.exceptions import Exit
 from sqlalchemy import make_url
 
 from broker.cli import env_diff, env_export, env_settings
-from broker.cli.context import detail, json_option, listing, titled
+from broker.cli.context import Title, detail, json_option, listing, titled
 from broker.cli.env_check import offline, online
 from broker.environments import profile as profiles
 from broker.environments.corrections import CorrectionSettings
@@ -30,7 +30,7 @@ def list_(as_json: bool) -> None:
     """List every profile found in $BROKER_ENVIRONMENTS, valid or not."""
     rows = [_row(file) for file in profiles.available()]
     keys = ("name", "kind", "ae_title", "hl7", "dicom", "http", "state")
-    listing(rows, [(key, key.replace("_", " ")) for key in keys], as_json, "environments")
+    listing(rows, [(key, key.replace("_", " ")) for key in keys], as_json, Title("environments"))
 
 
 @group.command(name="show")

@@ -6,7 +6,7 @@ import click
 from click.exceptions import Exit
 from sqlalchemy import make_url
 
-from broker.cli.context import Opened, detail, json_option, listing, opened
+from broker.cli.context import Opened, Title, detail, json_option, listing, opened
 from broker.environments.model import Profile
 from broker.promotion import difference
 from broker.registry import store
@@ -28,7 +28,7 @@ def command(one: str, other: str, as_json: bool) -> None:
         detail({"environments": names, "differences": rows}, as_json=True)
     else:
         columns = [("what", "what"), ("field", "field"), ("one", names[0]), ("other", names[1])]
-        listing(rows, columns, False, f"{names[0]} and {names[1]}")
+        listing(rows, columns, False, Title(f"{names[0]} and {names[1]}"))
     if rows:
         raise Exit(NOT_EQUAL)
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from broker.cli.context import listing, opened
+from broker.cli.context import Title, listing, opened
 from broker.promotion import gate
 from broker.promotion import store as lives
 from broker.promotion.life import ACTS_NEXT
@@ -24,7 +24,7 @@ def beside(files: Sequence[Path], as_json: bool) -> None:
     columns = [("name", "name"), *((world, world) for world, _ in worlds), ("same", "same"), ("next", "who acts next")]
     if not as_json:
         rows = [{key: _cell(value) for key, value in row.items()} for row in rows]
-    listing(rows, columns, as_json, "modalities, side by side")
+    listing(rows, columns, as_json, Title("modalities, side by side"))
 
 
 def _world(file: Path) -> tuple[str, dict[str, tuple[Modality | None, Life]]]:

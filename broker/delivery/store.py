@@ -301,8 +301,8 @@ def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
 
 def paths_of_moving(tx: Transaction) -> set[str]:
     """Return where the instances lie that wait to be sent, or are being sent."""
-    moving = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
     instances = table_of(spool_store.InstanceRow)
+    moving = (DeliveryState.WAITING.value, DeliveryState.SENDING.value)
     query = select(instances.c.path).join(_TABLE, _TABLE.c.instance_id == instances.c.id)
     held = (_TABLE.c.state.in_(moving), instances.c.forgotten.is_(None))
     return set(tx.execute(query.where(*held).distinct()).scalars())

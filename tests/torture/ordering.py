@@ -2,13 +2,12 @@
 
 import random
 import socket
-import threading
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 
 from hl7.mllp import frame
 from hl7.reply import read_acknowledgement
 from tests.torture import hl7_messages, query_client
+from tests.torture.crowd import crowd
 from tests.torture.hl7_exchange import frames
 from tests.torture.judge import Ordered
 from tests.unit.worklist.building import decoded, identifier
@@ -56,25 +55,10 @@ class Orders:
 _KEYS = ("AccessionNumber", "PatientID", "PatientName", "RequestedProcedureID")
 
 
-@contextmanager
-def ordering(orders: Orders, port: int, life: int, seed: int, count: int = SENDERS) -> Iterator[None]:
+def ordering(orders: Orders, port: int, life: int, seed: int, count: int = SENDERS) -> AbstractContextManager[None]:
     """Let so many systems send orders until the block ends."""
-    over = threading.Event()
 
-    def system(sender: int) -> None:
-        chance = random.Random(f"orders {seed} {sender}")
-        for index in range(1000):
-            if over.is_set():
-                return
-            orders.send(port, f"{life}N{sender}N{index}")
-            over.wait(chance.uniform(0, 0.1))
+    def order(sender: int, index: int, _chance: random.Random) -> None:
+        orders.send(port, f"{life}N{sender}N{index}")
 
-    threads = [threading.Thread(target=system, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(20)
+    return crowd(order, f"orders {seed}", count)

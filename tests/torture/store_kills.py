@@ -9,11 +9,10 @@ import random
 import signal
 import socket
 import tempfile
-import threading
 import time
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 from tests.peers.raw_sender import DataSet
 from tests.torture.classes import Case, FaultClass
 from tests.torture.crashing import Crashing
+from tests.torture.crowd import crowd
 from tests.torture.nursery import Nursery
 from tests.torture.ordering import ordering
 from tests.torture.pacs import Plan, Turn
@@ -168,29 +168,14 @@ def _killed_at_random(seed: int, world: Crashing) -> None:
     assert min(taken, ordered) >= 20, f"only {taken} images and {ordered} orders were taken: too few to show anything"
 
 
-@contextmanager
-def devices(world: Crashing, seed: int, count: int = _DEVICES) -> Iterator[None]:
+def devices(world: Crashing, seed: int, count: int = _DEVICES) -> AbstractContextManager[None]:
     """Let devices send until the block ends."""
-    over = threading.Event()
 
-    def device(number: int) -> None:
-        chance = random.Random(f"{seed} {number}")
-        for index in range(1000):
-            if over.is_set():
-                return
-            uid = f"1.2.826.0.1.9.{world.lives}.{number}.{index}"
-            world.send(image(uid, chance.choice((200, SMALL, SMALL, 20_000, MIDDLE))), 5.0)
-            over.wait(chance.uniform(0, 0.1))
+    def store(number: int, index: int, chance: random.Random) -> None:
+        uid = f"1.2.826.0.1.9.{world.lives}.{number}.{index}"
+        world.send(image(uid, chance.choice((200, SMALL, SMALL, 20_000, MIDDLE))), 5.0)
 
-    threads = [threading.Thread(target=device, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        for thread in threads:
-            thread.join(20)
+    return crowd(store, f"{seed}", count)
 
 
 # --- F28: told to end --------------------------------------------------------------------------------------------

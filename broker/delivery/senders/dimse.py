@@ -50,23 +50,28 @@ class _CutOff(Exception):
 def send(batch: Batch, way: Way) -> Outcomes:
     """Send a batch in order; a break of the association ends it after the instance that met it."""
     for calling, part in _associations(batch, way):
-        left = part
-        while left:
-            contexts = dict.fromkeys(_context(instance) for _, instance in left)
-            try:
-                with way.requestor.associate(_peer(way, calling), contexts) as association:
-                    unbroken = yield from _store_each(left, way, association)
-            except AssociationRefused as refusal:
-                # It answered, so another title or another class may still be welcome.
-                yield from ((delivery, _refused(refusal, instance)) for delivery, instance in left)
-                break
-            except _CutOff as cut:
-                yield cut.told
-                left = cut.left
-                continue
-            if not unbroken:
-                return
-            break
+        unbroken = yield from _send_part(part, way, _peer(way, calling))
+        if not unbroken:
+            return
+
+
+def _send_part(part: Batch, way: Way, peer: Peer) -> Generator[tuple[Delivery, Outcome], None, bool]:
+    """Send over one association, and another after each damaged instance; return whether the next part may go."""
+    left = part
+    while left:
+        contexts = dict.fromkeys(_context(instance) for _, instance in left)
+        try:
+            with way.requestor.associate(peer, contexts) as association:
+                unbroken = yield from _store_each(left, way, association)
+            return unbroken
+        except AssociationRefused as refusal:
+            # It answered, so another title or another class may still be welcome.
+            yield from ((delivery, _refused(refusal, instance)) for delivery, instance in left)
+            return True
+        except _CutOff as cut:
+            yield cut.told
+            left = cut.left
+    return True
 
 
 def _refused(refusal: AssociationRefused, instance: SpooledInstance) -> NotSent | NoContext:

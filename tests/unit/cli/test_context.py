@@ -129,7 +129,8 @@ def test_text_of_a_peer_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[
 
 
 def test_title_names_the_world_in_its_colour(environments: Path) -> None:
-    assert titled(profiles.read(profiles.find("production")), "[x]") == r"[bold red]production[/] \[x]"
+    title = titled(profiles.read(profiles.find("production")), "[x]")
+    assert title.markup == r"[bold red]production[/] \[x]"
 
 
 def test_one_thing_is_a_line_a_field_or_one_object(capsys: pytest.CaptureFixture[str]) -> None:

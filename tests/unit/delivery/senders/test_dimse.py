@@ -1,7 +1,7 @@
 """What is damaged in the spool never arrives, however much of it has left; the others do."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from broker.delivery.senders.outcome import Answered, Batch, Damaged, Outcome, W
 from broker.dimse.kept import KeptAssociations
 from broker.dimse.requestor import EngineRequestor
 from broker.environments.model import Destination, Protocol, World
+from broker.errors import Unavailable
 from broker.identifiers import AETitle
 from broker.spool.files import FileSpool
 from broker.spool.model import SpooledInstance
@@ -26,6 +27,7 @@ pytestmark = [pytest.mark.foreign, pytest.mark.xdist_group("orthanc")]
 
 LARGE = 3 * 2**20  # several rounds of the upper layer
 SMALL = 2**16  # one
+_TRIES = 3
 Damage = Callable[[bytearray], bytes]
 DAMAGES: dict[str, Damage] = {
     "first byte of the pixels": lambda content: _flipped(content, 400),
@@ -78,10 +80,17 @@ def _damage(spool: FileSpool, instance: SpooledInstance, how: Damage) -> None:
 
 
 def _sent(spool: FileSpool, batch: Batch, node: Node) -> dict[int, Outcome]:
+    """Return what became of each; where the receiver hangs up on a new association the rest goes again, as always."""
     destination = Destination("pacs", Protocol.DIMSE, World.TEST, "127.0.0.1", node.port, AETitle(node.ae_title))
     associations = KeptAssociations(EngineRequestor())
     way = Way(destination, AETitle("BROKER"), associations, spool)
-    outcomes = {delivery.id: outcome for delivery, outcome in dimse.send(batch, way)}
+    outcomes: dict[int, Outcome] = {}
+    for _ in range(_TRIES):
+        left = [(delivery, instance) for delivery, instance in batch if delivery.id not in outcomes]
+        with suppress(Unavailable):
+            for delivery, outcome in dimse.send(left, way):
+                outcomes[delivery.id] = outcome
+            break
     associations.close()
     return outcomes
 
