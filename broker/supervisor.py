@@ -11,12 +11,13 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
 
 from broker import failpoints
-from broker.errors import BrokerError
+from broker.errors import BrokerError, Unavailable
 from broker.journal import log
 
 Ports = dict[str, int]
@@ -25,6 +26,8 @@ Part = Callable[[Ports, Callable[[Ports], None], threading.Event], None]
 
 STOP_SECONDS = 30.0
 _RESTART_SECONDS = (0.2, 1.0, 2.0, 5.0, 10.0)
+_EXIT_CRASHED = 1
+_EXIT_UNAVAILABLE = 75  # for now: after the start it is tried again
 _EXIT_MISCONFIGURED = 78
 EXIT_INTERRUPTED = 130
 """Of a run that Ctrl-C ended before all parts were ready; later it is how a run is ended."""
@@ -138,7 +141,7 @@ class Supervisor:
 
     def _be(self, child: _Child, writer: int, restarted: bool) -> None:
         """Live the child's life; never returns."""
-        code = 1
+        code = _EXIT_CRASHED
         try:
             gc.enable()  # who starts fast has loaded without it
             os.close(self._life_writer)
@@ -181,8 +184,16 @@ def _live(child: _Child, writer: int, life: int) -> int:
         child.part(child.ports, ready, stop)
     except BrokerError as error:
         log.error("process.failed", process=child.name, why=str(error))
-        return _EXIT_MISCONFIGURED
+        return _EXIT_UNAVAILABLE if isinstance(error, Unavailable) else _EXIT_MISCONFIGURED
+    except Exception as error:  # noqa: BLE001 - outermost loop: whatever ends a process is told
+        log.error("process.crashed", process=child.name, error=type(error).__name__, trace=_places(error))
+        return _EXIT_CRASHED
     return 0
+
+
+def _places(error: Exception) -> list[str]:
+    """Return where an error came from, outermost first; its text may name a patient and stays out."""
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
 
 
 def _set_at_end(stop: threading.Event) -> None:

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
-from typing import Protocol
 
 from broker import clock as clocks
 from broker.app.bells import Bells
+from broker.app.opening import Listener, open_all
 from broker.app.parts import build_flows
 from broker.app.peers import ListenerContexts
 from broker.clock import Clock
@@ -38,18 +38,6 @@ _REPORTS_SECONDS = 2.0  # what is sent on a device's own association has ended w
 _OTHER_DESCRIPTORS = 640  # 512 HL7 connections, the database's, files
 
 
-class Listener(Protocol):
-    """What accepts connections on one port."""
-
-    def start(self) -> int:
-        """Listen, and return the bound port."""
-        ...
-
-    def stop(self, seconds: float, /) -> object:
-        """Accept nothing more and finish what is in flight, for so many seconds at most."""
-        ...
-
-
 def run_ports(  # noqa: PLR0917 - what the parent has built, and what every part is given
     profile: Profile,
     contexts: ListenerContexts,
@@ -70,8 +58,7 @@ def run_ports(  # noqa: PLR0917 - what the parent has built, and what every part
     health = _health(profile, wanted["http"], database, clock)
     dicom = _dicom_servers(profile, wanted, contexts.dicom, Services(flows), clock)
     servers: dict[str, Listener] = {**_hl7_servers(profile, wanted, contexts.hl7, flows, clock), **dicom}
-    ports = {name: server.start() for name, server in servers.items()}
-    ports["http"] = health.start()
+    ports = open_all({**servers, "http": health}, wanted, profile)
     log.info("ports.ready", **ports)
     ready(ports)
     beats = _beats(flows, dicom)
@@ -80,7 +67,7 @@ def run_ports(  # noqa: PLR0917 - what the parent has built, and what every part
     beats.end()
     _stop_all(servers)
     beats.wait(_REPORTS_SECONDS)
-    health.stop()
+    health.stop(_GRACE_SECONDS)
     spool.end()
     database.close()
 

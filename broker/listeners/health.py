@@ -1,6 +1,8 @@
 """/healthz, /readyz and /metrics of one environment. Numbers and names of ours only, never patient data."""
 
 import json
+import socket
+import socketserver
 import threading
 from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,20 +22,35 @@ class HealthServer:
     """A small HTTP server on its own thread."""
 
     def __init__(self, host: str, port: int, readiness: Readiness, metrics: Metrics) -> None:
-        self._server = ThreadingHTTPServer((host, port), _handler(readiness, metrics))
-        self._server.daemon_threads = True
+        self._server = _Server((host, port), _handler(readiness, metrics), bind_and_activate=False)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.1,), name="http", daemon=True)
 
     def start(self) -> int:
-        """Listen; return the bound port."""
+        """Listen; return the bound port. Raises OSError where the address cannot be bound."""
+        self._server.server_bind()
+        self._server.server_activate()
         self._thread.start()
         return int(self._server.server_address[1])
 
-    def stop(self) -> None:
-        """Stop listening."""
+    def stop(self, seconds: float) -> None:
+        """Stop listening; a request in flight has so many seconds."""
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join()
+        self._thread.join(seconds)
+
+
+class _Server(ThreadingHTTPServer):
+    """Binds without asking what the address is called: a name server that does not answer would hold up the start."""
+
+    daemon_threads = True
+
+    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], **options: bool) -> None:
+        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+        super().__init__(address, handler, **options)
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = str(self.server_address[0]), int(self.server_address[1])
 
 
 def exposition(values: Mapping[str, float]) -> str:

@@ -22,7 +22,7 @@ from broker.spool.segments import FOLDER, PACKED, TAKEN, WRITTEN
 from tests.peers import nursery
 from tests.peers.dcmtk import Node
 from tests.peers.migrated import make_state
-from tests.peers.processes import run
+from tests.peers.processes import free_port, run
 
 COMMAND = nursery.BROKER
 
@@ -67,12 +67,12 @@ class Environment:
         return Node(self.ports["dicom"], self.ae_title)
 
     def write(self) -> "Environment":
-        """Write the profile; the ports stay as they were bound before."""
+        """Write the profile; the ports are as they were before."""
         self.folder.mkdir(parents=True, exist_ok=True)
         if not (self.is_installed or self.database_url):
             make_state(self.folder / f"state-{self.name}")
         database = f'[database]\nurl = "{self.database_url}"\n' if self.database_url else ""
-        port = {noun: self.ports.get(noun, 0) for noun in ("hl7", "dicom", "http")}
+        port = self.ports = {noun: free_port() for noun in ("hl7", "dicom", "http")} | self.ports
         self.profile.write_text(
             f'name = "{self.name}"\nkind = "{self.kind}"\nsite = "General Hospital"\ntimezone = "Europe/Berlin"\n'
             f'state = "state-{self.name}"\n{database}'
@@ -179,10 +179,10 @@ class Serving:
         line = self.process.stdout.readline().decode()
         watchdog.cancel()
         self.ready_seconds = time.monotonic() - self.started
-        self.ready_processor_seconds = _processor_seconds(self.process.pid)
         if not line.startswith("ready "):
             self.kill()
             raise AssertionError(f"not ready: {line!r}; {self._environment.log.read_text()[-3000:]}")
+        self.ready_processor_seconds = _processor_seconds(self.process.pid)
         ports: dict[str, int] = json.loads(line.removeprefix("ready "))
         return ports
 

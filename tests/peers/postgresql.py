@@ -3,12 +3,13 @@
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.peers.processes import free_port
 
 
 @contextmanager
@@ -17,7 +18,7 @@ def cluster() -> Iterator[str]:
     binaries = _binaries()
     folder = Path(tempfile.mkdtemp(prefix="broker-pg-"))
     data = folder / "data"
-    port = _free_port()
+    port = free_port()
     as_postgres = _as_unprivileged(folder)
     _run([*as_postgres, binaries / "initdb", "-D", data, "-U", "broker", "-A", "trust", "-E", "UTF8", "--no-sync"])
     with (folder / "log").open("wb") as log:
@@ -53,12 +54,6 @@ def _as_unprivileged(folder: Path) -> list[str]:
     user = pwd.getpwnam("postgres")
     os.chown(folder, user.pw_uid, user.pw_gid)
     return ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _run(command: list[object], tries: int = 1) -> None:

@@ -1,13 +1,15 @@
 """Processes that are always ended, and waits that always end."""
 
+import itertools
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -15,10 +17,28 @@ T = TypeVar("T")
 
 
 def free_port() -> int:
-    """Return a loopback port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a loopback port that is free now, and that nobody gets who asks the system for any.
+
+    What is started on it again must not find that some connection of somebody else's has it meanwhile.
+    """
+    while True:
+        port = next(_NUMBERS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def _numbers() -> Iterator[int]:
+    """Yield numbers below those that the system gives out (ip(7), ip_local_port_range), from a place by chance."""
+    end = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    numbers = range(max(1024, end - _PORTS), end)
+    assert numbers, "the system gives out all ports there are: raise net.ipv4.ip_local_port_range's first"
+    begin = random.SystemRandom().randrange(len(numbers))  # several of us run at once; hypothesis seeds the other one
+    yield from itertools.cycle([*numbers[begin:], *numbers[:begin]])
+
+
+_PORTS = 12_000
+_NUMBERS = _numbers()
 
 
 def program(name: str, package: str) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 
 from broker.promotion.checks import CHECKS
 from tests.peers.broker import MODALITY, Environment, commanded
-from tests.peers.processes import free_port
 from tests.peers.raw_sender import DataSet, send
 from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 
@@ -53,9 +52,7 @@ class Promoting:
     def _environment(self, name: str, other: str, title: str) -> Environment:
         worlds = _WORLDS.format(other=other) if self.tripwires else ""
         keys = _PROFILE.format(name=name, worlds=worlds)
-        made = Environment(self.folder, name, name, title, destinations=keys)
-        made.ports = {noun: free_port() for noun in ("hl7", "dicom", "http")}
-        return made.write()
+        return Environment(self.folder, name, name, title, destinations=keys).write()
 
     @property
     def sides(self) -> tuple[str, ...]:

@@ -16,9 +16,11 @@ from tests.peers.processes import run, wait_for
 PROGRAM = """
 import os, sys, threading
 from pathlib import Path
-from broker.errors import Misconfigured
+from broker.errors import Misconfigured, Unavailable
+from broker.journal import configure
 from broker.supervisor import Supervisor
 
+configure("test")
 folder = Path(sys.argv[1])
 
 def part(name):
@@ -27,6 +29,10 @@ def part(name):
             file.write(f"{os.getpid()} {ports}\\n")
         if (folder / f"{name}.misconfigured").exists():
             raise Misconfigured("no such thing")
+        if (folder / f"{name}.unavailable").exists():
+            raise Unavailable("not now")
+        if (folder / f"{name}.crashing").exists():
+            raise ValueError("Doe^Jane")
         if not (folder / f"{name}.slow").exists():
             ready({name: 1000 + len(name)})
         stop.wait()
@@ -43,7 +49,7 @@ def _start(folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(program), str(folder)],
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
     )
@@ -105,6 +111,34 @@ def test_a_part_that_cannot_start_ends_all_with_exit_code_1(tmp_path: Path, name
     (tmp_path / f"{name}.misconfigured").touch()
     with _start(tmp_path) as process:
         assert process.wait(20) == 1
+
+
+def test_what_is_not_to_be_had_ends_a_start_and_is_tried_again_later(tmp_path: Path) -> None:
+    (tmp_path / "a.unavailable").touch()
+    with _start(tmp_path) as process:
+        assert process.wait(20) == 1
+    (tmp_path / "a.unavailable").unlink()
+    with _start(tmp_path) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (tmp_path / "a.unavailable").touch()
+        before = len(_pids(tmp_path, "a"))
+        os.kill(_pids(tmp_path, "a")[-1], signal.SIGKILL)
+        wait_for("two lives more", lambda: len(_pids(tmp_path, "a")) == before + 2)
+        process.terminate()
+        assert process.wait(20) == 0
+
+
+def test_a_part_that_crashes_says_where_and_not_of_whom(tmp_path: Path) -> None:
+    (tmp_path / "bb.crashing").touch()
+    with _start(tmp_path) as process:
+        assert process.stderr is not None
+        told = process.stderr.read()
+        assert process.wait(20) == 1
+    assert "process.crashed" in told
+    assert "ValueError" in told
+    assert "program.py:" in told
+    assert "Doe" not in told
 
 
 SIGNALLED = """

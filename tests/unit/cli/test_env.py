@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from tests.peers.processes import free_port
 from tests.unit.cli.conftest import Command
 
 Json = Callable[..., Any]
@@ -21,9 +22,7 @@ DESTINATION = (
 
 @pytest.fixture
 def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture

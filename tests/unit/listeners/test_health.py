@@ -34,7 +34,7 @@ def facts() -> Facts:
 def url(facts: Facts) -> Iterator[str]:
     server = HealthServer("127.0.0.1", 0, facts.ready, facts.numbers)
     yield f"http://127.0.0.1:{server.start()}"
-    server.stop()
+    server.stop(5)
 
 
 def get(url: str) -> tuple[int, str]:

@@ -1,0 +1,43 @@
+"""A port that cannot be opened, as the person who starts `serve` reads of it."""
+
+import json
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.app import opening
+from tests.peers.broker import Environment
+from tests.peers.processes import free_port
+
+
+def _refusal(environment: Environment) -> dict[str, Any]:
+    """Start in vain, and return the line that says why."""
+    with pytest.raises(AssertionError, match="not ready"):
+        environment.start()
+    lines = [json.loads(line) for line in environment.log.read_text().splitlines()]
+    (told,) = [line for line in lines if line["event"] == "process.failed"]
+    assert lines[-1]["code"] == 1
+    return dict(told)
+
+
+@pytest.mark.parametrize("noun", ["hl7", "dicom", "http"])
+def test_a_port_that_another_program_has_is_named(tmp_path: Path, noun: str) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as other:
+        port = other.getsockname()[1]
+        why = _refusal(Environment(tmp_path, ports={noun: port}).write())["why"]
+    assert f"[{noun}] port {port} of 127.0.0.1 is taken by another program" in why
+    assert f"ss -ltnp 'sport = :{port}'" in why
+
+
+def test_the_port_with_tls_is_named_as_the_profile_does() -> None:
+    assert opening._key("dicom_tls") == "[dicom.tls] port"
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])
+def test_an_address_that_is_not_ours_is_said_to_be_that(tmp_path: Path, host: str) -> None:
+    environment = Environment(tmp_path).write()
+    text = environment.profile.read_text().replace('[dicom]\nhost = "127.0.0.1"', f'[dicom]\nhost = "{host}"')
+    environment.profile.write_text(text)
+    assert f"'{host}' is no address of this machine" in _refusal(environment)["why"]
