@@ -24,6 +24,8 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import ModalityPerformedProcedureStep, ModalityWorklistInformationFind, Verification
 
+from tests.peers.steady import steady
+
 # Send the bytes of the file's data set as they are; otherwise pynetdicom decodes and encodes them anew.
 _config.STORE_SEND_CHUNKED_DATASET = True
 
@@ -298,7 +300,7 @@ def _associate(arguments: argparse.Namespace, contexts: list[PresentationContext
         association = entity.associate("127.0.0.1", arguments.port, contexts=contexts, ae_title=arguments.called)
         if association.is_established or association.is_rejected:
             break
-    return association
+    return steady(association)
 
 
 def _refusal(association: Association) -> dict[str, Any]:

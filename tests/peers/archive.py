@@ -12,6 +12,8 @@ from pydicom import Dataset
 from pydicom.sequence import Sequence
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, AllStoragePresentationContexts, build_role, evt
 
+from tests.peers.steady import steady
+
 PUSH = "1.2.840.10008.1.20.1"
 INSTANCE = "1.2.840.10008.1.20.1.1"
 STUDY_ROOT = "1.2.840.10008.5.1.4.1.2.2.1"
@@ -67,7 +69,8 @@ class Archive:
         """Open an association as provider and report; return the status."""
         entity = AE(self.ae_title)
         entity.add_requested_context(PUSH)
-        association = entity.associate("127.0.0.1", port, ae_title=called, ext_neg=[build_role(PUSH, scp_role=True)])
+        roles = [build_role(PUSH, scp_role=True)]
+        association = steady(entity.associate("127.0.0.1", port, ae_title=called, ext_neg=roles))
         assert association.is_established, "the broker does not take the PACS's association"
         event_type, information = self.report(asked)
         status, _ = association.send_n_event_report(information, event_type, PUSH, INSTANCE)
@@ -107,7 +110,7 @@ def _reported(archive: Archive, association: Any, asked: Dataset, calling: str) 
         return
     event_type, information = archive.report(asked)
     try:
-        status, _ = association.send_n_event_report(information, event_type, PUSH, INSTANCE)
+        status, _ = steady(association).send_n_event_report(information, event_type, PUSH, INSTANCE)
     except RuntimeError:  # the broker has gone
         status = Dataset()
     archive.answers.append(int(status.Status) if "Status" in status else -1)

@@ -25,6 +25,7 @@ from tests.peers import dcmtk
 from tests.peers.broker import MODALITY, Environment, commanded, destination
 from tests.peers.orthanc import Orthanc, orthanc
 from tests.peers.processes import free_port, program, run, wait_for
+from tests.peers.steady import steady
 from tests.unit.procedures.building import creation, dataset, ending, item
 
 pytestmark = [pytest.mark.foreign, pytest.mark.slow, pytest.mark.timeout(300)]
@@ -96,7 +97,7 @@ class Bench:
         for sop_class in (ECHO, FIND, STEP, STILL, LOOP, REPORT, PUSH):
             ae.add_requested_context(sop_class, ExplicitVRLittleEndian)
         node = self.environment.dicom
-        link = ae.associate("127.0.0.1", node.port, ae_title=node.ae_title, bind_address=(address, 0))
+        link = steady(ae.associate("127.0.0.1", node.port, ae_title=node.ae_title, bind_address=(address, 0)))
         assert link.is_established
         yield link
         link.release()

@@ -48,6 +48,7 @@ from tests.peers.broker import MODALITY
 from tests.peers.dcmtk import Node
 from tests.peers.processes import free_port
 from tests.peers.raw_sender import DataSet, send
+from tests.peers.steady import steady
 from tests.torture import hl7_messages
 from tests.unit.procedures import building
 from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
@@ -258,7 +259,7 @@ class Side:
         asked.TransactionUID = f"2.25.{self.uid('1').replace('.', '')}{self.number}"
         asked.ReferencedSOPSequence = [building.reference(US_IMAGE, self.uid(uid))]
         ae.add_requested_context(PUSH)
-        link = ae.associate("127.0.0.1", self.port, ae_title=TITLES[self.profile.name])
+        link = steady(ae.associate("127.0.0.1", self.port, ae_title=TITLES[self.profile.name]))
         assert link.is_established
         assert link.send_n_action(asked, 1, PUSH, PUSH_INSTANCE)[0].Status == 0
         link.release()

@@ -40,6 +40,7 @@ from tests.peers.archive import INSTANCE, PUSH, Archive
 from tests.peers.dcmtk import Node
 from tests.peers.processes import wait_for
 from tests.peers.raw_sender import DataSet, send
+from tests.peers.steady import steady
 from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 
 QUICK = Limits(connect=6.0, associate=6.0, send=6.0, response=10.0, answer=2.0, artim=0.5)
@@ -219,7 +220,7 @@ class Console:
         entity = AE(self.title)
         entity.acse_timeout = entity.dimse_timeout = 10
         entity.add_requested_context(PUSH)
-        association = entity.associate("127.0.0.1", port, ae_title=called, evt_handlers=self._handlers())
+        association = steady(entity.associate("127.0.0.1", port, ae_title=called, evt_handlers=self._handlers()))
         assert association.is_established
         try:
             yield association

@@ -23,8 +23,8 @@ from broker.worklist.stations import Stations
 from broker.worklist.viewer import registry_stations, viewer_of
 from tests.golden.cases import cases
 from tests.golden.world import CT, World
-from tests.peers.asking import answers_to
 from tests.peers.broker import MODALITY
+from tests.peers.steady import steady
 from tests.torture.query_server import Worklist
 from tests.unit.worklist.building import decoded
 from tests.wire.worklist_golden import MODALITY_WORKLIST
@@ -139,7 +139,7 @@ def _asking(world: World) -> Iterator[Callable[[Dataset], list[bytes]]]:
 
     def ask(asked: Dataset) -> list[bytes]:
         answers.clear()
-        *_, (final, _) = answers_to(association, asked, MODALITY_WORKLIST)
+        *_, (final, _) = association.send_c_find(asked, MODALITY_WORKLIST)
         assert final.Status == 0x0000
         return answers.copy()
 
@@ -148,7 +148,7 @@ def _asking(world: World) -> Iterator[Callable[[Dataset], list[bytes]]]:
     entity.acse_timeout = entity.dimse_timeout = 20
     entity.add_requested_context(MODALITY_WORKLIST, ExplicitVRLittleEndian)
     handlers: Any = [(evt.EVT_DIMSE_RECV, received)]
-    association = entity.associate("127.0.0.1", server.start(), ae_title="BROKER", evt_handlers=handlers)
+    association = steady(entity.associate("127.0.0.1", server.start(), ae_title="BROKER", evt_handlers=handlers))
     assert association.is_established
     try:
         yield ask

@@ -23,6 +23,7 @@ from broker.orders.model import StepStatus
 from broker.procedures import flow
 from broker.procedures.forward import store, worker
 from broker.procedures.model import RETRIEVE_SOP_CLASS, SOP_CLASS
+from tests.peers.steady import steady
 from tests.unit.orders.building import step
 from tests.unit.procedures.building import (
     SYNTAXES,
@@ -66,7 +67,7 @@ def console(port: int, *syntaxes: str, calling: str = "US1", called: str = "BROK
     ae.acse_timeout = ae.dimse_timeout = 5
     for sop_class in (SOP_CLASS, RETRIEVE_SOP_CLASS):
         ae.add_requested_context(sop_class, list(syntaxes or SYNTAXES[:2]))
-    association = ae.associate("127.0.0.1", port, ae_title=called)
+    association = steady(ae.associate("127.0.0.1", port, ae_title=called))
     assert association.is_established
     try:
         yield Console(association)

@@ -20,7 +20,7 @@ from broker.registry.document import read
 from broker.worklist import store
 from broker.worklist.model import WorklistItem
 from broker.worklist.plan import plan
-from tests.peers.asking import answers_to
+from tests.peers.steady import steady
 from tests.unit.worklist.building import ORDER, STEP, set_keys
 
 FOLDER = Path(__file__).parents[2] / "fixtures" / "queries" / "golden"
@@ -123,7 +123,7 @@ class Consoles:
 
     def send(self, calling: str, asked: Dataset) -> Answered:
         """Send C-FIND as `calling`."""
-        *pending, (final, _) = answers_to(self._association(calling), asked, MODALITY_WORKLIST)
+        *pending, (final, _) = self._association(calling).send_c_find(asked, MODALITY_WORKLIST)
         return Answered(
             tuple(status.Status for status, _ in pending), tuple(found for _, found in pending), final.Status
         )
@@ -135,7 +135,7 @@ class Consoles:
         entity = AE(calling)
         entity.acse_timeout = entity.dimse_timeout = 20
         entity.add_requested_context(MODALITY_WORKLIST)
-        made = self._open[calling] = entity.associate("127.0.0.1", self._port, ae_title=self._called)
+        made = self._open[calling] = steady(entity.associate("127.0.0.1", self._port, ae_title=self._called))
         assert made.is_established, calling
         return made
 

@@ -21,6 +21,7 @@ from broker.dimse.contexts import STORAGE_SYNTAXES
 from broker.dimse.limits import Limits
 from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import AssociationRefused, FindAnswer, OutgoingInstance, Peer, Rejection
+from tests.peers.steady import steady
 from tests.wire.dimse.conftest import QUICK, Serve
 from tests.wire.dimse.raw_peer import EXPLICIT, IMPLICIT, ULTRASOUND, VERIFICATION, WORKLIST
 
@@ -240,7 +241,7 @@ def test_pynetdicom_stores_in_every_syntax_it_has(serve: Serve, tmp_path: Path) 
     entity = AE("US")
     for syntax in syntaxes:
         entity.add_requested_context(ULTRASOUND, syntax)
-    association = entity.associate("127.0.0.1", port)
+    association = steady(entity.associate("127.0.0.1", port))
     assert association.is_established
     assert len(association.accepted_contexts) == len(syntaxes)
     for number, syntax in enumerate(syntaxes, 1):
@@ -257,7 +258,7 @@ def test_pynetdicom_finds_and_cancels(serve: Serve) -> None:
     provider.find_answers = [*(FindAnswer(0xFF00, encode(answer, True, True)) for _ in range(20)), FindAnswer(0)]
     entity = AE("US")
     entity.add_requested_context(WORKLIST, IMPLICIT)
-    association = entity.associate("127.0.0.1", port)
+    association = steady(entity.associate("127.0.0.1", port))
     statuses = [status.Status for status, _ in association.send_c_find(answer, WORKLIST)]
     association.release()
     assert statuses == [0xFF00] * 20 + [0]

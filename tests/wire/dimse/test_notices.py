@@ -14,6 +14,7 @@ from broker.dimse.items import Role
 from broker.dimse.message import CommandField
 from broker.dimse.requestor import EngineRequestor
 from broker.dimse.service import NormalizedAnswer, NormalizedRequest, Peer
+from tests.peers.steady import steady
 from tests.wire.dimse.conftest import EVERYTHING, QUICK, Serve
 from tests.wire.dimse.provider import Keeping
 from tests.wire.dimse.raw_peer import IMPLICIT
@@ -113,7 +114,7 @@ def test_report_of_pynetdicom_reaches_our_provider(serve: Serve) -> None:
     port, provider = serve()
     entity = AE("PACS")
     entity.add_requested_context(PUSH, IMPLICIT)
-    association = entity.associate("127.0.0.1", port, ext_neg=[build_role(PUSH, scp_role=True)])
+    association = steady(entity.associate("127.0.0.1", port, ext_neg=[build_role(PUSH, scp_role=True)]))
     assert association.is_established
     assert association.accepted_contexts[0].as_scp
     information = Dataset()
