@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from broker.database import Transaction
 from broker.environments.model import LateStatements
-from broker.orders import history, names, order_steps, order_store
+from broker.orders import history, names, order_steps, order_store, patients
 from broker.orders.asked import CREATING, Asked, asked
 from broker.orders.history import HistoryEntry
 from broker.orders.lookup import UNKNOWN_KEY, meant
@@ -36,6 +36,10 @@ _NUMBERS_OF_ITS_OWN = "the order was canceled; a new one needs a study of its ow
 _TOMBSTONE = "no order has these keys: the cancel is remembered, should its order come later"
 _REPEATED = "another order of the same StudyInstanceUID has this {}"
 _NO_STEP = "nothing of a scheduled procedure step is stated"
+_OTHER = (
+    "the message states another {} than is known of this patient: that was left unapplied, "
+    "only an order or ADT^A08 changes a patient"
+)
 _DATA = ORDERING | {Action.CHANGE}
 
 
@@ -46,7 +50,16 @@ def apply_order(tx: Transaction, change: OrderChange, here: Applying) -> Applied
     if change.action is Action.PERSON:
         raise Refusal("AE", change.location, "103", "a person has to decide what this asks for", for_person=True)
     ask = asked(tx, change, here)
+    _say_what_differs(ask)
     return _unknown(ask) if ask.known is None else _known(ask, ask.known)
+
+
+def _say_what_differs(ask: Asked) -> None:
+    """Say which demographics are left unapplied (RAD-13): another person may be meant, or this one's data mended."""
+    if ask.whose is not None and ask.change.action not in ORDERING:
+        differing = patients.unapplied(ask.change.order.patient, ask.whose.patient)
+        if differing:
+            ask.said.say(_OTHER.format(" and ".join(differing)))
 
 
 def _known(ask: Asked, known: Kept) -> Applied:

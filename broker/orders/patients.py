@@ -1,6 +1,6 @@
 """Patients as they are known, and what a statement does to them. Pure; the tables are `patient_store.py`'s."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -133,7 +133,16 @@ def newest(*stamps: datetime | None) -> datetime | None:
 
 def conflicts(one: Patient, other: Patient) -> tuple[str, ...]:
     """Return the keywords in which two patients cannot be one person: both are known and differ."""
-    found = ((KEYWORDS[name], getattr(one, name), getattr(other, name)) for name in PATIENT[1:])
+    return _differing(one, other, PATIENT[1:])
+
+
+def unapplied(stated: Patient, known: Patient) -> tuple[str, ...]:
+    """Return the keywords of what is stated otherwise than known, by a message that changes no patient."""
+    return _differing(stated, known, PATIENT)
+
+
+def _differing(one: Patient, other: Patient, names: Sequence[str]) -> tuple[str, ...]:
+    found = ((KEYWORDS[name], getattr(one, name), getattr(other, name)) for name in names)
     return tuple(keyword for keyword, first, second in found if first and second and first != second)
 
 

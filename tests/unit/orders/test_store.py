@@ -143,11 +143,24 @@ def test_change_of_one_step_moves_only_that_step_and_ignores_the_patient(desk: D
         order={"visit": {"AdmissionID": "V9"}},
         minute=1,
     )
-    stored = desk.send(moved).orders[0]
+    applied = desk.send(moved)
+    (stored,) = applied.orders
+    assert applied.warning.startswith("the message states another PatientName than is known")
     assert [s.scheduled_procedure_step_start_date for s in stored.order.steps] == ["20260201", "20260203"]
     assert (stored.order.patient, stored.order.visit) == (EVA, {"AdmissionID": "V1"})
     assert desk.order() == stored
     assert desk.history(stored.id)[-1].text == "ScheduledProcedureStepStartDate"
+
+
+def test_cancel_of_a_patient_with_another_birth_date_and_sex_says_so_and_one_without_says_nothing(desk: Desk) -> None:
+    desk.send(new(steps=TWO))
+    for_nobody_else = replace(EVA, patient_name="", patient_birth_date="", patient_sex="")
+    for_another = replace(EVA, patient_birth_date="19900101", patient_sex="O")
+    hold = desk.send(change(Action.HOLD, patient=for_nobody_else, minute=1))
+    cancel = desk.send(change(Action.CANCEL, patient=for_another, minute=2))
+    assert hold.warning == ""
+    assert cancel.did is Did.CANCELED
+    assert cancel.warning.startswith("the message states another PatientBirthDate and PatientSex than")
 
 
 def test_change_of_an_unknown_order_creates_it(desk: Desk) -> None:
