@@ -42,7 +42,7 @@ from tests.scenarios.kills import tried
 from tests.scenarios.order_kinds import KINDS
 from tests.torture.hl7_exchange import frames
 from tests.torture.hl7_messages import adt, order
-from tests.torture.hl7_server import database_file, serving
+from tests.torture.hl7_server import Served, database_file, serving
 
 pytestmark = pytest.mark.slow
 
@@ -52,15 +52,16 @@ P = {11: "P"}
 # --- F03: killed at each failpoint -------------------------------------------------------------------------------
 
 SIDES = ("before", "after")
+HALF = "hl7.answer.half"
 _TAKEN = ("AA", "CA")
-# Where a message that is taken, and one that is refused, becomes durable, and its answer leaves.
+# Where a message that is taken, and one that is refused, becomes durable, and its answer leaves, whole or not.
 KILLS = [
-    (name, f"{place}.{side}")
+    (name, point)
     for name, kind in KINDS.items()
     for place in ("orders.commit" if kind.answer in _TAKEN else "inbox.commit", "hl7.answer")
-    for side in SIDES
+    for point in (*(f"{place}.{side}" for side in SIDES), *([HALF] if place == "hl7.answer" else []))
 ]
-assert len(KILLS) > 100
+assert len(KILLS) > 140
 
 
 @pytest.mark.parametrize(("name", "point"), tried(KILLS, 23))
@@ -69,10 +70,11 @@ def test_killed_at_a_failpoint_a_message_has_its_whole_effect_or_none_and_once_s
 ) -> None:
     kind = KINDS[name]
     nth = 1 if point.startswith("inbox") else len(kind.history) + 1
-    with serving(tmp_path, BROKER_TEST_HOOKS="1", BROKER_FAIL=f"{point}:{nth}:kill") as served:
+    armed = {} if point == HALF else {"BROKER_TEST_HOOKS": "1", "BROKER_FAIL": f"{point}:{nth}:kill"}
+    with serving(tmp_path, **armed) as served:
         assert {_answer(served.port, earlier) for earlier in kind.history} <= {"AA"}
         before = _state(tmp_path)
-        answered = _answer(served.port, kind.message)
+        answered = _half_answer(served, kind.message) if point == HALF else _answer(served.port, kind.message)
     assert answered in ({None, kind.answer} if point == "hl7.answer.after" else {None})
     killed = _state(tmp_path)
     with serving(tmp_path) as served:
@@ -330,6 +332,14 @@ def _answer(port: int, message: bytes) -> str | None:
             return next((read_acknowledgement(payload).code for payload in frames(peer)), None)
     except ConnectionError:
         return None
+
+
+def _half_answer(served: Served, message: bytes) -> None:
+    """Send one message, and have the product killed once the first bytes of the answer are there."""
+    with closing(socket.create_connection(("127.0.0.1", served.port), 20)) as peer:
+        peer.sendall(frame(message))
+        assert peer.recv(20).startswith(b"\x0bMSH|")
+        os.kill(served.process_id, signal.SIGKILL)
 
 
 def _said(port: int, message: bytes) -> tuple[str, list[str]]:
