@@ -6,13 +6,14 @@ Events are named `noun.verb`; fields carry identifiers, counts and reasons, neve
 import json
 import logging
 import sys
+import traceback
+from collections.abc import MutableMapping
 from datetime import datetime
 from typing import Any, Protocol, cast
 
 import structlog
 from sqlalchemy import Text, insert
 from sqlmodel import Field, SQLModel
-from structlog.tracebacks import ExceptionDictTransformer
 
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.statements import Prepared
@@ -45,8 +46,7 @@ def configure(environment: str, colour: str = "", level: int = logging.INFO) -> 
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
             _name_the_world(environment, colour),
-            # Local variables hold patients: a trace names places only.
-            structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False)),
+            _name_the_error,
             structlog.processors.JSONRenderer(_line),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -60,6 +60,21 @@ _ENCODE = json.JSONEncoder(default=str).encode  # made once: `json.dumps` would 
 
 def _line(event: dict[str, Any], **_: Any) -> str:
     return _ENCODE(event)
+
+
+def _name_the_error(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Say of an error (`exc_info`) its kind and the places it came by: its text may hold what a patient is called."""
+    told = event.pop("exc_info", None)
+    error = told if isinstance(told, BaseException) else sys.exc_info()[1]
+    if told and error is not None:
+        event["error"] = type(error).__name__
+        event["trace"] = [f"{place.filename}:{place.lineno} {place.name}" for place in _places(error)]
+    return event
+
+
+def _places(error: BaseException) -> traceback.StackSummary:
+    """Return where an error came by, outermost first."""
+    return traceback.extract_tb(error.__traceback__)
 
 
 def _name_the_world(environment: str, colour: str) -> Any:

@@ -81,11 +81,21 @@ class Metronome:
                 return
             self._running.add(name)
         try:
-            chore()
+            _do(name, chore)
         finally:
             with self._changed:
                 self._running.discard(name)
                 self._changed.notify_all()
+
+
+def _do(name: str, chore: Chore) -> None:
+    """Call a chore, and tell what it fails of."""
+    try:
+        chore()
+    except BrokerError as error:
+        log.error("chore.failed", chore=name, why=str(error))
+    except Exception:  # noqa: BLE001 - the outermost loop: the next round may do better
+        log.error("chore.failed", chore=name, exc_info=True)
 
 
 class Bell:
@@ -171,12 +181,7 @@ class _Round(threading.Thread):
             self.bell.wait(self._seconds)
             self.bell.clear()
             is_last = self._over.is_set()
-            try:
-                self._chore()
-            except BrokerError as error:
-                log.error("chore.failed", chore=self.name, why=str(error))
-            except Exception:  # noqa: BLE001 - the outermost loop: the next round may do better
-                log.error("chore.failed", chore=self.name, exc_info=True)
+            _do(self.name, self._chore)
             if self._rest:
                 self._over.wait(self._rest)
 

@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import FrameType
@@ -172,6 +171,7 @@ class Supervisor:
 
 
 def _live(child: _Child, writer: int, life: int) -> int:
+    threading.excepthook = _tell_of_thread
     stop = threading.Event()
     _set_at_end(stop)
     threading.Thread(target=_end_with_parent, args=(life,), name="life", daemon=True).start()
@@ -185,15 +185,16 @@ def _live(child: _Child, writer: int, life: int) -> int:
     except BrokerError as error:
         log.error("process.failed", process=child.name, why=str(error))
         return _EXIT_UNAVAILABLE if isinstance(error, Unavailable) else _EXIT_MISCONFIGURED
-    except Exception as error:  # noqa: BLE001 - outermost loop: whatever ends a process is told
-        log.error("process.crashed", process=child.name, error=type(error).__name__, trace=_places(error))
+    except Exception:  # noqa: BLE001 - outermost loop: whatever ends a process is told
+        log.error("process.crashed", process=child.name, exc_info=True)
         return _EXIT_CRASHED
     return 0
 
 
-def _places(error: Exception) -> list[str]:
-    """Return where an error came from, outermost first; its text may name a patient and stays out."""
-    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """Log what ended a thread that nobody looks after; unhandled it would be printed with its text."""
+    name = ended.thread.name if ended.thread else ""
+    log.error("thread.crashed", thread=name, exc_info=ended.exc_value)
 
 
 def _set_at_end(stop: threading.Event) -> None:

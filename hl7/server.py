@@ -94,7 +94,14 @@ class MllpServer:
             while not self._stopping.is_set():
                 selector.select()
                 if not self._stopping.is_set() and (accepted := self._accepted()):
-                    self._place(*accepted)
+                    self._place_or_tell(*accepted)
+
+    def _place_or_tell(self, accepted: socket.socket, host: str) -> None:
+        try:
+            self._place(accepted, host)
+        except Exception as error:  # noqa: BLE001 - outermost loop: what befell one connection must not close the door
+            self._on_event("mllp.accept_failed", {"why": type(error).__name__})
+            accepted.close()
 
     def _accepted(self) -> tuple[socket.socket, str] | None:
         try:

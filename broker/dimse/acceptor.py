@@ -114,8 +114,8 @@ class Server:
     def _look_again(self) -> None:
         try:
             self._look()
-        except Exception as error:  # noqa: BLE001 - outermost loop: what befell one connection must not close the door
-            log.error("association.listener-failed", error=type(error).__name__)
+        except Exception:  # outermost loop: what befell one connection must not close the door
+            log.error("association.listener-failed", exc_info=True)
             time.sleep(_LOOK_UP)
 
     def _look(self) -> None:

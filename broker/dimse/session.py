@@ -3,11 +3,9 @@
 import socket
 import ssl
 import threading
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import structlog
@@ -80,8 +78,8 @@ class Session:
             with self._socket:
                 if self._house.tls is None or self._handshake(self._house.tls):
                     self._serve()
-        except Exception as error:  # noqa: BLE001 - outermost loop: one association ends, the others go on
-            _note_failure(self.address, error)
+        except Exception:  # outermost loop: one association ends, the others go on
+            log.error("association.failed", address=self.address, exc_info=True)
         finally:
             self._house.places.leave(self)
 
@@ -225,13 +223,6 @@ class Session:
             contexts=asked.contexts,
             certificate_subject=_subject(self._socket),
         )
-
-
-def _note_failure(address: str, error: Exception) -> None:
-    # Not the error's text nor its frames' values: they may name a patient.
-    frames = traceback.extract_tb(error.__traceback__)[-3:]
-    where = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames]
-    log.error("association.failed", address=address, error=type(error).__name__, where=where)
 
 
 def _subject(sock: socket.socket) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from broker.errors import BrokerError
+from broker.journal import log
 
 Readiness = Callable[[], Mapping[str, object]]
 """Returns facts when all is well; raises a BrokerError that says what is not."""
@@ -47,6 +48,10 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler], **options: bool) -> None:
         self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         super().__init__(address, handler, **options)
+
+    def handle_error(self, _request: object, _client_address: object) -> None:
+        """Log what befell one request: whoever asked has gone, most often."""
+        log.warning("http.failed", exc_info=True)
 
     def server_bind(self) -> None:
         socketserver.TCPServer.server_bind(self)

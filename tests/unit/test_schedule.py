@@ -1,14 +1,17 @@
 """What is done again and again, by the clock and when it is called; and that nothing of it holds up a stop."""
 
+import json
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 
 import pytest
+import structlog
 
 from broker.app.deliveries import STOP_SECONDS, end
 from broker.errors import Unavailable
+from broker.journal import configure
 from broker.schedule import Bell, Metronome, Rounds
 from broker.supervisor import STOP_SECONDS as GRANTED
 from tests.conftest import FakeClock
@@ -93,20 +96,27 @@ def test_a_bell_that_nobody_hears_holds_up_nobody() -> None:
     assert bell.wait(0)
 
 
-def test_a_round_that_fails_is_called_again(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("calling", [Rounds, Metronome])
+def test_what_fails_is_told_of_and_called_again(
+    calling: type[Rounds | Metronome], capsys: pytest.CaptureFixture[str]
+) -> None:
     calls: list[int] = []
 
     def fail() -> None:
         calls.append(1)
         raise Unavailable("no database") if len(calls) == 1 else KeyError("a mistake of ours")
 
-    rounds = Rounds({"a": (0.001, fail)})
-    rounds.start()
+    configure("test")
+    called = calling({"a": (0.001, fail)})
+    called.start()
     until(lambda: len(calls) > 2)
-    rounds.end()
-    assert rounds.wait(10) == []
-    said = capsys.readouterr()
-    assert "no database" in said.out + said.err and "a mistake of ours" in said.out + said.err
+    called.end()
+    assert called.wait(10) == []
+    structlog.reset_defaults()
+    first, second, *_ = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (first["event"], first["why"]) == ("chore.failed", "no database")
+    assert (second["event"], second["error"]) == ("chore.failed", "KeyError")
+    assert "a mistake of ours" not in str(second), "it may be what a patient is called"
 
 
 def test_a_metronome_that_has_ended_calls_nothing_any_more() -> None:

@@ -33,6 +33,8 @@ def part(name):
             raise Unavailable("not now")
         if (folder / f"{name}.crashing").exists():
             raise ValueError("Doe^Jane")
+        if (folder / f"{name}.threaded").exists():
+            threading.Thread(target=int, args=["Doe^Jane"], name="reading").start()
         if not (folder / f"{name}.slow").exists():
             ready({name: 1000 + len(name)})
         stop.wait()
@@ -138,6 +140,20 @@ def test_a_part_that_crashes_says_where_and_not_of_whom(tmp_path: Path) -> None:
     assert "process.crashed" in told
     assert "ValueError" in told
     assert "program.py:" in told
+    assert "Doe" not in told
+
+
+def test_a_thread_that_crashes_is_told_of_and_not_of_whom(tmp_path: Path) -> None:
+    (tmp_path / "bb.threaded").touch()
+    with _start(tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        told = process.stderr.readline()
+        process.terminate()
+        assert process.wait(20) == 0
+    assert '"thread": "reading"' in told
+    assert '"error": "ValueError"' in told
     assert "Doe" not in told
 
 

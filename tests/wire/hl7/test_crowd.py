@@ -192,6 +192,23 @@ def test_address_that_is_not_allowed_is_closed_at_once_and_takes_no_place() -> N
         assert set(asked) == {"127.0.0.1"}
 
 
+def test_a_connection_that_fails_unforeseen_is_closed_and_the_next_one_is_taken() -> None:
+    asked: list[str] = []
+
+    def admits(host: str) -> bool:
+        asked.append(host)
+        if len(asked) == 1:
+            raise LookupError(host)
+        return True
+
+    with listening(admits=admits) as running:
+        with running.connect() as connection:
+            assert is_closed(connection)
+        with Sender("127.0.0.1", running.port, WAIT) as sender:
+            exchange(sender, "1")
+        assert running.why("mllp.accept_failed") == ["LookupError"]
+
+
 def test_stop_while_somebody_waits_for_a_place_ends_at_once() -> None:
     with listening(replace(LIMITS, connections=1, patience=60)) as running, running.connect() as first:
         first.sendall(frame(order("1")))
