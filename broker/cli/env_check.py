@@ -18,6 +18,7 @@ from broker.dimse.service import (
     Peer,
     Requestor,
 )
+from broker.environments import bound, listening
 from broker.environments import profile as profiles
 from broker.environments.commitment import ProofBy
 from broker.environments.corrections import Unsure
@@ -66,6 +67,7 @@ def offline(profile: Profile) -> Iterator[Finding]:
     """Check what can be known without calling anybody."""
     yield Finding("profile", True, str(profile.file))
     yield _writable("state", profile.state)
+    yield from _ports(profile)
     yield from _database(profile)
     yield from _folders(profile)
     yield from _corrections(profile)
@@ -102,6 +104,19 @@ def _writable(check: str, directory: Path) -> Finding:
     if not os.access(existing, os.W_OK | os.X_OK):
         return Finding(check, False, f"{existing} is not writable for this user")
     return Finding(check, True, str(directory) if existing == directory else f"{directory} will be created")
+
+
+def _ports(profile: Profile) -> Iterator[Finding]:
+    """Check that each listener's port can be had, or is this environment's already."""
+    own = bound.ports(profile)
+    for listener, port in profile.ports.items():
+        try:
+            listening.look(listener, port, profile)
+        except BrokerError as error:
+            is_own = own.get(listener) == port
+            yield Finding(f"port {listener}", is_own, "open, `serve` runs" if is_own else str(error))
+        else:
+            yield Finding(f"port {listener}", True, f"{port} is free" if port else "any free one")
 
 
 def _database(profile: Profile) -> Iterator[Finding]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from broker.app import opening
 from tests.peers.broker import Environment
 from tests.peers.processes import free_port
 
@@ -29,10 +28,6 @@ def test_a_port_that_another_program_has_is_named(tmp_path: Path, noun: str) -> 
         why = _refusal(Environment(tmp_path, ports={noun: port}).write())["why"]
     assert f"[{noun}] port {port} of 127.0.0.1 is taken by another program" in why
     assert f"ss -ltnp 'sport = :{port}'" in why
-
-
-def test_the_port_with_tls_is_named_as_the_profile_does() -> None:
-    assert opening._key("dicom_tls") == "[dicom.tls] port"
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no-such-host.invalid"])

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from broker.environments import bound
+from broker.environments import profile as profiles
 from tests.peers.processes import free_port
 from tests.unit.cli.conftest import Command
 
@@ -126,6 +128,19 @@ def test_check_finds_a_state_that_is_no_directory(run: Command, environments: Pa
 def test_check_finds_a_database_that_does_not_answer(run: Command, environments: Path) -> None:
     add(environments / "test.toml", '[database]\nurl = "postgresql+psycopg://b@127.0.0.1:1/x"\n')
     assert "database: the database does not answer" in run("env", "check", "test", code=3).stderr
+
+
+def test_check_finds_a_port_that_another_program_has(run: Command, as_json: Json, environments: Path) -> None:
+    with socket.create_server(("127.0.0.1", free_port())) as other:
+        port = other.getsockname()[1]
+        profile = environments / "test.toml"
+        profile.write_text(profile.read_text().replace("port = 11112", f"port = {port}"))
+        said = run("env", "check", "test", code=3).stderr
+        assert f"port dicom: [dicom] port {port} of 127.0.0.1 is taken by another program" in said
+        bound.tell(profiles.read(profile), {"dicom": port})  # as a `serve` of this environment has it
+        findings = {row["check"]: row["finding"] for row in as_json("env", "check", "test")}
+    assert findings["port dicom"] == "open, `serve` runs"
+    assert findings["port hl7"] == "2575 is free"
 
 
 def test_online_check_names_why_a_destination_is_not_reached(
