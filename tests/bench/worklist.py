@@ -109,7 +109,7 @@ def _ours(folder: Path, count: int, is_last: bool, is_quick: bool) -> Ours:
 
 def _filled(state: Path, count: int) -> float:
     """Make the database: devices and items. Return the milliseconds that an order's items take after that."""
-    state.mkdir()
+    state.mkdir(exist_ok=True)
     database = Database(sqlite_url(state / "broker.db"))
     migrations.upgrade(database)
     with database.write("registry") as tx:
