@@ -76,7 +76,10 @@ def receiver_kills() -> Iterator[Case[Crashing]]:
                 kills.append((f"{place}.{side}:{_nth(place, nth)}:killall", syntax))
     chance.shuffle(kills)
     yield from _rows("receiver", kills)
-    yield Case("receiver killed with 100 MB on the way", partial(_lives, [("spool.write.after:900:killall", "huge")]))
+    # A quarter of a megabyte is written at once.
+    yield Case(
+        "receiver killed with 75 of 100 MB written", partial(_lives, [("spool.write.after:300:killall", "huge")])
+    )
 
 
 def _nth(place: str, nth: int) -> int:

@@ -1,11 +1,10 @@
 """Fault F15, its rate: beside very many that wait for a PACS which is away, images are received as fast as beside none.
 
 Two products side by side, one with an empty spool and one with `BROKER_WAITING` instances in it, get the same images in
-turn. What is compared is the processor time of the listeners' process, by the medians of many rounds: the clock of a
-machine that is shared says more of the others. What it says is told too.
+turn. What is compared is the processor time of the listeners' process, the sum of many short rounds: whatever else goes
+on then falls on both (beside two equal products it comes to 0.99 to 1.03). What the clock says is told too.
 """
 
-import statistics
 import tempfile
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from tests.torture.usage import children
 from tests.unit.spool.datasets import EXPLICIT, US_IMAGE, data_set
 from tests.wire.dimse import raw_peer
 
-_ROUNDS, _IMAGES = 25, 100
+_ROUNDS, _IMAGES = 300, 20
 _LEAST = 0.95
 _PIXELS = 30_000
 
@@ -44,9 +43,7 @@ def _compare(_world: None) -> Counter[str]:
                 if number >= 0:
                     costs[which].append(cost)
     processor, clock = (
-        statistics.median(each[part] for each in costs["empty"])
-        / statistics.median(each[part] for each in costs["full"])
-        for part in (0, 1)
+        sum(each[part] for each in costs["empty"]) / sum(each[part] for each in costs["full"]) for part in (0, 1)
     )
     assert processor >= _LEAST, f"rate beside {WAITING}: {processor:.3f} of that beside none (by the clock {clock:.3f})"
     return Counter({"% of the rate by processor time": round(100 * processor), "% by the clock": round(100 * clock)})
