@@ -34,7 +34,7 @@ class HealthServer:
         return int(self._server.server_address[1])
 
     def stop(self, seconds: float) -> None:
-        """Stop listening; a request in flight has so many seconds."""
+        """Stop listening, which is waited for so many seconds; what a request still owes is not."""
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(seconds)
