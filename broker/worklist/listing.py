@@ -15,6 +15,7 @@ from broker.worklist.searching import Search
 
 PAGE = 500  # candidates
 LISTED_AT_MOST = 5_000  # places held for a query; what a number or name has more of is walked through by start
+STATIONS_AT_MOST = 200  # among which a pattern is looked for; of more, all items are walked through by start
 _PROBED = 200  # places of a day or so, before anything else is tried
 _LEAST_OF_ONE = 20
 
@@ -33,7 +34,7 @@ class Listing:
     def __init__(self, search: Search) -> None:
         self._search = search
         self._narrowing = search.narrowing
-        self._walk = _Walk(self._narrowing)
+        self._walk = _Walk(self._narrowing)  # of all items, until a pattern of stations has been looked up
         self._listed: list[Place] | None = None  # latest first; None: they are walked through
         self._begun = False
         self.is_done = False
@@ -48,10 +49,22 @@ class Listing:
 
     def _read(self, tx: Transaction, at_most: int) -> list[WorklistItem]:
         if not self._begun:
-            self._begun, self._listed = True, self._list(tx)
+            self._begin(tx)
         places = self._next_places(tx, at_most)
         may_match = self._search.may_match if self._listed is None else None  # of few, all are read
         return search_store.items(tx, [place.item_id for place in places], may_match) if places else []
+
+    def _begin(self, tx: Transaction) -> None:
+        self._begun = True
+        if self._narrowing.is_by_pattern:
+            self._look_up_stations(tx)
+        self._listed = self._list(tx)
+
+    def _look_up_stations(self, tx: Transaction) -> None:
+        entries = search_store.entries(tx, STATIONS_AT_MOST + 1)
+        if len(entries) <= STATIONS_AT_MOST:
+            self._narrowing = self._search.among(entries)
+            self._walk = _Walk(self._narrowing)
 
     def _next_places(self, tx: Transaction, at_most: int) -> Sequence[Place]:
         if self._listed is None:

@@ -121,6 +121,11 @@ def has_keys(query: Query, item: WorklistItem) -> bool:
     return has_start(query, item.scheduled_procedure_step_start_date, item.scheduled_procedure_step_start_time)
 
 
+def has_title(query: Query, title: str) -> bool:
+    """Tell whether an item for this station alone has the station key, which the query has."""
+    return _has(query.keys[STATION], (title,), query.folds_titles)
+
+
 def without(query: Query, keywords: Collection[str]) -> Query:
     """Return the query without some of its keys."""
     return replace(query, keys={keyword: key for keyword, key in query.keys.items() if keyword not in keywords})

@@ -92,6 +92,11 @@ _IDS = select(func.json_each(bindparam("ids")).table_valued("value").c.value)
 _OF_PAGE = Prepared(select(*_ANSWERED).where(ITEM.c.id.in_(_IDS), _OFFERED_OF_FOUND))
 
 
+_NEXT_ENTRY = Prepared(
+    select(PLACE.c.offered_to).where(PLACE.c.offered_to > bindparam("after")).order_by(PLACE.c.offered_to).limit(1)
+)
+
+
 # An item that was read before, by everything that its row holds.
 _item_of = lru_cache(maxsize=1024)(rows.item_of)
 
@@ -104,6 +109,14 @@ def exactly(value: str) -> tuple[str, str]:
 def beginning(prefix: str) -> tuple[str, str]:
     """Return the range of all that begins with a prefix."""
     return prefix, prefix + _LAST
+
+
+def entries(tx: Transaction, at_most: int) -> list[str]:
+    """Return what there is of `offered_to`, so many at most. Each costs one look into an index, however many items."""
+    found = [""]
+    while len(found) <= at_most and (behind := _NEXT_ENTRY.rows(tx, {"after": found[-1]})):
+        found.append(behind[0].offered_to)
+    return found[1:]
 
 
 def items(tx: Transaction, ids: Sequence[int], may_match: Callable[[Any], bool] | None) -> list[WorklistItem]:

@@ -4,13 +4,14 @@ A question that is asked again is the same search, and mostly finds the same row
 them, and holds for no others: rows are read each time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from operator import is_
 from typing import Any, cast
 
 from broker.worklist import rows
 from broker.worklist.model import Viewer, WorklistItem
-from broker.worklist.narrowing import narrow
+from broker.worklist.narrowing import Narrowing, narrow, offered_like
 from broker.worklist.query import START_DATE, START_TIME, STATION, Query, has_keys, has_start, matches, without
 from broker.worklist.search_store import Place
 from broker.worklist.stations import Stations, resolved
@@ -35,6 +36,10 @@ class Search:
     def is_of(self, query: Query, registry_stations: Stations) -> bool:
         """Tell whether it is that of a query by the same viewer, among these stations."""
         return self.stations is registry_stations and (self.query is query or self.query == query)
+
+    def among(self, offered_to: Iterable[str]) -> Narrowing:
+        """Return what narrows it where its station key is a pattern and items are offered to these."""
+        return replace(self.narrowing, offered_to=offered_like(self.query, offered_to, self.stations))
 
     def wanted(self, places: Sequence[Place]) -> tuple[Place, ...]:
         """Return places that have the keys which a place tells of itself, each once, latest first."""

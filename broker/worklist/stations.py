@@ -45,6 +45,12 @@ def visible(item: WorklistItem, viewer: Viewer) -> bool:
     return not viewer.is_bound or any(title in viewer.stations for title in item.scheduled_station_ae_titles)
 
 
+def titles_of(registry_stations: Stations) -> frozenset[str]:
+    """Return the titles of all devices: one of these is a station of an item that names none."""
+    of_devices = (titles for titles in registry_stations.by_modality.values())
+    return frozenset().union(*of_devices, *(device.stations for device in registry_stations.filtered))
+
+
 def modalities_of(stations: frozenset[str], registry_stations: Stations) -> frozenset[str]:
     """Return the modalities of which these stations may be shown an item that names none."""
     of_devices = {

@@ -357,7 +357,8 @@ def _is_served(case: Case) -> bool:
     except BadQuery:
         return True
     numbers = {*narrowed.values, *narrowed.prefixes} - {"Modality"}
-    return bool(numbers or narrowed.name_prefixes or narrowed.last_day or narrowed.offered_to)
+    stations = narrowed.offered_to or narrowed.is_by_pattern
+    return bool(numbers or narrowed.name_prefixes or narrowed.last_day or stations)
 
 
 def _flooded(port: int, process_id: int, flood: int, share: float, chosen: random.Random) -> Tally:

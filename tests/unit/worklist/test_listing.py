@@ -12,8 +12,10 @@ import pytest
 from sqlalchemy import event, text
 
 from broker.database import METADATA, Database, Transaction, sqlite_url
+from broker.registry.model import Filter, Habits
 from broker.worklist import listing, rows, store
 from broker.worklist.elements import IMPLICIT_LITTLE_ENDIAN
+from broker.worklist.filters import FilteredDevice
 from broker.worklist.find import search
 from broker.worklist.listing import Listing
 from broker.worklist.model import Viewer
@@ -41,6 +43,8 @@ NUMBERS = {
     "PatientID": "47?1",
 }
 FEW, MANY = 1_000, 10_000
+NOBODY = Stations()
+CHOOSING = replace(STATIONS, filtered=(FilteredDevice(("US9",), "CT", Filter(modalities=("US",))),))
 TYPICAL = tuple(worklist_items.queries(FEW))
 
 
@@ -279,6 +283,8 @@ def listed(database: Database, keys: dict[str, Any], viewer: Viewer, at_most: in
         {"PatientID": "P*", "ScheduledProcedureStepStartDate": "-20260202"},
         {"RequestedProcedureID": "RP200"},
         {"ScheduledStationAETitle": "NOBODY_1"},
+        {"ScheduledStationAETitle": "US*"},
+        {"ScheduledStationAETitle": "?O*", "PatientName": "A*"},
     ],
     ids=str,
 )
@@ -298,6 +304,38 @@ def test_candidates_come_once_each_in_the_order_of_answers_whatever_leads_to_the
         for at_most in (1, 2, 7):
             found = listed(database, keys, viewer, at_most)
             assert [each for each in found if each in whole] == whole
+
+
+@pytest.mark.parametrize("pattern", ["US*", "?S1", "*1", "us1", "us2", "NO*", "*7", "?US", "\\US*", "US9*", "X*"])
+@pytest.mark.parametrize("stations", [STATIONS, CHOOSING, NOBODY], ids=["all", "one chooses", "none"])
+def test_a_pattern_of_stations_finds_what_comparing_all_items_finds(
+    database: Database, monkeypatch: pytest.MonkeyPatch, pattern: str, stations: Stations
+) -> None:
+    put(database, *STARTS[:6], stations=("US1", "NOBODY_1", "Us 27"))
+    asked = identifier({"ScheduledStationAETitle": pattern})
+    query = read(asked, IMPLICIT_LITTLE_ENDIAN, Habits(case_insensitive_titles=True))
+    found: list[list[int]] = []
+    for at_most in (200, 0):
+        monkeypatch.setattr(listing, "STATIONS_AT_MOST", at_most)
+        with database.read() as tx:
+            found.append([item.id for item in search(tx, query, ANYBODY, stations).items])
+    assert found[0] == found[1]
+    of_devices = {"US9*": stations is CHOOSING, "us2": stations is not NOBODY}
+    assert bool(found[0]) is of_devices.get(pattern, pattern not in {"?US", "X*"})
+
+
+def test_a_pattern_of_stations_costs_the_same_among_ten_times_as_many(sizes: dict[int, Database]) -> None:
+    query = read(identifier({"ScheduledStationAETitle": "CT_0?", "Modality": "CT"}), IMPLICIT_LITTLE_ENDIAN)
+    few, many = (watched(database, query, ANYBODY, worklist_items.registered(), 20) for database in sizes.values())
+    assert many.steps <= 1.1 * few.steps, (few.steps, many.steps)
+
+
+def test_among_more_stations_than_are_looked_up_a_pattern_still_finds(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "STATIONS_AT_MOST", 2)
+    put(database, *STARTS[:3], stations=("A1", "B1", "C1"))
+    assert listed(database, {"ScheduledStationAETitle": "?1"}, ANYBODY, 10)
 
 
 def test_an_item_that_is_withdrawn_between_two_pages_is_not_answered(database: Database) -> None:
