@@ -73,6 +73,7 @@ class Sent:
     received: datetime
     finished: datetime | None
     reason: str
+    instance_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ def recorded(
     unlinked = tuple(unlinks.of_order(tx, stored.id))
     sought = _Sought.of(tx, expected, steps, unlinked)
     images = sought.images(tx)
+    sent = tuple(store.sent(tx, images))
     return Recorded(
         stored=stored,
         expected=expected,
@@ -68,8 +69,8 @@ def recorded(
         steps=steps,
         unlinked=unlinked,
         images=images,
-        sent=tuple(store.sent(tx, images)),
-        kept=tuple(store.kept(tx, sought.studies - sought.shared, expected.accession_numbers)),
+        sent=sent,
+        kept=tuple(store.kept(tx, images, sent)),
         corrections=tuple(corrections.find(tx, [image.id for image in images])),
         proofs=tuple(proofs.of_instances(tx, [image.id for image in images])),
         provers=provers,
@@ -90,7 +91,6 @@ class _Sought:
     studies: frozenset[str]
     accessions: frozenset[str]
     others: frozenset[str]  # accession numbers of other orders of the same studies
-    shared: frozenset[str]  # studies that other orders have too
     listed: tuple[str, ...]  # SOP Instance UIDs that its performed steps list
     not_its_own: frozenset[str]  # those that performed steps list which a person unlinked from it
 
@@ -104,7 +104,6 @@ class _Sought:
             studies=studies,
             accessions=expected.accession_numbers,
             others=frozenset(step.accession_number for step in others) - expected.accession_numbers - {""},
-            shared=frozenset(step.study_instance_uid for step in others),
             listed=transfers.listed(steps),
             not_its_own=_taken_back(tx, unlinked) - set(transfers.listed(steps)),
         )

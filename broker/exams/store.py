@@ -229,18 +229,36 @@ def sent(tx: Transaction, images_: Sequence[Image]) -> list[Sent]:
         query = select(DELIVERY).where(DELIVERY.c.instance_id.in_(ids[start : start + _BATCH]))
         found += tx.execute(query.order_by(DELIVERY.c.id)).all()
     return [
-        Sent(row.destination, DeliveryState(row.state), received[row.instance_id], row.finished, row.reason)
+        Sent(
+            row.destination,
+            DeliveryState(row.state),
+            received[row.instance_id],
+            row.finished,
+            row.reason,
+            row.instance_id,
+        )
         for row in found
     ]
 
 
-def kept(tx: Transaction, study_uids: Collection[str], accessions: Collection[str]) -> list[Kept]:
-    """Return what purge has left of the deliveries of these studies or accession numbers, by destination."""
+def kept(tx: Transaction, images_: Sequence[Image], sent_: Iterable[Sent]) -> list[Kept]:
+    """Return what purge has left of the deliveries of these instances, by destination.
+
+    It counts by study and accession number, which other exams may have too: of each no more is theirs than they are
+    instances without a delivery of its own (`sent_`).
+    """
+    keys = {image.id: (image.study_instance_uid, image.accession_number) for image in images_}
+    own = Counter(keys.values())
+    unpurged = Counter((one.destination, keys[one.instance_id]) for one in sent_)
     together: dict[str, Kept] = {}
-    for row in tx.execute(select(KEPT).where(_of(KEPT, study_uids, accessions)).order_by(KEPT.c.destination)):
-        one = Kept(row.destination, row.instances, row.last, row.longest_seconds)
-        known = together.get(row.destination)
-        together[row.destination] = _summed(known, one) if known else one
+    query = select(KEPT).where(_of(KEPT, [study for study, _ in own], [number for _, number in own]))
+    for row in tx.execute(query.order_by(KEPT.c.destination)):
+        key = (row.study_instance_uid, row.accession_number)
+        count = min(row.instances, own[key] - unpurged[row.destination, key])
+        if count > 0:
+            one = Kept(row.destination, count, row.last, row.longest_seconds)
+            known = together.get(row.destination)
+            together[row.destination] = _summed(known, one) if known else one
     return list(together.values())
 
 

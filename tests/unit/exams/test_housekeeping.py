@@ -12,17 +12,20 @@ from broker.environments import profile as profiles
 from broker.environments.model import Profile
 from broker.errors import Refused
 from broker.exams import housekeeping, reading
+from broker.exams.model import Exam
 from broker.inbox import store as inbox
 from broker.inbox.model import ACCEPTED, Arrival, EntryState, HeaderFacts
 from broker.intake import Intake
 from broker.orders import store as orders
 from broker.orders.model import StepStatus
+from broker.procedures import flow
 from broker.registry.cache import RegistryCache
 from broker.worklist import store as worklist
 from tests.conftest import FakeClock
 from tests.unit.environments.test_profile import WHOLE
 from tests.unit.exams.building import answer, association, deliver, items, order, receive
 from tests.unit.orders.building import HERE, new, step
+from tests.unit.procedures.building import ending, series
 from tests.unit.procedures.world import World, stated
 
 DAY = 24 * 60 * 60
@@ -146,6 +149,48 @@ def test_purge_keeps_what_the_ledger_says(world: World, profile: Profile, clock:
         after = reading.exam(tx, order(database, order_id), profile, clock.now())
     delivered = [(line.about, line.count, line.of) for line in after.lines if line.stage.value == "delivered"]
     assert sorted(delivered) == [("archive", 2, 2), ("pacs", 2, 3)]
+
+
+def purged(world: World, profile: Profile, clock: FakeClock, *order_ids: int) -> None:
+    """Deliver and purge everything, and see that the ledger of these exams says the same as before."""
+    database = world.database
+    deliver(database, clock)
+    with database.write("outbox") as tx:
+        delivered_studies.note_studies(tx, ())
+    clock.advance(31 * DAY)
+    receive(database, clock, 99, study_instance_uid="1.2.99", accession_number="Z")
+
+    def told() -> list[Exam]:
+        with database.read() as tx:
+            return [reading.exam(tx, order(database, each), profile, clock.now()) for each in order_ids]
+
+    before = told()
+    assert housekeeping.purge(database, profile, clock)["deliveries"] == 3
+    assert told() == before
+
+
+def test_purge_leaves_deliveries_with_the_exam_that_a_person_gave_the_images_to(
+    world: World, profile: Profile, clock: FakeClock
+) -> None:
+    wrong, right = world.order(), world.order(stated(2))
+    world.create()
+    receive(world.database, clock, 0, 1, 7)  # the last one is of the study, and not of what was performed by mistake
+    world.set(ending(PerformedSeriesSequence=[series("1.2.3.1", images=2)]))
+    with world.database.write("orders") as tx:
+        taken = flow.unlink_by_person(tx, world.stored(), wrong, "", "os-user:olga", "wrong entry", world.here())
+        flow.link_by_person(tx, taken.step, right, "", "os-user:olga", world.here())
+    purged(world, profile, clock, wrong, right)
+
+
+def test_purge_leaves_deliveries_with_each_of_the_orders_that_share_a_study(
+    world: World, profile: Profile, clock: FakeClock
+) -> None:
+    first = world.order()
+    second = world.order(stated(2, study_instance_uid="1.2.3"), steps=(step("S2"),))
+    receive(world.database, clock, 1)
+    receive(world.database, clock, 2, accession_number="A2")
+    receive(world.database, clock, 3, accession_number="")  # may be of both
+    purged(world, profile, clock, first, second)
 
 
 def test_numbers_of_deliveries_only_grow_whatever_is_purged(world: World, profile: Profile, clock: FakeClock) -> None:
