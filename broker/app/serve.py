@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 
 from broker import clock as clocks
-from broker import durable, journal, migrations
+from broker import journal, migrations
 from broker.alerts.model import Severity
 from broker.alerts.store import raise_alert
 from broker.app.bells import Bells
@@ -48,6 +48,7 @@ def serve(profile: Profile, announce: Callable[[Ports], None]) -> int:
     tellers = {receiver.name: sender(receiver) for receiver in profile.receivers}
     Sources(profile.hl7, profile.name)
     held = _take_state(profile)
+    bound.forget(profile)  # what one that was killed has left
     log.info("serve.starting", kind=profile.kind.value, lock=held)
     for each in profile.destinations:
         if each.correction is not None:
@@ -91,7 +92,7 @@ def _take_state(profile: Profile) -> int:
     """Hold the state for the life of this process: two of us on one spool would send everything twice."""
     pause = threading.Event()
     for _ in range(_LOCK_TRIES):
-        held = durable.lock(profile.state / "serve.lock")
+        held = bound.take(profile)
         if held is not None:
             return held
         pause.wait(0.1)  # a predecessor that was killed may still be ending

@@ -13,6 +13,7 @@ from broker.audit import store as audit
 from broker.cli.acting import flows_of
 from broker.cli.acts import act
 from broker.cli.context import Opened, env_option, json_option, listing, opened, titled
+from broker.environments import bound
 from broker.errors import BrokerError, NotFound, Refused, Unavailable
 from broker.spool import segments
 from broker.spool import store as index
@@ -91,7 +92,7 @@ def export(env: str, instance_ids: tuple[str, ...], folder: Path, everything: bo
 @contextmanager
 def _not_served(here: Opened) -> Iterator[None]:
     """Hold what `serve` holds while it runs. Raises Refused when it does."""
-    held = durable.lock(here.profile.state / "serve.lock")
+    held = bound.take(here.profile)
     if held is None:
         raise Refused(f"`broker serve` runs on {here.profile.state}: stop it first; its next start does the same")
     try:

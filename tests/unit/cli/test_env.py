@@ -1,3 +1,4 @@
+import os
 import socket
 import subprocess
 import sys
@@ -137,8 +138,13 @@ def test_check_finds_a_port_that_another_program_has(run: Command, as_json: Json
         profile.write_text(profile.read_text().replace("port = 11112", f"port = {port}"))
         said = run("env", "check", "test", code=3).stderr
         assert f"port dicom: [dicom] port {port} of 127.0.0.1 is taken by another program" in said
-        bound.tell(profiles.read(profile), {"dicom": port})  # as a `serve` of this environment has it
+        served = profiles.read(profile)
+        bound.tell(served, {"dicom": port})  # as a `serve` of this environment that was killed left it
+        assert "is taken by another program" in run("env", "check", "test", code=3).stderr
+        held = bound.take(served)  # and as one that runs has it
         findings = {row["check"]: row["finding"] for row in as_json("env", "check", "test")}
+        assert held is not None
+        os.close(held)
     assert findings["port dicom"] == "open, `serve` runs"
     assert findings["port hl7"] == "2575 is free"
 

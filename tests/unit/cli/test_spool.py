@@ -1,6 +1,7 @@
 """`broker spool`: what is kept is compared with what was received, indexed anew, and written as DICOM files."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
@@ -9,8 +10,8 @@ from typing import Any
 import pydicom
 import pytest
 
-from broker import durable
 from broker.database import Database
+from broker.environments import bound
 from broker.environments import profile as profiles
 from broker.environments.model import Profile
 from broker.migrations import open_database
@@ -74,9 +75,10 @@ def test_verify_names_what_the_index_does_not_know_and_what_is_not_whole(
 
 
 def test_rebuild_is_refused_while_the_environment_is_served(run: Command, profile: Profile, kept: list[object]) -> None:
-    held = durable.lock(profile.state / "serve.lock")
+    held = bound.take(profile)
     assert held is not None
     assert "stop it first" in run("spool", "rebuild", "--env", "test", code=1).stderr
+    os.close(held)
     assert len(found(profile.spool)) == 3
 
 

@@ -1,5 +1,6 @@
 """Whether a target is ready: in both databases, with a real peer where a PACS is asked."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -91,10 +92,17 @@ class Target:
         file.write_text(PROFILE)
         self.profile: Profile = profiles.read(file)
         self.profile.state.mkdir()
+        self.served = bound.take(self.profile)
         bound.tell(self.profile, {"hl7": 2576, "dicom": 11113, "http": 8082})
         self.prober = Answers()
         self.content = CONTENT
         self.binding: Binding | None = THERE
+
+    def end_serve(self) -> None:
+        """As a `serve` that is killed: what it told of its ports stays."""
+        if self.served is not None:
+            os.close(self.served)
+        self.served = None
 
     def judged(self, **changes: object) -> dict[str, CheckResult]:
         device = Modality("us-room-2", "r1", documents.read(self.content, "us"), Binding("10.0.0.9", 104))
@@ -126,8 +134,10 @@ class Target:
 
 
 @pytest.fixture
-def target(database: Database, clock: FakeClock, tmp_path: Path) -> Target:
-    return Target(database, clock, tmp_path)
+def target(database: Database, clock: FakeClock, tmp_path: Path) -> Iterator[Target]:
+    made = Target(database, clock, tmp_path)
+    yield made
+    made.end_serve()
 
 
 def test_a_target_that_is_ready_says_so_of_each(target: Target) -> None:
@@ -171,7 +181,7 @@ def test_listeners_disk_and_certificates(target: Target) -> None:
     assert found["target_listeners"].text == "hl7, dicom, http do not answer"
     assert found["target_disk"].state is CheckState.FAILED
     assert found["target_certificates"].state is CheckState.NOT_APPLICABLE
-    bound.forget(target.profile)
+    target.end_serve()
     assert target.state("target_listeners") is CheckState.MISSING
 
 
