@@ -17,9 +17,10 @@ from broker.exams import silence
 from broker.exams.printed import as_html, page
 from broker.exams.printed.page import Heading, Room
 from broker.registry import store as registry_store
-from broker.registry.model import Modality
+from broker.registry.model import Habits, Modality, Registry
 from broker.worklist import find
-from broker.worklist.model import Viewer
+from broker.worklist.model import Viewer, WorklistItem
+from broker.worklist.spelled import query_of
 from broker.worklist.viewer import registry_stations
 
 
@@ -77,9 +78,15 @@ def _day(text: str, here: Opened) -> date:
         raise click.UsageError(f"{text!r} is no day: write YYYY-MM-DD, or today") from error
 
 
+def items_of_day(tx: Transaction, day: date, registry: Registry) -> tuple[WorklistItem, ...]:
+    """Return the items of one day, whoever may see them; no other is read, since there may be a million."""
+    query = query_of([f"ScheduledProcedureStepStartDate={day:%Y%m%d}"], Habits())
+    return find.search(tx, query, Viewer(), registry_stations(registry)).items
+
+
 def _rooms(tx: Transaction, day: date, room: str | None) -> list[Room]:
     registry = registry_store.load(tx)
-    found = page.rooms(find.items(tx, Viewer(), registry_stations(registry)), registry.modalities, day)
+    found = page.rooms(items_of_day(tx, day, registry), registry.modalities, day)
     if room is None:
         return found
     names = {one.name for one in registry.modalities if _is(one, room)}

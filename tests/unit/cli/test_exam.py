@@ -3,16 +3,18 @@
 import json
 import stat
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from broker.cli.worklist_print import items_of_day
 from broker.database import Database
 from broker.delivery import store as deliveries
 from broker.environments import profile as profiles
 from broker.migrations import open_database
+from broker.registry import store as registry_store
 from broker.spool import store as spool
 from tests.unit.cli.conftest import Command
 from tests.unit.cli.day import EVA, MAX, audited, order, pid, take
@@ -136,6 +138,12 @@ def test_the_worklist_of_a_day_is_printed_for_one_reader(run: Command, document:
     assert (entry.subject, entry.detail) == ("every room", {"day": "2026-11-22", "items": 1})
     assert "Müster" in run("worklist", "print", "--day", "2026-11-22", "--room", "us_room2", "--env", "test").stdout
     assert "no room US9" in run("worklist", "print", "--room", "US9", "--env", "test", code=1).stderr
+
+
+def test_a_printed_day_reads_no_other_day(database: Database) -> None:
+    with database.read() as tx:
+        found = items_of_day(tx, date(2026, 11, 23), registry_store.load(tx))
+    assert [item.accession_number for item in found] == ["A2"]
 
 
 @pytest.mark.usefixtures("day")
