@@ -2,11 +2,13 @@
 
 import resource
 import threading
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 
 from broker import clock as clocks
+from broker.alerts.model import Severity
+from broker.alerts.store import raise_alert
 from broker.app.bells import Bells
 from broker.app.opening import Listener, open_all
 from broker.app.parts import build_flows
@@ -21,6 +23,7 @@ from broker.dimse.notices import Answered
 from broker.dimse.places import Places
 from broker.dimse.service import NormalizedRequest
 from broker.environments.model import Profile
+from broker.errors import Unavailable
 from broker.journal import log
 from broker.listeners import mllp
 from broker.listeners.dicom import Services
@@ -31,6 +34,7 @@ from broker.promotion.recorded import noting
 from broker.schedule import Metronome
 from broker.supervisor import Ports
 
+_CLOSED = "listener.closed"
 _PROOF_BEAT = 0.5
 _CHORE_BEAT = 60.0
 _GRACE_SECONDS = 10.0
@@ -58,7 +62,8 @@ def run_ports(  # noqa: PLR0917 - what the parent has built, and what every part
     health = _health(profile, wanted["http"], database, clock)
     dicom = _dicom_servers(profile, wanted, contexts.dicom, Services(flows), clock)
     servers: dict[str, Listener] = {**_hl7_servers(profile, wanted, contexts.hl7, flows, clock), **dicom}
-    ports = open_all({**servers, "http": health}, wanted, profile)
+    with _told_of_closed(database, profile, clock) if before else nullcontext():
+        ports = open_all({**servers, "http": health}, wanted, profile)
     log.info("ports.ready", **ports)
     ready(ports)
     beats = _beats(flows, dicom)
@@ -70,6 +75,18 @@ def run_ports(  # noqa: PLR0917 - what the parent has built, and what every part
     health.stop(_GRACE_SECONDS)
     spool.end()
     database.close()
+
+
+@contextmanager
+def _told_of_closed(database: Database, profile: Profile, clock: Clock) -> Iterator[None]:
+    """Raise an alert where a port cannot be opened again: nobody stands at a console, as somebody does at a start."""
+    try:
+        yield
+    except Unavailable as taken:
+        text = f"nothing is received, and it is tried again every 10 s: {taken}"
+        with database.write("alerts") as tx:
+            raise_alert(tx, _CLOSED, profile.name, Severity.URGENT, text, clock.now())
+        raise
 
 
 def _take_over(flows: Flows) -> None:
