@@ -15,7 +15,7 @@ from broker.orders import store as orders
 from broker.orders.model import Applied, Did, Refusal, ScheduledStep, StepStatus
 from broker.outbox import store as outbox
 from broker.outbox.model import EVENT_OF_STATUS
-from broker.procedures import linking, state, store
+from broker.procedures import candidates, linking, state, store
 from broker.procedures.forward import store as forward
 from broker.procedures.model import (
     FINAL,
@@ -25,13 +25,11 @@ from broker.procedures.model import (
     PerformedStep,
     Received,
     Rule,
-    ScheduledItem,
     StepRefused,
     StoredStep,
 )
 from broker.procedures.retrieved import data_set
 from broker.procedures.unlinked import store as unlinks
-from broker.worklist import store as worklist
 from broker.worklist.elements import tag_of
 from broker.worklist.model import PlannedStep
 
@@ -199,28 +197,28 @@ def _create(tx: Transaction, received: Received, step: PerformedStep, known: Sto
     if known is not None:
         # An identical one too (E.4): a console whose answer was lost goes on with N-SET all the same.
         raise StepRefused(DUPLICATE_INSTANCE, "this performed procedure step exists already")
-    candidates = _candidates(tx, step.items)
-    found = linking.links(step.items, candidates, step.patient.patient_id)
+    planned = candidates.of(tx, step)
+    found = linking.links(step.items, planned, step.patient.patient_id)
     step_id = store.add(tx, step, here.association_id, here.calling_ae_title, here.now)
     store.link(tx, step_id, found, here.now)
     _keep(tx, step_id, received, here)
     applied, events = _apply(tx, found, here)
     stored = StoredStep(step_id, step, found, here.association_id, here.calling_ae_title, here.now, here.now)
-    return Taken(stored, applied, (*_begun(stored, candidates, here), *events))
+    return Taken(stored, applied, (*_begun(stored, planned, here), *events))
 
 
-def _candidates(tx: Transaction, items: Sequence[ScheduledItem]) -> list[PlannedStep]:
-    return worklist.steps_of(tx, [item.study_instance_uid for item in items], [item.accession_number for item in items])
+def _begun(stored: StoredStep, planned: Sequence[PlannedStep], here: Taking) -> Iterator[Event]:
+    items = stored.step.items
+    names = dict.fromkeys(UNMATCHED if items[n].names_something else UNSCHEDULED for n in stored.unlinked)
+    return _events([*names, *_doubts(stored.step, stored.links, planned)], here)
 
 
-def _begun(stored: StoredStep, candidates: Sequence[PlannedStep], here: Taking) -> Iterator[Event]:
-    step = stored.step
-    names = dict.fromkeys(UNMATCHED if step.items[n].names_something else UNSCHEDULED for n in stored.unlinked)
-    if linking.differs(candidates, stored.links, step.patient.patient_id):
-        names[OTHER_PATIENT] = None
-    if any(link.before is StepStatus.CANCELED for link in stored.links):
-        names[CANCELED] = None
-    return _events(names, here)
+def _doubts(step: PerformedStep, found: Sequence[Link], planned: Sequence[PlannedStep]) -> Iterator[str]:
+    """Yield what a person must see of new links: another patient's order, a canceled one."""
+    if linking.differs(planned, found, step.patient.patient_id):
+        yield OTHER_PATIENT
+    if any(link.before is StepStatus.CANCELED for link in found):
+        yield CANCELED
 
 
 # --- N-SET -------------------------------------------------------------------------------------------------------
@@ -231,24 +229,24 @@ def _set(tx: Transaction, received: Received, known: StoredStep, here: Taking) -
     after = state.updated(known.step, received.update)
     store.change(tx, known.id, after.step, here.now)
     _keep(tx, known.id, received, here)
-    late = _late_links(tx, known, here)
+    late, doubts = _late_links(tx, known, here)
     stored = replace(known, step=after.step, links=(*known.links, *late), updated=here.now)
     has_moved = after.step.status is not known.step.status
     applied, events = _apply(tx, stored.links if has_moved else late, here)
     ended = _ended(after.step, here) if has_moved else ()
-    return Taken(stored, applied, (*ended, *events), after.ignored)
+    return Taken(stored, applied, (*doubts, *ended, *events), after.ignored)
 
 
-def _late_links(tx: Transaction, known: StoredStep, here: Taking) -> tuple[Link, ...]:
+def _late_links(tx: Transaction, known: StoredStep, here: Taking) -> tuple[tuple[Link, ...], tuple[Event, ...]]:
     """Link what no order was known for at the N-CREATE: the order may have come since."""
     free = set(known.unlinked) - unlinks.items_left_to_people(tx, known.id) if known.unlinked else set()
     if not free:
-        return ()
-    items = known.step.items
-    found = linking.links(items, _candidates(tx, items), known.step.patient.patient_id)
+        return (), ()
+    step, planned = known.step, candidates.of(tx, known.step)
+    found = linking.links(step.items, planned, step.patient.patient_id)
     late = tuple(link for link in found if link.item in free)
     store.link(tx, known.id, late, here.now)
-    return late
+    return late, tuple(_events(_doubts(step, late, planned), here))
 
 
 def _ended(step: PerformedStep, here: Taking) -> Iterator[Event]:

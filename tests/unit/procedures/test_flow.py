@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +14,7 @@ from broker.procedures import flow, store
 from broker.procedures.model import Operation, PerformedStatus, Rule, StepRefused
 from broker.procedures.unlinked import store as unlinks
 from tests.conftest import FakeClock
-from tests.unit.orders.building import HERE, STATED, only, step
+from tests.unit.orders.building import EVA, HERE, STATED, merge, only, step
 from tests.unit.outbox.examples import RIS
 from tests.unit.procedures.building import (
     SYNTAXES,
@@ -136,6 +137,15 @@ def test_an_order_that_comes_before_its_exam_ends_is_completed_by_it(world: Worl
     assert world.stored() == taken.step
 
 
+def test_of_an_order_that_comes_during_its_exam_the_same_is_told(world: World) -> None:
+    world.create(creation(PatientID="9"))
+    world.order()
+    with world.database.write("orders") as tx:
+        world.change(tx, orders.apply(tx, only(Action.CANCEL), HERE))
+    world.set()
+    assert (world.statuses(), world.told()) == ([COMPLETED], [flow.UNMATCHED, flow.OTHER_PATIENT, flow.CANCELED])
+
+
 def test_half_a_group_is_linked_and_the_rest_told(world: World) -> None:
     world.order()
     taken = world.create(creation(item(), item(AccessionNumber="A9", StudyInstanceUID="1.9")))
@@ -148,6 +158,24 @@ def test_another_patients_exam_of_a_known_study_is_linked_and_told(world: World)
     world.create(creation(PatientID="9"))
     assert world.statuses() == [STARTED]
     assert world.told() == [flow.OTHER_PATIENT]
+
+
+@pytest.mark.parametrize("study", ["1.2.3", "1.2.999"])  # the worklist's, and one that the console made
+def test_a_console_that_has_the_number_from_before_a_merge_means_the_same_patient(world: World, study: str) -> None:
+    world.order()
+    merged(world)
+    world.create(creation(item(StudyInstanceUID=study), PatientID="4711"))
+    assert (world.statuses(), world.told()) == ([STARTED], [])
+    world.create(creation(item(StudyInstanceUID=study), PatientID="4799"), SECOND)  # appended, with the new number
+    assert world.told() == []
+    world.create(creation(item(StudyInstanceUID="1.2.3"), PatientID="4700"), f"{UID}.3")
+    assert world.told() == [flow.OTHER_PATIENT]
+
+
+def merged(world: World) -> None:
+    """Merge the order's patient 4711 into 4799."""
+    with world.database.write("orders") as tx:
+        world.change(tx, orders.apply(tx, merge("4711", replace(EVA, patient_id="4799")), HERE))
 
 
 def test_an_exam_of_a_canceled_order_is_a_fact_and_told(world: World) -> None:
