@@ -18,7 +18,7 @@ from broker.registry import store as registry_store
 from broker.registry.model import Registry
 from broker.registry.nearest import advice
 from broker.worklist import explain, find
-from broker.worklist.hiding import nobody_hides
+from broker.worklist.hiding import Hides, nobody_hides
 from broker.worklist.model import Viewer
 from broker.worklist.query import EVERYTHING, BadQuery
 from broker.worklist.spelled import query_of
@@ -64,7 +64,7 @@ def list_(env: str, as_json: bool, calling: str | None) -> None:
     with opened(env) as environment, environment.database.write("audit") as tx:
         asking = _asking(tx, environment, calling)
         now = environment.clock.now()
-        hides = shown.hides(asking.viewer, now) if calling else nobody_hides
+        hides = _hides(environment, asking.viewer) if calling else nobody_hides
         found = find.shown(tx, EVERYTHING, asking.viewer, asking.stations, now, hides)
         silent = silence.silence(tx, environment.profile, now)
         _audit(tx, environment, "worklist.read", asking.viewer)
@@ -87,7 +87,7 @@ def explain_(env: str, as_json: bool, calling: str | None, keys: tuple[str, ...]
     with opened(env) as environment, environment.database.write("audit") as tx:
         asking = _asking(tx, environment, calling)
         now = environment.clock.now()
-        hides = shown.hides(asking.viewer, now) if calling else nobody_hides
+        hides = _hides(environment, asking.viewer) if calling else nobody_hides
         try:
             query = query_of(keys, asking.viewer.habits)
         except BadQuery as bad:
@@ -118,6 +118,10 @@ def _viewer(registry: Registry, calling: str | None, profile: Profile) -> Viewer
             f"{advice(title, '', registry).why}; `broker modality list` shows the titles"
         )
     return viewer_of(modality, profile.timezone, title)
+
+
+def _hides(environment: Opened, viewer: Viewer) -> Hides:
+    return shown.hides(viewer, environment.profile.mpps.started_visible_hours, environment.clock.now())
 
 
 def _audit(tx: Transaction, environment: Opened, action: str, viewer: Viewer) -> None:

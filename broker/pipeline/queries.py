@@ -35,7 +35,7 @@ class Queries(Here):
     def answer_query(self, association: AcceptedAssociation, request: FindRequest) -> Iterator[FindAnswer]:
         """C-FIND -> matching items -> answers; what was answered is recorded when the association is settled."""
         viewer, stations = self._viewers.of(self._registry.current(), association.request.calling_ae_title)
-        hides = shown.hides(viewer, self._clock.now())
+        hides = shown.hides(viewer, self._profile.mpps.started_visible_hours, self._clock.now())
         result = yield from find.answers(self._database, request, viewer, stations, self._clock, hides)
         now = self._clock.now()
         self._open.owe(association.id, partial(self._queried, association.id, viewer.device, result, now))

@@ -121,7 +121,7 @@ def _habits(table: TomlTable) -> Habits:
         order=order,
         warns_of_unsupported=_warns(table),
         unsupported_as_empty=table.flag("unsupported_as_empty", usual.unsupported_as_empty),
-        keep_started_hours=table.integer("keep_started_hours", 0, _MOST_HOURS, usual.keep_started_hours),
+        keep_started_hours=_kept(table),
     )
 
 
@@ -147,6 +147,11 @@ def _makes(root: TomlTable) -> Makes:
     )
     table.finish()
     return makes
+
+
+def _kept(table: TomlTable) -> int | None:
+    hours = table.integer("keep_started_hours", 0, _MOST_HOURS, 0)  # asked for, so that the key is known
+    return hours if table.has("keep_started_hours") else None
 
 
 def _window(table: TomlTable) -> int | None:

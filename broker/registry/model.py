@@ -42,7 +42,7 @@ class Habits:
     order: ListOrder = ListOrder.SOONEST  # of the answers
     warns_of_unsupported: bool = False  # FF01 instead of FF00 where an attribute that was asked for is not known
     unsupported_as_empty: bool = True  # such an attribute is answered with zero length; else left out
-    keep_started_hours: int = 24  # so long a started step is shown to the station that started it
+    keep_started_hours: int | None = None  # so long its station is shown a step it started; else as the profile says
 
 
 class CommitmentMode(StrEnum):

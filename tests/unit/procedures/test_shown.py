@@ -19,13 +19,17 @@ BOTH = Stations({"US": ("US1", "US2")})
 US1 = Viewer("us-1", ("US1",), "US", calling=("US1",))
 US2 = Viewer("us-2", ("US2",), "US", calling=("US2",))
 KEEPS_8 = replace(US1, habits=Habits(keep_started_hours=8))
+KEEPS_24 = replace(US1, habits=Habits(keep_started_hours=24))
+PROFILE = 12  # started_visible_hours
 
 
 @pytest.mark.parametrize(
     ("viewer", "hours", "steps"),
     [
         (US1, 0, ["S1", "S2"]),
-        (US1, 25, ["S2"]),
+        (US1, 11, ["S1", "S2"]),
+        (US1, 13, ["S2"]),
+        (KEEPS_24, 13, ["S1", "S2"]),
         (US2, 0, ["S2"]),
         (KEEPS_8, 7, ["S1", "S2"]),
         (KEEPS_8, 9, ["S2"]),
@@ -41,5 +45,5 @@ def test_who_began_an_exam_still_sees_it_for_a_while(
     world.create(creation(PerformedStationAETitle="US1"))
     now = world.clock.now() + timedelta(hours=hours)
     with world.database.read() as tx:
-        found = find.shown(tx, EVERYTHING, viewer, BOTH, now, shown.hides(viewer, now))
+        found = find.shown(tx, EVERYTHING, viewer, BOTH, now, shown.hides(viewer, PROFILE, now))
     assert [item.scheduled_procedure_step_id for item in found.items] == steps
