@@ -11,7 +11,7 @@ from broker.dimse.service import FindAnswer, FindRequest
 from broker.errors import Unavailable
 from broker.orders.model import StepStatus
 from broker.registry.model import ListOrder
-from broker.worklist import explain
+from broker.worklist import explain, wildcards
 from broker.worklist.dataset import Answers
 from broker.worklist.habits import meant
 from broker.worklist.hiding import Hides, nobody_hides
@@ -183,7 +183,7 @@ def _listed(fetch: _Fetch, viewer: Viewer, tally: _Tally) -> Iterator[WorklistIt
         case ListOrder.LATEST:
             return reversed(list(soonest))
         case ListOrder.NAME:
-            return iter(sorted(soonest, key=lambda item: item.patient_name.casefold()))
+            return iter(sorted(soonest, key=lambda item: wildcards.folded_name(item.patient_name).split("^")))
 
 
 def _soonest(fetch: _Fetch, limit: int, tally: _Tally) -> Iterator[WorklistItem]:

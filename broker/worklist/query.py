@@ -32,6 +32,7 @@ START_TIME = "ScheduledProcedureStepStartTime"
 STATION = "ScheduledStationAETitle"
 _CHARACTER_SET = 0x00080005
 _WITHOUT_WILDCARDS = frozenset({"UI", "DA", "TM"})
+_NAMES_NOBODY = frozenset("*^=, ")
 _STARTS = frozenset({START_DATE, START_TIME})
 _USUAL = Habits()
 
@@ -79,6 +80,7 @@ class Key:
     vr: str
     values: tuple[str, ...] = ()
     spans: tuple[Span, ...] = ()
+    sent: tuple[str, ...] = field(default=(), compare=False)  # the values as they were sent, for people
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,14 +198,13 @@ class _Reading:
         if vr in {"DA", "TM"}:
             return Key(vr, spans=tuple(_span(value, vr, keyword, element.tag) for value in values))
         forms = (form for value in values for form in _forms(value, vr))
-        return Key(vr, values=tuple(map(str.upper, forms) if self._folds(vr) else forms))
+        return Key(vr, tuple(map(str.upper, forms) if self._folds(vr) else forms), sent=tuple(values))
 
     def _is_universal(self, vr: str, values: Iterable[str]) -> bool:
         """A lone asterisk is universal where wildcards are (PS3.4 C.2.2.2.3), and to a lenient eye everywhere."""
         if not self.habits.lenient_lists and vr in _WITHOUT_WILDCARDS:
             return False
-        # A range without ends, as some consoles send for any day, is as good as none.
-        return any(set(value) == {"*"} or (value == "-" and vr in {"DA", "TM"}) for value in values)
+        return any(_says_nothing(value, vr) for value in values)
 
     def _folds(self, vr: str) -> bool:
         return vr == "AE" and self.habits.case_insensitive_titles
@@ -216,6 +217,14 @@ def _text(value: bytes, vr: str, character_set: str) -> str:
 
 def _stripped(text: str) -> str:
     return text.replace("\0", "").strip(" \t\r\n")  # consoles pad with NUL; PostgreSQL refuses it
+
+
+def _says_nothing(value: str, vr: str) -> bool:
+    """Tell whether a value leaves out no item: what consoles put together of fields in which nothing was typed."""
+    if vr == "PN":
+        return set(value) <= _NAMES_NOBODY
+    # A range without ends, as some consoles send for any day, is as good as none.
+    return set(value) == {"*"} or (value == "-" and vr in {"DA", "TM"})
 
 
 def _check_size(text: str, vr: str, keyword: str, tag: int) -> None:

@@ -33,7 +33,7 @@ def query_of(keys: Iterable[str], habits: Habits) -> Query:
 
 def _element(key: str) -> tuple[Element, str]:
     keyword, equals, value = key.partition("=")
-    if not equals:
+    if not (keyword and equals):
         raise Refused(f"{key!r} is no key: write KEYWORD=VALUE, such as Modality=US")
     if keyword not in keyword_dict:
         raise Refused(f"{keyword!r} is no keyword of DICOM{did_you_mean(keyword, MATCHED)}")

@@ -101,7 +101,7 @@ def asked_text(key: Key) -> str:
     """Return what a key asks for, as a person reads it."""
     if key.spans:
         return "\\".join(map(_span_text, key.spans))
-    return "\\".join(key.values)
+    return "\\".join(key.sent or key.values)
 
 
 def _span_text(span: Span) -> str:

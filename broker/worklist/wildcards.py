@@ -8,6 +8,9 @@ _LETTERS = str.maketrans(
     {"ø": "o", "đ": "d", "ð": "d", "ł": "l", "ħ": "h", "ı": "i", "æ": "ae", "œ": "oe", "þ": "th", "ŧ": "t"}
 )
 _SEPARATORS = re.compile(r"[,\s]+")
+_COMMAS = re.compile(r"\s*,\s*")
+_OPEN_COMPONENTS = re.compile(r"(\^\*+)+$")
+_OPEN_GROUPS = re.compile(r"(=\*+)+$")
 
 
 def fold(text: str) -> str:
@@ -76,12 +79,30 @@ def folded_name(name: str) -> str:
 
 
 def name_forms(key: str) -> tuple[str, ...]:
-    """Return the folded forms of a PN key: as sent, and `SMITH JOHN` or `SMITH,JOHN` also as `SMITH^JOHN`."""
+    """Return the folded forms of a PN key: as sent, and `SMITH JOHN` or `SMITH,JOHN` also as `SMITH^JOHN`.
+
+    A comma divides by itself too, since families and given names may be of several words: `VAN DYCK, JAN`.
+    """
     literal = folded_name(key)
     if "^" in literal or "=" in literal:
-        return (literal,)
-    divided = _tidy(_SEPARATORS.sub("^", literal))
-    return (literal,) if divided == literal else (literal, divided)
+        return _open_ended(literal)
+    divided = (_tidy(separators.sub("^", literal)) for separators in (_SEPARATORS, _COMMAS))
+    forms = (form for each in (literal, *divided) for form in _open_ended(each))
+    return tuple(dict.fromkeys(forms))
+
+
+def _open_ended(form: str) -> tuple[str, ...]:
+    """Return the forms of one that ends with components or groups of `*`: what a name lacks there is empty.
+
+    `SMITH*^*^*` finds `Smith^John`, whose delimiters behind the last component are not written (PS3.5 6.2.1).
+    """
+    groups = [_OPEN_COMPONENTS.sub("", group) for group in form.split("=")]
+    bare = _OPEN_GROUPS.sub("", "=".join(groups))
+    if bare == form:
+        return (form,)
+    # Where the component before them ends with `*`, that one takes all that follows; without any, see `_group_matches`.
+    is_open = all(group.endswith("*") or not has_wildcard(group) for group in groups)
+    return (bare,) if is_open else (form, bare)
 
 
 def name_matches(form: str, folded: str) -> bool:

@@ -164,6 +164,12 @@ def test_what_is_recorded_holds_no_value_but_a_title(filled: Database) -> None:
     assert "Muster" not in str(recorded)
 
 
+def test_a_key_is_said_as_it_was_typed(filled: Database) -> None:
+    assert walk(filled, "PatientName=MÜSTER,Eva").steps[-1].asked == "MÜSTER,Eva"
+    folding = replace(US1, habits=Habits(case_insensitive_titles=True))
+    assert walk(filled, "ScheduledStationAETitle=us_9", by=folding).steps[-1].asked == "us_9"
+
+
 @pytest.mark.parametrize("key", ["PatientName", "Modalty=US", "Manufacturer=X", "=X"])
 def test_a_key_that_is_none_is_refused(key: str) -> None:
     with pytest.raises(Refused):

@@ -174,7 +174,7 @@ def test_a_long_list_leaves_in_pages_each_in_a_transaction_of_its_own(
     [
         (ListOrder.SOONEST, ["Beispiel", "Muster", "Łukasz", "Beispiel"]),
         (ListOrder.LATEST, ["Beispiel", "Łukasz", "Muster", "Beispiel"]),
-        (ListOrder.NAME, ["Beispiel", "Beispiel", "Muster", "Łukasz"]),
+        (ListOrder.NAME, ["Beispiel", "Beispiel", "Łukasz", "Muster"]),
     ],
 )
 def test_the_soonest_are_listed_in_the_device_s_order(filled: Database, order: ListOrder, names: list[str]) -> None:

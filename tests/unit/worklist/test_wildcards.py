@@ -3,10 +3,11 @@
 import re
 import time
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.worklist.wildcards import fold, literal_prefix, matches, name_forms
+from broker.worklist.wildcards import fold, folded_name, literal_prefix, matches, name_forms, name_matches
 
 
 @given(st.text("ab*?", max_size=8), st.text("ab", max_size=10))
@@ -36,3 +37,32 @@ def test_separators_of_names_are_understood_where_no_caret_is() -> None:
     assert name_forms("SMITH, JOHN") == ("smith, john", "smith^john")
     assert name_forms("SMITH^JOHN PAUL") == ("smith^john paul",)
     assert name_forms("Smith") == ("smith",)
+
+
+def test_a_comma_divides_by_itself_too() -> None:
+    assert "van der berg^jan" in name_forms("Van der Berg, Jan")
+    assert "meier^anna maria" in name_forms("MEIER,ANNA MARIA")
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "is_found"),
+    [
+        ("SMITH*^*^*", "Smith^John", True),
+        ("SMITH^JOHN*^*^*^*", "Smith^John", True),
+        ("SMITH^*", "Smith", True),
+        ("SMITH^*", "Smithers^Waylon", False),
+        ("SM?TH^*", "Smith", True),
+        ("SM?TH^*", "Smith^John", True),
+        ("SM?TH^*", "Smithers", False),
+        ("SMITH^*^M*", "Smith^John", False),
+        ("YAMADA*=*=*", "Yamada^Tarou", True),
+        ("*=山田*", "Yamada^Tarou=山田^太郎", True),
+        ("*=山田*", "Yamada^Tarou", False),
+    ],
+)
+def test_asterisks_stand_also_for_what_a_name_lacks_at_its_end(key: str, name: str, is_found: bool) -> None:
+    folded = folded_name(name)
+    found = [form for form in name_forms(key) if name_matches(form, folded)]
+    assert bool(found) is is_found
+    # What finds names by an index has to find these too.
+    assert all(folded.startswith(literal_prefix(form.split("=")[0])) for form in found)
