@@ -74,10 +74,12 @@ def retry(env: str, message_ids: tuple[int, ...]) -> None:
 @env_option
 def discard(env: str, message_ids: tuple[int, ...], why: str) -> None:
     """Do not send parked or waiting messages: their receivers are never told."""
+    if not why.strip():
+        raise Refused("--why TEXT is empty: say why")
     ids = tuple(dict.fromkeys(message_ids))
     with opened(env, Right.WORK) as here, here.database.write("outbox") as tx:
         for message_id in ids:
-            _discard(tx, here, _found(tx, message_id), why)
+            _discard(tx, here, _found(tx, message_id), why.strip())
     click.echo(f"discarded: {', '.join(map(str, ids))}")
 
 

@@ -112,6 +112,7 @@ def unlink(uid: str, key: str, step_id: str, why: str, env: str) -> None:
 
     Nothing links it again but a person: `broker procedure link`. Receivers are told nothing of it by themselves.
     """
+    why = _reason(why)
     with opened(env, Right.WORK) as here:
         intake = intake_of(here)
         with here.database.write("orders") as tx:
@@ -130,6 +131,23 @@ def unlink(uid: str, key: str, step_id: str, why: str, env: str) -> None:
         click.echo(f"{receivers} was told of order {order.id} before, and is not told of this: tell whoever runs it")
     if not taken.step.links:
         click.echo(f"it belongs to no order now: `broker procedure link {uid} --order KEY`")
+
+
+@group.command("dismiss")
+@click.argument("uids", metavar="UID...", nargs=-1, required=True)
+@click.option("--why", required=True, help="Kept with the performed step, and audited.")
+@env_option
+def dismiss(uids: tuple[str, ...], why: str, env: str) -> None:
+    """Decide that nobody is to look at performed steps any more: not unscheduled and not stale from now on.
+
+    What their device says of them later is taken as before, and no order's step is changed.
+    """
+    uids, why = tuple(dict.fromkeys(uids)), _reason(why)
+    with opened(env, Right.WORK) as here, here.database.write("orders") as tx:
+        for known in [_found(tx, uid) for uid in uids]:
+            unlinks.dismiss(tx, known.id, f"by {here.actor}: {why}", here.clock.now())
+            audit.record(tx, act(here, "procedure.dismissed", known.step.sop_instance_uid, why=why))
+    click.echo(f"dismissed: {', '.join(uids)}")
 
 
 @group.command("retry")
@@ -151,12 +169,19 @@ def retry(ids: tuple[int, ...], env: str) -> None:
 @env_option
 def discard(ids: tuple[int, ...], why: str, env: str) -> None:
     """Do not pass parked or waiting requests on; what follows of the same step goes on."""
+    why = _reason(why)
     with opened(env, Right.WORK) as here, here.database.write("mpps-lease") as tx:
         for each in _forwards(tx, ids):
             if not forwards.discard(tx, each.id, f"discarded by {here.actor}: {why}", here.clock.now()):
                 raise Refused(f"request {each.id} is {each.state}; nothing was discarded")
             audit.record(tx, act(here, "mpps.discarded", str(each.id), destination=each.destination, why=why))
     click.echo(f"discarded: {', '.join(map(str, ids))}")
+
+
+def _reason(why: str) -> str:
+    if not why.strip():
+        raise Refused("--why TEXT is empty: say why")
+    return why.strip()
 
 
 def _listed(tx: Transaction, here: Opened, state: str | None, limit: int) -> list[StoredStep]:
@@ -225,6 +250,7 @@ def _more(known: StoredStep) -> dict[str, object]:
         "links": [asdict(link) for link in known.links],
         "series": [_series(series) for series in map(asdict, step.series)],
         "notes": list(step.notes),
+        "dismissed": known.dismissed,
     }
 
 

@@ -45,7 +45,7 @@ INCOMPLETE = "procedure.incomplete"
 STEP_GONE = "procedure.step-gone"
 STALE = "procedure.stale"
 
-_LINK_IT = "see `broker procedure list --state unscheduled`, then link it"
+_LINK_IT = "see `broker procedure list --state unscheduled`, then link or dismiss it"
 _TEXTS = {
     UNSCHEDULED: f"an exam was begun without an order: {_LINK_IT}",
     UNMATCHED: f"an exam names an order that is not known, or not one alone: {_LINK_IT}",
@@ -54,7 +54,8 @@ _TEXTS = {
     WRONG_ENTRY: "an exam was ended since the wrong worklist entry was selected: its images are suspect",
     INCOMPLETE: "an exam ended without any series: nothing says which images belong to it",
     STEP_GONE: "an exam is linked to a step that its order does not have any more: look at the order",
-    STALE: "an exam is in progress and nothing was heard of it for long: see `broker procedure list --state stale`",
+    STALE: "an exam is in progress and nothing was heard of it for long: end it at its device; if that cannot, see"
+    " `broker procedure list --state stale`, then `broker order status` for its order and `broker procedure dismiss`",
 }
 
 

@@ -206,6 +206,7 @@ class StoredStep:
     calling_ae_title: str
     created: datetime
     updated: datetime
+    dismissed: str = ""  # who decided that nobody is to look at it any more, and why; empty: nobody did
 
     @property
     def unlinked(self) -> tuple[int, ...]:

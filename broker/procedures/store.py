@@ -54,6 +54,8 @@ class PerformedStepRow(SQLModel, table=True):
     created: datetime = Field(sa_type=UtcDateTime, index=True)
     updated: datetime = Field(sa_type=UtcDateTime)
     stale_told: datetime | None = Field(default=None, sa_type=UtcDateTime)
+    dismissed: str = Field(default="", sa_type=Text, sa_column_kwargs={"server_default": ""})
+    dismissed_at: datetime | None = Field(default=None, sa_type=UtcDateTime)
 
 
 class PerformedItemRow(SQLModel, table=True):
@@ -121,6 +123,7 @@ _ITEM = table_of(PerformedItemRow)
 _SERIES = table_of(PerformedSeriesRow)
 _LINK = table_of(PerformedLinkRow)
 _MESSAGE = table_of(PerformedMessageRow)
+_WAITS = _STEP.c.dismissed_at.is_(None)
 
 _REST = (
     "performed_procedure_step_id",
@@ -217,14 +220,17 @@ def steps(
     unlinked: bool = False,
     limit: int = 1000,
 ) -> list[StoredStep]:
-    """Return steps, newest first: of one status, unheard of since an instant, or with items that are not linked."""
+    """Return steps, newest first: of one status, unheard of since an instant, or with items that are not linked.
+
+    What a person has dismissed is in neither of the last two.
+    """
     query = select(_STEP).order_by(_STEP.c.id.desc()).limit(limit)
     if status is not None:
         query = query.where(_STEP.c.status == status.value)
     if silent_since is not None:
-        query = query.where(_STEP.c.updated <= silent_since)
+        query = query.where(_STEP.c.updated <= silent_since, _WAITS)
     if unlinked:
-        query = query.where(_STEP.c.unlinked > 0)
+        query = query.where(_STEP.c.unlinked > 0, _WAITS)
     return [_value(tx, row) for row in tx.execute(query).all()]
 
 
@@ -283,8 +289,8 @@ def counts(tx: Transaction, silent_since: datetime) -> dict[str, int]:
     in_progress = _STEP.c.status == PerformedStatus.IN_PROGRESS.value
     wanted = {
         "in-progress": (in_progress,),
-        "stale": (in_progress, _STEP.c.updated <= silent_since),
-        "unscheduled": (_STEP.c.unlinked > 0,),
+        "stale": (in_progress, _STEP.c.updated <= silent_since, _WAITS),
+        "unscheduled": (_STEP.c.unlinked > 0, _WAITS),
     }
     return {
         name: int(tx.execute(select(func.count(_STEP.c.id)).where(*where)).scalar_one())
@@ -300,7 +306,7 @@ def begun_in_all(tx: Transaction) -> int:
 def untold_stale(tx: Transaction, silent_since: datetime, limit: int = 200) -> list[StoredStep]:
     """Return steps IN PROGRESS that nobody heard of since an instant and of which no person was told, oldest first."""
     stale = (_STEP.c.status == PerformedStatus.IN_PROGRESS.value, _STEP.c.updated <= silent_since)
-    query = select(_STEP).where(*stale, _STEP.c.stale_told.is_(None)).order_by(_STEP.c.updated).limit(limit)
+    query = select(_STEP).where(*stale, _STEP.c.stale_told.is_(None), _WAITS).order_by(_STEP.c.updated).limit(limit)
     return [_value(tx, row) for row in tx.execute(query).all()]
 
 
@@ -359,7 +365,9 @@ def _value(tx: Transaction, row: Row[Any]) -> StoredStep:
         **rest,
     )
     links = _links(tx, row.id)
-    return StoredStep(row.id, step, links, row.association_id, row.calling_ae_title, row.created, row.updated)
+    return StoredStep(
+        row.id, step, links, row.association_id, row.calling_ae_title, row.created, row.updated, row.dismissed
+    )
 
 
 def _items(tx: Transaction, step_id: int) -> tuple[ScheduledItem, ...]:

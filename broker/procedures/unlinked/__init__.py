@@ -1,1 +1,1 @@
-"""What a person took back: which performed step does not belong to which order, and why."""
+"""What a person took back: which performed step does not belong to which order, or to none, and why."""

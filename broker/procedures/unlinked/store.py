@@ -1,4 +1,4 @@
-"""The table of what a person unlinked: from which scheduled step, why, when. The links themselves are `store`'s."""
+"""What a person unlinked, from which scheduled step, why, when; and what nobody is to link. Links are `store`'s."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -51,6 +51,11 @@ def begin_with(tx: Transaction, order_id: int, step_id: str, before: StepStatus)
     same = (_LINK.c.order_id == order_id, _LINK.c.step_id == step_id)
     first = select(func.min(_LINK.c.performed_step)).where(*same).scalar_subquery()
     tx.execute(update(_LINK).where(*same, _LINK.c.performed_step == first).values(before=before.value))
+
+
+def dismiss(tx: Transaction, step_id: int, text: str, now: datetime) -> None:
+    """Leave a step out of what people are to look at: it may stay without an order, and without an end."""
+    tx.execute(update(_STEP).where(_STEP.c.id == step_id).values(dismissed=text, dismissed_at=now))
 
 
 def items_left_to_people(tx: Transaction, performed_step: int) -> frozenset[int]:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -113,6 +114,43 @@ def test_a_step_of_the_wrong_order_is_unlinked_with_the_reason(
     assert "not linked" in run(*words, "--why", "twice", code=1).output
     linked = run("procedure", "link", UID, "--order", "A1", "--why", "it was right after all", "--env", "test").output
     assert "which is COMPLETED" in linked
+
+
+def test_what_nobody_is_to_look_at_is_dismissed(world: World, run: Command, as_json: Callable[..., Any]) -> None:
+    world.create(creation(item(**UNSCHEDULED)))
+    with world.database.write("orders") as tx:
+        tx.exec_driver_sql("UPDATE performed_step SET updated = '2020-01-01 00:00:00'")
+    words = ("procedure", "dismiss", UID, UID, "--env", "test", "--why")
+    assert "say why" in run(*words, " ", code=1).output
+    assert run(*words, "a phantom").output == f"dismissed: {UID}\n"
+    for state in ("unscheduled", "stale"):
+        assert as_json("procedure", "list", "--env", "test", "--state", state) == []
+    assert "a phantom" in as_json("procedure", "show", UID, "--env", "test")["dismissed"]
+    assert ("procedure.dismissed", UID) in acts(world.database)
+    assert "no performed step" in run("procedure", "dismiss", UID, "1.2", "--why", "x", "--env", "test", code=1).output
+
+
+def test_a_reason_is_more_than_a_blank(world: World, run: Command) -> None:
+    world.order()
+    world.create()
+    for words in (("unlink", UID, "--order", "A1"), ("discard", 1)):
+        assert "say why" in run("procedure", *words, "--why", " ", "--env", "test", code=1).output
+    assert "say why" in run("outbox", "discard", 1, "--why", " ", "--env", "test", code=1).output
+    assert world.statuses() == [StepStatus.STARTED]
+
+
+def test_the_profile_says_for_how_long_a_station_is_shown_what_it_began(
+    world: World, run: Command, as_json: Callable[..., Any], environments: Path, document: Path
+) -> None:
+    run("modality", "apply", document, "--env", "test")
+    world.order(steps=(step(scheduled_station_ae_titles=("US_ROOM2",)),))
+    world.create(creation(PerformedStationAETitle="US_ROOM2"))
+    profile = environments / "test.toml"
+    text = profile.read_text()
+    for hours, shown in ((0, []), (1, ["A1"])):
+        profile.write_text(f"{text}[mpps]\nstarted_visible_hours = {hours}\n")
+        listed = as_json("worklist", "list", "--as", "US_ROOM2", "--env", "test")
+        assert [row["accession"] for row in listed] == shown
 
 
 def test_what_is_not_there_is_said(world: World, run: Command) -> None:

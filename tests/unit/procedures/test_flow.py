@@ -4,7 +4,7 @@ from datetime import timedelta
 import pytest
 from pydicom.dataset import Dataset
 
-from broker.database import Database
+from broker.database import Database, Transaction
 from broker.environments.model import OrderEvent
 from broker.errors import Refused
 from broker.orders import store as orders
@@ -327,6 +327,28 @@ def test_a_stale_exam_is_told_of_once_and_again_after_it_was_heard_of(world: Wor
     world.set()
     clock.advance(25 * 3600)
     assert told() == []
+
+
+def test_what_a_person_dismissed_waits_for_nobody_and_goes_on(world: World, clock: FakeClock) -> None:
+    world.create(creation(item(**UNSCHEDULED)))
+    clock.advance(25 * 3600)
+    since = clock.now() - timedelta(hours=24)
+    with world.database.write("orders") as tx:
+        assert store.counts(tx, since) == {"in-progress": 1, "stale": 1, "unscheduled": 1}
+        unlinks.dismiss(tx, id_of(tx), "by erika: a phantom", clock.now())
+        assert store.counts(tx, since) == {"in-progress": 1, "stale": 0, "unscheduled": 0}
+        assert flow.note_stale(tx, since, clock.now()) == ()
+        waiting = (store.steps(tx, unlinked=True), store.steps(tx, silent_since=since))
+        assert waiting == ([], [])
+    world.set()
+    stored = world.stored()
+    assert (stored.step.status, stored.dismissed) == (PerformedStatus.COMPLETED, "by erika: a phantom")
+
+
+def id_of(tx: Transaction) -> int:
+    found = store.find(tx, UID)
+    assert found is not None
+    return found.id
 
 
 def test_who_performs_a_step_now_is_known(world: World, clock: FakeClock) -> None:
