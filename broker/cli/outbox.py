@@ -9,7 +9,8 @@ from broker.database import Transaction
 from broker.errors import NotFound, Refused
 from broker.outbox import store
 from broker.outbox.messages import readable
-from broker.outbox.model import OutboxMessage, OutboxState
+from broker.outbox.model import OutboxMessage
+from broker.owed import OwedState
 from broker.people.model import Right
 
 _COLUMNS = (
@@ -32,13 +33,13 @@ def group() -> None:
 
 
 @group.command("list")
-@click.option("--state", type=click.Choice([s.value for s in OutboxState]), help="Only those in this state.")
+@click.option("--state", type=click.Choice([s.value for s in OwedState]), help="Only those in this state.")
 @env_option
 @json_option
 def list_(env: str, state: str | None, as_json: bool) -> None:
     """List messages, newest first; they name orders by their number here, and no patient."""
     with opened(env) as here, here.database.read() as tx:
-        found = store.messages_of(tx, OutboxState(state) if state else None)
+        found = store.messages_of(tx, OwedState(state) if state else None)
     listing([_row(message) for message in found], _COLUMNS, as_json, titled(here.profile, "messages to receivers"))
 
 
@@ -125,7 +126,7 @@ def _row(message: OutboxMessage) -> dict[str, object]:
         "control_id": message.control_id,
         "tries": message.tries,
         "code": message.code,
-        "due": message.due if message.state is OutboxState.WAITING else None,
+        "due": message.due if message.state is OwedState.WAITING else None,
         "created": message.created,
         "finished": message.finished,
         "why": message.reason,

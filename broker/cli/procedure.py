@@ -15,7 +15,7 @@ from broker.database import Transaction
 from broker.errors import NotFound, Refused
 from broker.orders import store as orders
 from broker.outbox import store as outbox
-from broker.outbox.model import OutboxState
+from broker.owed import OwedState
 from broker.people.model import Right
 from broker.procedures import flow, store
 from broker.procedures.flow import Taking
@@ -124,7 +124,7 @@ def unlink(uid: str, key: str, step_id: str, why: str, env: str) -> None:
                 intake.change(tx, applied)
             audit.record(tx, act(here, "procedure.unlinked", uid, order=order.id, step=own, why=why))
             standing = _standing(tx, order.id, own)
-            told = [each for each in outbox.of_order(tx, order.id) if each.state is not OutboxState.DISCARDED]
+            told = [each for each in outbox.of_order(tx, order.id) if each.state is not OwedState.DISCARDED]
     click.echo(f"{uid}: unlinked from order {order.id}, step {own}, which is {standing}")
     if told:
         receivers = ", ".join(sorted({each.receiver for each in told}))

@@ -9,7 +9,8 @@ from broker.exams import identity
 from broker.exams.altered import altered
 from broker.exams.limits import Limits, lateness, words
 from broker.exams.model import Image, Kept, Line, Mark, Recorded, Sent, Stage
-from broker.outbox.model import OutboxMessage, OutboxState
+from broker.outbox.model import OutboxMessage
+from broker.owed import OwedState
 from broker.procedures.model import FINAL, PerformedStatus, StoredStep
 
 _NEEDS_PERSON = (DeliveryState.PARKED, DeliveryState.HELD)
@@ -167,11 +168,11 @@ def _delivered_late(sent: Sequence[Sent], kept: Kept | None, limits: Limits) -> 
 # --- reported back -----------------------------------------------------------------------------------------------
 
 _MARKS = {
-    OutboxState.WAITING: Mark.PARTLY,
-    OutboxState.SENDING: Mark.PARTLY,
-    OutboxState.DELIVERED: Mark.DONE,
-    OutboxState.PARKED: Mark.PERSON,
-    OutboxState.DISCARDED: Mark.DONE,
+    OwedState.WAITING: Mark.PARTLY,
+    OwedState.SENDING: Mark.PARTLY,
+    OwedState.DELIVERED: Mark.DONE,
+    OwedState.PARKED: Mark.PERSON,
+    OwedState.DISCARDED: Mark.DONE,
 }
 
 

@@ -1,25 +1,11 @@
-"""The values of an outgoing message, and its states."""
+"""The values of an outgoing message."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
 from broker.environments.model import OrderEvent
 from broker.orders.model import StepStatus
-
-
-class OutboxState(StrEnum):
-    """How one message owed to one receiver stands; who acts next."""
-
-    WAITING = "waiting"  # machine, when due and when nothing before it waits
-    SENDING = "sending"  # machine, until the lease ends
-    DELIVERED = "delivered"  # nobody
-    PARKED = "parked"  # a person: the receiver does not accept it; what follows goes on
-    DISCARDED = "discarded"  # nobody: a person decided that it is not to be sent
-
-
-OPEN = (OutboxState.WAITING, OutboxState.SENDING)
-"""What the machine still has to send."""
+from broker.owed import OwedState
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +21,7 @@ class OutboxMessage:
     turn: int  # how often this event was told of these steps before, with another one in between
     control_id: str  # MSH-10, the same at every try
     body: bytes
-    state: OutboxState
+    state: OwedState
     tries: int
     due: datetime
     created: datetime

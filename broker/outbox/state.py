@@ -1,11 +1,9 @@
 """What happens to an outgoing message next. Pure: answers, errors and instants in, decisions out."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum, auto
 
-from broker.outbox.model import OutboxState
+from broker.owed import Again, Decision, Delivered, Park
 from hl7.reply import ERROR_NAMES, Acknowledgement
 
 DELAYS = (5, 10, 30, 60, 120, 300)
@@ -18,63 +16,6 @@ _ERROR = ("AE", "CE")
 _REJECTED = ("AR", "CR")
 _MOST_SAID = 500  # characters of the receiver's own words
 _PLACE = re.compile(r"[A-Z][A-Z0-9]{2}(\^[0-9]{1,3}){0,5}")
-
-
-class Event(Enum):
-    """What moves a message."""
-
-    LEASED = auto()
-    RELEASED = auto()  # nothing was sent, or the lease ended
-    DELIVERED = auto()
-    AGAIN = auto()
-    PARKED = auto()
-    RETRIED = auto()  # by a person
-    DISCARDED = auto()  # by a person
-
-
-NEXT: dict[tuple[OutboxState, Event], OutboxState] = {
-    (OutboxState.WAITING, Event.LEASED): OutboxState.SENDING,
-    (OutboxState.WAITING, Event.RETRIED): OutboxState.WAITING,
-    (OutboxState.WAITING, Event.DISCARDED): OutboxState.DISCARDED,
-    (OutboxState.SENDING, Event.RELEASED): OutboxState.WAITING,
-    (OutboxState.SENDING, Event.DELIVERED): OutboxState.DELIVERED,
-    (OutboxState.SENDING, Event.AGAIN): OutboxState.WAITING,
-    (OutboxState.SENDING, Event.PARKED): OutboxState.PARKED,
-    (OutboxState.PARKED, Event.RETRIED): OutboxState.WAITING,
-    (OutboxState.PARKED, Event.DISCARDED): OutboxState.DISCARDED,
-}
-"""The state after an event; a pair that is not here changes nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The receiver has it."""
-
-    reason: str = ""
-    said: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """To be sent again, not before `due`, and everything behind it after it. `escalate`: a person must see it."""
-
-    due: datetime
-    reason: str
-    said: str = ""
-    escalate: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Park:
-    """A person must look; what follows goes on. `said` is the receiver's own text, which may speak of the patient."""
-
-    reason: str
-    said: str = ""
-
-
-Decision = Delivered | Again | Park
-
-EVENT_OF: dict[type, Event] = {Delivered: Event.DELIVERED, Again: Event.AGAIN, Park: Event.PARKED}
 
 
 def delay(tries: int, jitter: float) -> timedelta:

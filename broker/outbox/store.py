@@ -3,23 +3,23 @@
 Every change is guarded by the state, or by the token, that it expects.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import BigInteger, Index, Row, Text, func, select, update
 from sqlmodel import Field, SQLModel, UniqueConstraint
 
-from broker import statements
+from broker import owed
 from broker.database import Transaction, UtcDateTime, table_of
 from broker.environments.model import OrderEvent, Receiver
 from broker.identifiers import new_id
-from broker.leases import FREE, Leases, is_free
+from broker.leases import is_free
 from broker.orders.model import StoredOrder
 from broker.outbox import messages
 from broker.outbox.messages import Told
-from broker.outbox.model import OPEN, OutboxMessage, OutboxState
-from broker.outbox.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event
+from broker.outbox.model import OutboxMessage
+from broker.owed import Decision, OwedState
 from broker.statements import upsert
 
 _CONTROL_ID = 20  # characters of MSH-10 (2.3.1)
@@ -80,11 +80,7 @@ class OutboxMarkRow(SQLModel, table=True):
 
 
 _TABLE = table_of(OutboxMessageRow)
-_LEASES = Leases(
-    _TABLE,
-    leased=NEXT[OutboxState.WAITING, Event.LEASED].value,
-    released=NEXT[OutboxState.SENDING, Event.RELEASED].value,
-)
+_LEASES = owed.leases(_TABLE)
 STUDIES = table_of(OutboxStudyRow)
 MARKS = table_of(OutboxMarkRow)
 
@@ -107,12 +103,12 @@ def owe(  # noqa: PLR0917 - what happened, in all its parts
     """
     steps = _steps_key(order, step_ids)
     told = Told(order, event, _step_ids(steps), now)
-    owed = 0
+    count = 0
     for receiver in (each for each in receivers if event in each.events):
         turn = _turn(tx, receiver.name, told, steps)
         if turn is not None:
-            owed += _insert(tx, receiver, told, steps, turn)
-    return owed
+            count += _insert(tx, receiver, told, steps, turn)
+    return count
 
 
 def _insert(tx: Transaction, receiver: Receiver, told: Told, steps: str, turn: int) -> int:
@@ -126,7 +122,7 @@ def _insert(tx: Transaction, receiver: Receiver, told: Told, steps: str, turn: i
         "turn": turn,
         "control_id": control_id,
         "body": messages.build(receiver, told, control_id),
-        "state": OutboxState.WAITING.value,
+        "state": OwedState.WAITING.value,
         "tries": 0,
         "due": told.at,
         "created": told.at,
@@ -182,7 +178,7 @@ def lease(
         if not is_free(row, _LEASES.leased, now):
             break
         ids.append(row.id)
-    _LEASES.take(tx, token, now + timedelta(seconds=lease_seconds), _TABLE.c.id.in_(ids), *_open_states())
+    _LEASES.take(tx, token, now + timedelta(seconds=lease_seconds), _TABLE.c.id.in_(ids), owed.is_open(_TABLE))
     query = select(_TABLE).where(_TABLE.c.lease == token, _TABLE.c.id.in_(ids)).order_by(_TABLE.c.id)
     return [_value(row) for row in tx.execute(query)]
 
@@ -194,18 +190,7 @@ def finish(  # noqa: PLR0917 - one outcome in all its parts
 
     The receiver's own words are kept behind the reason, here and nowhere else.
     """
-    said = f"; it says: {decision.said}" if decision.said else ""
-    values: dict[str, object] = {
-        "state": _next(OutboxState.SENDING, EVENT_OF[type(decision)]),
-        "tries": _TABLE.c.tries + 1,
-        "code": code,
-        "reason": f"{decision.reason}{said}".removeprefix("; "),
-        **FREE,
-    }
-    if isinstance(decision, Again):
-        values["due"] = decision.due
-    if isinstance(decision, Delivered):
-        values["finished"] = now
+    values = {**owed.outcome(decision, now), "tries": _TABLE.c.tries + 1, "code": code}
     statement = update(_TABLE).where(_TABLE.c.id == message_id, *_LEASES.held_by(token)).values(values)
     return tx.execute(statement).rowcount == 1
 
@@ -227,14 +212,13 @@ def release_all(tx: Transaction) -> int:
 
 def put_forward(tx: Transaction, instant: datetime, now: datetime) -> int:
     """Make due at once what would wait until after an instant; return how many messages that were."""
-    late = (_TABLE.c.state == OutboxState.WAITING.value, _TABLE.c.due > instant)
-    return tx.execute(update(_TABLE).where(*late).values(due=now)).rowcount
+    return owed.put_forward(tx, _TABLE, instant, now)
 
 
 # --- for people --------------------------------------------------------------------------------------------------
 
 
-def messages_of(tx: Transaction, state: OutboxState | None = None, limit: int = 1000) -> list[OutboxMessage]:
+def messages_of(tx: Transaction, state: OwedState | None = None, limit: int = 1000) -> list[OutboxMessage]:
     """Return messages, newest first, of one state or of all."""
     query = select(_TABLE).order_by(_TABLE.c.id.desc()).limit(limit)
     if state is not None:
@@ -263,7 +247,7 @@ def overtaken_by(tx: Transaction, message: OutboxMessage) -> int | None:
         _TABLE.c.receiver == message.receiver,
         _TABLE.c.order_id == message.order_id,
         _TABLE.c.id > message.id,
-        _TABLE.c.state == OutboxState.DELIVERED.value,
+        _TABLE.c.state == OwedState.DELIVERED.value,
     )
     steps = set(message.step_ids)
     for row in tx.execute(select(_TABLE.c.id, _TABLE.c.steps).where(*later).order_by(_TABLE.c.id)):
@@ -274,19 +258,17 @@ def overtaken_by(tx: Transaction, message: OutboxMessage) -> int | None:
 
 def retry(tx: Transaction, message_id: int, now: datetime) -> bool:
     """Make a message due at once, with its tries forgotten; tell whether its state allowed that."""
-    return _by_person(tx, message_id, Event.RETRIED, {"due": now, "tries": 0})
+    return owed.retry(tx, _TABLE, message_id, now)
 
 
 def discard(tx: Transaction, message_id: int, reason: str, now: datetime) -> bool:
     """Do not send a message; tell whether its state allowed that."""
-    return _by_person(tx, message_id, Event.DISCARDED, {"reason": reason, "finished": now})
+    return owed.discard(tx, _TABLE, message_id, reason, now)
 
 
-def open_counts(tx: Transaction) -> dict[tuple[str, OutboxState], int]:
+def open_counts(tx: Transaction) -> dict[tuple[str, OwedState], int]:
     """Return how many messages are not done, by receiver and state. What is done is not looked at."""
-    unfinished = [state.value for state in (*OPEN, OutboxState.PARKED)]
-    found = statements.counts(tx, _TABLE.c.receiver, _TABLE.c.state, unfinished)
-    return {(name, OutboxState(state)): count for (name, state), count in found.items()}
+    return owed.open_counts(tx, _TABLE.c.receiver)
 
 
 def owed_in_all(tx: Transaction) -> int:
@@ -296,7 +278,7 @@ def owed_in_all(tx: Transaction) -> int:
 
 def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
     """Return by receiver since when the oldest message that the machine owes has been waiting."""
-    query = select(_TABLE.c.receiver, func.min(_TABLE.c.created)).where(*_open_states())
+    query = select(_TABLE.c.receiver, func.min(_TABLE.c.created)).where(owed.is_open(_TABLE))
     return {row.receiver: row[1] for row in tx.execute(query.group_by(_TABLE.c.receiver))}
 
 
@@ -305,23 +287,7 @@ def oldest_waiting(tx: Transaction) -> dict[str, datetime]:
 
 def _open(receiver: str) -> Any:
     columns = (_TABLE.c.id, _TABLE.c.state, _TABLE.c.due, _TABLE.c.lease_ends)
-    return select(*columns).where(_TABLE.c.receiver == receiver, *_open_states()).order_by(_TABLE.c.id)
-
-
-def _open_states() -> tuple[Any, ...]:
-    return (_TABLE.c.state.in_([state.value for state in OPEN]),)
-
-
-def _by_person(tx: Transaction, message_id: int, event: Event, values: Mapping[str, object]) -> bool:
-    for before in (state for state, moved_by in NEXT if moved_by is event):
-        here = (_TABLE.c.id == message_id, _TABLE.c.state == before.value)
-        if tx.execute(update(_TABLE).where(*here).values(state=_next(before, event), **values)).rowcount:
-            return True
-    return False
-
-
-def _next(state: OutboxState, event: Event) -> str:
-    return NEXT[state, event].value
+    return select(*columns).where(_TABLE.c.receiver == receiver, owed.is_open(_TABLE)).order_by(_TABLE.c.id)
 
 
 def _value(row: Row[Any]) -> OutboxMessage:
@@ -335,7 +301,7 @@ def _value(row: Row[Any]) -> OutboxMessage:
         turn=row.turn,
         control_id=row.control_id,
         body=row.body,
-        state=OutboxState(row.state),
+        state=OwedState(row.state),
         tries=row.tries,
         due=row.due,
         created=row.created,

@@ -17,7 +17,7 @@ from broker.leases import new_token
 from broker.outbox import state, store
 from broker.outbox.connection import Sender
 from broker.outbox.model import OutboxMessage
-from broker.outbox.state import Again, Decision, Delivered, Park
+from broker.owed import Again, Decision, Delivered, Park
 from hl7.errors import Hl7Error
 from hl7.reply import read_acknowledgement
 

@@ -13,7 +13,7 @@ from broker.database import Database
 from broker.environments.model import Receiver, World
 from broker.outbox import store, worker
 from broker.outbox.connection import sender
-from broker.outbox.model import OPEN
+from broker.owed import OPEN
 
 _MOST_ROUNDS = 200
 

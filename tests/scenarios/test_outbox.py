@@ -10,7 +10,7 @@ from pydicom import dcmread
 
 from broker.database import Database
 from broker.environments.model import OrderEvent
-from broker.outbox.model import OutboxState
+from broker.owed import OwedState
 from hl7.message import Message
 from tests.conftest import FakeClock
 from tests.peers import dcmtk, nursery
@@ -57,7 +57,7 @@ def test_killed_at_any_point_and_started_again_every_message_arrives_in_order_un
     with ris() as peer:
         assert sent(database, peer, BROKER_TEST_HOOKS="1", BROKER_FAIL=f"{point}:kill") == -signal.SIGKILL
         assert sent(database, peer) == 0
-    assert {message.state for message in all_messages(database)} == {OutboxState.DELIVERED}
+    assert {message.state for message in all_messages(database)} == {OwedState.DELIVERED}
     runs = [(control_id, len(list(same))) for control_id, same in groupby(peer.control_ids)]
     assert [control_id for control_id, _ in runs] == control_ids
     assert sum(count for _, count in runs) <= len(control_ids) + 1  # the one whose answer was not recorded
@@ -75,8 +75,8 @@ def test_a_ris_on_a_bad_day_gets_everything_in_order(database: Database, clock: 
     assert list(dict.fromkeys(peer.control_ids)) == control_ids
     assert [control_id for control_id, _ in groupby(peer.control_ids)] == control_ids
     states = [message.state for message in all_messages(database)]
-    assert states.count(OutboxState.PARKED) == 1
-    assert states.count(OutboxState.DELIVERED) == len(control_ids) - 1
+    assert states.count(OwedState.PARKED) == 1
+    assert states.count(OwedState.DELIVERED) == len(control_ids) - 1
 
 
 RECEIVER = """

@@ -1,24 +1,10 @@
-"""The values of a forwarded N-CREATE or N-SET, and its states."""
+"""The values of a forwarded N-CREATE or N-SET."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 
+from broker.owed import OwedState
 from broker.procedures.model import Operation
-
-
-class ForwardState(StrEnum):
-    """How one request owed to one destination stands; who acts next."""
-
-    WAITING = "waiting"  # machine, when due and when nothing before it waits
-    SENDING = "sending"  # machine, until the lease ends
-    DELIVERED = "delivered"  # nobody
-    PARKED = "parked"  # a person: the destination refuses it; later requests of the same step wait for it
-    DISCARDED = "discarded"  # nobody: a person decided that it is not to be sent
-
-
-OPEN = (ForwardState.WAITING, ForwardState.SENDING)
-"""What the machine still has to send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +19,7 @@ class Forward:
     transfer_syntax: str
     data: bytes
     calling_ae_title: str
-    state: ForwardState
+    state: OwedState
     tries: int
     due: datetime
     created: datetime

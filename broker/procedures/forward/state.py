@@ -1,70 +1,15 @@
 """What happens to a forwarded request next. Pure: answers, errors and instants in, decisions out."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum, auto
 
 from broker.delivery.state import DELAYS, FEW_TRIES, cause_of, delay
 from broker.errors import BrokerError
-from broker.procedures.forward.model import ForwardState
+from broker.owed import Again, Decision, Delivered, Park
 from broker.procedures.model import Operation
 
 LONGEST_WAIT = delay(len(DELAYS), 1.0)
 ESCALATE_AFTER = 3  # tries in a row without an answer: a restart of a PACS wakes nobody
 
-
-class Event(Enum):
-    """What moves a request."""
-
-    LEASED = auto()
-    RELEASED = auto()  # nothing was sent, or the lease ended
-    DELIVERED = auto()
-    AGAIN = auto()
-    PARKED = auto()
-    RETRIED = auto()  # by a person
-    DISCARDED = auto()  # by a person
-
-
-NEXT: dict[tuple[ForwardState, Event], ForwardState] = {
-    (ForwardState.WAITING, Event.LEASED): ForwardState.SENDING,
-    (ForwardState.WAITING, Event.RETRIED): ForwardState.WAITING,
-    (ForwardState.WAITING, Event.DISCARDED): ForwardState.DISCARDED,
-    (ForwardState.SENDING, Event.RELEASED): ForwardState.WAITING,
-    (ForwardState.SENDING, Event.DELIVERED): ForwardState.DELIVERED,
-    (ForwardState.SENDING, Event.AGAIN): ForwardState.WAITING,
-    (ForwardState.SENDING, Event.PARKED): ForwardState.PARKED,
-    (ForwardState.PARKED, Event.RETRIED): ForwardState.WAITING,
-    (ForwardState.PARKED, Event.DISCARDED): ForwardState.DISCARDED,
-}
-"""The state after an event; a pair that is not here changes nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """The destination has it. `reason` is empty or says with what reservation."""
-
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Again:
-    """To be sent again, not before `due`, and everything behind it after it. `escalate`: a person must see it."""
-
-    due: datetime
-    reason: str
-    escalate: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Park:
-    """A person must look; what belongs to the same step waits with it."""
-
-    reason: str
-
-
-Decision = Delivered | Again | Park
-
-EVENT_OF: dict[type, Event] = {Delivered: Event.DELIVERED, Again: Event.AGAIN, Park: Event.PARKED}
 
 _SUCCESS = 0x0000
 _DUPLICATE = 0x0111

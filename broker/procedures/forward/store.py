@@ -3,19 +3,19 @@
 Every change is guarded by the state, or by the token, that it expects.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Index, Row, Select, Text, UniqueConstraint, insert, select, update
 from sqlmodel import Field, SQLModel
 
-from broker import statements
+from broker import owed
 from broker.database import Transaction, UtcDateTime, table_of
-from broker.leases import FREE, Leases, is_free
+from broker.leases import is_free
+from broker.owed import Decision, OwedState
 from broker.procedures import store as steps
-from broker.procedures.forward.model import OPEN, Forward, ForwardState
-from broker.procedures.forward.state import EVENT_OF, NEXT, Again, Decision, Delivered, Event
+from broker.procedures.forward.model import Forward
 from broker.procedures.model import Operation
 
 
@@ -46,11 +46,7 @@ class MppsDeliveryRow(SQLModel, table=True):
 
 
 _TABLE = table_of(MppsDeliveryRow)
-_LEASES = Leases(
-    _TABLE,
-    leased=NEXT[ForwardState.WAITING, Event.LEASED].value,
-    released=NEXT[ForwardState.SENDING, Event.RELEASED].value,
-)
+_LEASES = owed.leases(_TABLE)
 _MESSAGE = table_of(steps.PerformedMessageRow)
 _STEP = table_of(steps.PerformedStepRow)
 
@@ -62,7 +58,7 @@ def owe(tx: Transaction, step_id: int, message_id: int, destinations: Iterable[s
             "message": message_id,
             "performed_step": step_id,
             "destination": name,
-            "state": ForwardState.WAITING.value,
+            "state": OwedState.WAITING.value,
             "tries": 0,
             "due": now,
             "created": now,
@@ -95,7 +91,7 @@ def lease(
             break
         free.append(row)
     ids = [row.id for row in free]
-    lost = [row.id for row in free if row.state == ForwardState.SENDING.value]
+    lost = [row.id for row in free if row.state == OwedState.SENDING.value]
     tx.execute(update(_TABLE).where(_TABLE.c.id.in_(lost)).values(unanswered=True))
     _LEASES.take(tx, token, now + timedelta(seconds=lease_seconds), _TABLE.c.id.in_(ids))
     return [_value(row) for row in tx.execute(_whole().where(_TABLE.c.id.in_(ids)).order_by(_TABLE.c.id))]
@@ -106,17 +102,11 @@ def finish(  # noqa: PLR0917 - one outcome in all its parts
 ) -> bool:
     """Record what became of a leased request; tell False, and change nothing, when the lease is another's by now."""
     values: dict[str, object] = {
-        "state": _next(ForwardState.SENDING, EVENT_OF[type(decision)]),
+        **owed.outcome(decision, now),
         "tries": forward.tries + 1,
-        "reason": decision.reason,
         "status": status,
         "unanswered": status is None and (sent or forward.unanswered),
-        **FREE,
     }
-    if isinstance(decision, Again):
-        values["due"] = decision.due
-    if isinstance(decision, Delivered):
-        values["finished"] = now
     mine = (_TABLE.c.id == forward.id, *_LEASES.held_by(token))
     return tx.execute(update(_TABLE).where(*mine).values(values)).rowcount == 1
 
@@ -138,8 +128,7 @@ def release_all(tx: Transaction) -> int:
 
 def put_forward(tx: Transaction, destination: str, instant: datetime, now: datetime) -> int:
     """Make due at once what would wait until after an instant; return how many requests that were."""
-    late = (_TABLE.c.state == ForwardState.WAITING.value, _TABLE.c.due > instant)
-    return tx.execute(update(_TABLE).where(_TABLE.c.destination == destination, *late).values(due=now)).rowcount
+    return owed.put_forward(tx, _TABLE, instant, now, _TABLE.c.destination == destination)
 
 
 # --- for people --------------------------------------------------------------------------------------------------
@@ -158,31 +147,29 @@ def find(tx: Transaction, forward_id: int) -> Forward | None:
 
 def retry(tx: Transaction, forward_id: int, now: datetime) -> bool:
     """Make a request due at once, with its tries forgotten; tell whether its state allowed that."""
-    return _by_person(tx, forward_id, Event.RETRIED, {"due": now, "tries": 0})
+    return owed.retry(tx, _TABLE, forward_id, now)
 
 
 def discard(tx: Transaction, forward_id: int, reason: str, now: datetime) -> bool:
     """Do not send a request; tell whether its state allowed that."""
-    return _by_person(tx, forward_id, Event.DISCARDED, {"reason": reason, "finished": now})
+    return owed.discard(tx, _TABLE, forward_id, reason, now)
 
 
-def open_counts(tx: Transaction) -> dict[tuple[str, ForwardState], int]:
+def open_counts(tx: Transaction) -> dict[tuple[str, OwedState], int]:
     """Return how many requests are not done, by destination and state. What is done is not looked at."""
-    unfinished = [state.value for state in (*OPEN, ForwardState.PARKED)]
-    found = statements.counts(tx, _TABLE.c.destination, _TABLE.c.state, unfinished)
-    return {(name, ForwardState(state)): count for (name, state), count in found.items()}
+    return owed.open_counts(tx, _TABLE.c.destination)
 
 
 def first_owed(tx: Transaction, destination: str) -> tuple[datetime, int] | None:
     """Return since when the oldest request that the machine owes a destination waits, and how often it was tried."""
-    owed = (_TABLE.c.destination == destination, _TABLE.c.state.in_([state.value for state in OPEN]))
-    row = tx.execute(select(_TABLE.c.created, _TABLE.c.tries).where(*owed).order_by(_TABLE.c.id).limit(1)).first()
+    theirs = (_TABLE.c.destination == destination, owed.is_open(_TABLE))
+    row = tx.execute(select(_TABLE.c.created, _TABLE.c.tries).where(*theirs).order_by(_TABLE.c.id).limit(1)).first()
     return None if row is None else (row.created, row.tries)
 
 
 def absent_destinations(tx: Transaction, names: Collection[str]) -> set[str]:
     """Return the destinations to which something waits to be sent and that are not among `names`."""
-    waiting = select(_TABLE.c.destination).where(_TABLE.c.state.in_([state.value for state in OPEN])).distinct()
+    waiting = select(_TABLE.c.destination).where(owed.is_open(_TABLE)).distinct()
     return set(tx.execute(waiting).scalars()) - set(names)
 
 
@@ -195,12 +182,12 @@ def _open(destination: str) -> Select[Any]:
     parked = select(earlier.c.id).where(
         earlier.c.performed_step == _TABLE.c.performed_step,
         earlier.c.destination == destination,
-        earlier.c.state == ForwardState.PARKED.value,
+        earlier.c.state == OwedState.PARKED.value,
         earlier.c.id < _TABLE.c.id,
     )
-    is_open = _TABLE.c.state.in_([state.value for state in OPEN])
     columns = (_TABLE.c.id, _TABLE.c.state, _TABLE.c.due, _TABLE.c.lease_ends)
-    return select(*columns).where(_TABLE.c.destination == destination, is_open, ~parked.exists()).order_by(_TABLE.c.id)
+    theirs = (_TABLE.c.destination == destination, owed.is_open(_TABLE), ~parked.exists())
+    return select(*columns).where(*theirs).order_by(_TABLE.c.id)
 
 
 def _whole() -> Select[Any]:
@@ -208,18 +195,6 @@ def _whole() -> Select[Any]:
     step = (_STEP.c.sop_instance_uid, _STEP.c.calling_ae_title)
     joined = _TABLE.join(_MESSAGE, _MESSAGE.c.id == _TABLE.c.message).join(_STEP, _STEP.c.id == _TABLE.c.performed_step)
     return select(*_TABLE.c, *message, *step).select_from(joined)
-
-
-def _by_person(tx: Transaction, forward_id: int, event: Event, values: Mapping[str, object]) -> bool:
-    for before in (state for state, moved_by in NEXT if moved_by is event):
-        here = (_TABLE.c.id == forward_id, _TABLE.c.state == before.value)
-        if tx.execute(update(_TABLE).where(*here).values(state=_next(before, event), **values)).rowcount:
-            return True
-    return False
-
-
-def _next(state: ForwardState, event: Event) -> str:
-    return NEXT[state, event].value
 
 
 def _value(row: Row[Any]) -> Forward:
@@ -232,7 +207,7 @@ def _value(row: Row[Any]) -> Forward:
         transfer_syntax=row.transfer_syntax,
         data=row.data,
         calling_ae_title=row.calling_ae_title,
-        state=ForwardState(row.state),
+        state=OwedState(row.state),
         tries=row.tries,
         due=row.due,
         created=row.created,

@@ -21,9 +21,9 @@ from broker.errors import Misconfigured, Unavailable
 from broker.identifiers import AETitle
 from broker.journal import log
 from broker.leases import new_token
+from broker.owed import Again, Decision, Delivered, Park
 from broker.procedures.forward import state, store
 from broker.procedures.forward.model import Forward
-from broker.procedures.forward.state import Again, Decision, Delivered, Park
 from broker.procedures.model import SOP_CLASS, Operation
 
 OnEvent = Callable[[Transaction, str, str, str], None]

@@ -12,7 +12,7 @@ from broker.environments import profile as profiles
 from broker.environments.model import OrderEvent
 from broker.migrations import open_database
 from broker.outbox import store
-from broker.outbox.state import Delivered, Park
+from broker.owed import Delivered, Park
 from tests.unit.cli.conftest import Command
 from tests.unit.outbox.examples import RIS, order
 

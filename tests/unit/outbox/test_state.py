@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from broker.outbox import state
-from broker.outbox.state import DELAYS, Again, Delivered, Park
+from broker.outbox.state import DELAYS
+from broker.owed import Again, Delivered, Park
 from hl7.errors import Hl7Error
 from hl7.reply import Acknowledgement, ReplyError
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from broker.database import Database
 from broker.environments.model import OrderEvent
 from broker.outbox import store
-from broker.outbox.model import OutboxMessage, OutboxState
-from broker.outbox.state import Again, Delivered, Park
+from broker.outbox.model import OutboxMessage
+from broker.owed import Again, Delivered, OwedState, Park
 from tests.conftest import FakeClock
 from tests.unit.outbox.examples import RIS, all_messages, order, owed
 
@@ -28,7 +28,7 @@ def test_what_is_owed_says_what_was_true_then_under_an_id_of_its_own(database: D
     assert owed(database, clock, STARTED) == 1
     assert owed(database, clock, COMPLETED) == 1
     one, two = all_messages(database)
-    assert (one.state, one.tries, one.event, one.order_id) == (OutboxState.WAITING, 0, STARTED, 1)
+    assert (one.state, one.tries, one.event, one.order_id) == (OwedState.WAITING, 0, STARTED, 1)
     assert one.control_id.encode() in one.body
     assert 0 < len(one.control_id) <= 20
     assert one.control_id != two.control_id
@@ -97,7 +97,7 @@ def test_parked_message_holds_back_nothing(database: Database, clock: FakeClock)
         store.release(tx, "t")
     assert [m.id for m in leased(database, clock)] == [second.id]
     parked = all_messages(database)[0]
-    assert (parked.state, parked.reason) == (OutboxState.PARKED, "refused; it says: in its words")
+    assert (parked.state, parked.reason) == (OwedState.PARKED, "refused; it says: in its words")
 
 
 def test_lease_that_ended_is_due_again_and_its_holder_is_fenced(database: Database, clock: FakeClock) -> None:
@@ -108,7 +108,7 @@ def test_lease_that_ended_is_due_again_and_its_holder_is_fenced(database: Databa
     assert not finished(database, clock, first, Delivered(), "first")
     assert finished(database, clock, second, Delivered(), "second")
     (message,) = all_messages(database)
-    assert (message.state, message.code, message.finished) == (OutboxState.DELIVERED, "AA", clock.now())
+    assert (message.state, message.code, message.finished) == (OwedState.DELIVERED, "AA", clock.now())
 
 
 def test_renewed_lease_does_not_end_and_a_restart_ends_it(database: Database, clock: FakeClock) -> None:
@@ -133,7 +133,7 @@ def test_people_retry_and_discard_what_is_not_delivered(database: Database, cloc
         assert store.retry(tx, first.id, clock.now())
         assert store.discard(tx, first.id, "not wanted", clock.now())
         assert not store.retry(tx, first.id, clock.now())
-    assert all_messages(database)[0].state is OutboxState.DISCARDED
+    assert all_messages(database)[0].state is OwedState.DISCARDED
 
 
 def test_older_message_is_overtaken_by_one_of_the_same_steps_only(database: Database, clock: FakeClock) -> None:
@@ -155,8 +155,8 @@ def test_counts_and_the_oldest_are_by_receiver(database: Database, clock: FakeCl
     clock.advance(5)
     owed(database, clock, COMPLETED)
     with database.read() as tx:
-        assert store.open_counts(tx) == {("ris", OutboxState.WAITING): 2}
+        assert store.open_counts(tx) == {("ris", OwedState.WAITING): 2}
         assert store.oldest_waiting(tx) == {"ris": first}
         assert [m.event for m in store.of_order(tx, 1)] == [STARTED, COMPLETED]
-        assert store.messages_of(tx, OutboxState.PARKED) == []
+        assert store.messages_of(tx, OwedState.PARKED) == []
         assert store.find(tx, 99) is None

@@ -11,7 +11,7 @@ from broker.database import Database, Transaction
 from broker.environments.model import OrderEvent, Receiver
 from broker.outbox import worker
 from broker.outbox.connection import Sender, sender
-from broker.outbox.model import OutboxState
+from broker.owed import OwedState
 from tests.conftest import FakeClock
 from tests.peers.processes import free_port
 from tests.unit.outbox.examples import RIS, all_messages, order, owed
@@ -34,7 +34,7 @@ class Bench:
     def send(self, receiver: Receiver, line: Sender, **options: int) -> int:
         return worker.send_batch(self.database, receiver, line, self.clock, lambda: 0.0, self.alert, **options)
 
-    def states(self) -> list[OutboxState]:
+    def states(self) -> list[OwedState]:
         return [message.state for message in all_messages(self.database)]
 
     def control_ids(self) -> list[str]:
@@ -48,7 +48,7 @@ def bench(database: Database, clock: FakeClock) -> Bench:
     return Bench(database, clock)
 
 
-W, D, P = OutboxState.WAITING, OutboxState.DELIVERED, OutboxState.PARKED
+W, D, P = OwedState.WAITING, OwedState.DELIVERED, OwedState.PARKED
 
 
 def to(peer: Ris, timeout: int = 2) -> Receiver:
@@ -150,7 +150,7 @@ def test_outcome_of_a_lost_lease_is_not_recorded(bench: Bench) -> None:
 
     with ris(slow) as peer, closing(sender(to(peer))) as line:
         assert bench.send(to(peer), line) == 1
-    assert bench.states() == [OutboxState.SENDING, W, W]
+    assert bench.states() == [OwedState.SENDING, W, W]
 
 
 def test_journal_tells_what_was_delivered_and_no_patient(bench: Bench, capsys: pytest.CaptureFixture[str]) -> None:

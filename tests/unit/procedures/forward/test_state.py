@@ -3,8 +3,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from broker.errors import Unavailable
+from broker.owed import Again, Delivered, Park
 from broker.procedures.forward import state
-from broker.procedures.forward.state import Again, Delivered, Park
 from broker.procedures.model import Operation
 
 NOW = datetime(2026, 2, 1, 8, tzinfo=UTC)

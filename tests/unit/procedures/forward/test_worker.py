@@ -20,8 +20,9 @@ from broker.environments.model import Destination, Protocol
 from broker.environments.model import World as Kind
 from broker.errors import Unavailable
 from broker.identifiers import AETitle
+from broker.owed import OwedState
 from broker.procedures.forward import store, worker
-from broker.procedures.forward.model import Forward, ForwardState
+from broker.procedures.forward.model import Forward
 from broker.procedures.forward.state import LONGEST_WAIT
 from tests.conftest import FakeClock
 from tests.unit.procedures.building import SYNTAXES, UID, creation, dataset, encoded, ending
@@ -241,7 +242,7 @@ def test_what_was_being_sent_when_we_ended_is_sent_again_and_known_there(desk: D
     desk.world.create(uid=SECOND)
     with desk.world.database.write("mpps-lease") as tx:
         (leased,) = store.lease(tx, "ris", clock.now(), 20, token="dead", lease_seconds=300)
-    assert (leased.state, desk.send()) == (ForwardState.SENDING, 0)
+    assert (leased.state, desk.send()) == (OwedState.SENDING, 0)
     with desk.world.database.write("mpps-lease") as tx:
         assert store.release_all(tx) == 1
     assert desk.owed(SECOND)[0].unanswered
@@ -266,7 +267,7 @@ def test_what_is_owed_to_a_name_that_is_gone_is_known(desk: Desk) -> None:
     with desk.world.database.read() as tx:
         assert store.absent_destinations(tx, ["ris"]) == set()
         assert store.absent_destinations(tx, []) == {"ris"}
-        assert store.open_counts(tx) == {("ris", ForwardState.WAITING): 1}
+        assert store.open_counts(tx) == {("ris", OwedState.WAITING): 1}
 
 
 def test_a_clock_that_was_set_back_delays_no_step_by_more_than_we_ever_wait(desk: Desk, clock: FakeClock) -> None:
