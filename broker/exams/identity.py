@@ -43,5 +43,7 @@ def alert_text(order_id: int, keywords: Iterable[str], *, held: bool) -> str:
 
 def hold_reason(order_id: int, keywords: Iterable[str]) -> str:
     """Return why a delivery is held."""
-    names = " and ".join(keywords)
-    return f"{names} of the image disagree with order {order_id}: compare them, then release it or have it sent again"
+    names = tuple(keywords)
+    verb = "disagrees" if len(names) == 1 else "disagree"
+    what = f"{' and '.join(names)} of the image {verb} with order {order_id}"
+    return f"{what}: compare them, then release it or have it sent again"

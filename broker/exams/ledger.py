@@ -12,6 +12,8 @@ from broker.procedures.model import FINAL, PerformedStatus, StoredStep, Unlinked
 from broker.worklist.model import WorklistItem
 from broker.worklist.store import OFFERED
 
+_TO_BEGIN = frozenset({StepStatus.SCHEDULED, StepStatus.ARRIVED, StepStatus.READY, StepStatus.HELD})
+
 
 def exam(recorded: Recorded, limits: Limits) -> Exam:
     """Return the exam with its lines, and each of its stages in a word."""
@@ -152,7 +154,7 @@ def _not_begun(recorded: Recorded) -> str:
 
 def _completed(recorded: Recorded, limits: Limits) -> list[Line]:
     if recorded.steps:
-        return [_ended(known) for known in recorded.steps]
+        return [*map(_ended, recorded.steps), *_left(recorded)]
     over = {StepStatus.COMPLETED, StepStatus.DISCONTINUED}
     statuses = [item.status for item in recorded.items]
     if statuses and set(statuses) <= over:
@@ -175,6 +177,12 @@ def _ended(known: StoredStep) -> Line:
     reason = step.discontinuation_reason
     why = f": {reason.meaning or reason.value}" if reason else ""
     return Line(Stage.COMPLETED, Mark.DONE, f"discontinued{why}, {numbers} listed", known.updated, about, step.images)
+
+
+def _left(recorded: Recorded) -> list[Line]:
+    """Return a line for the steps that nobody has begun: an exam is over when all of its steps are."""
+    left = [item for item in recorded.items if item.status in _TO_BEGIN]
+    return [Line(Stage.COMPLETED, Mark.NOT_YET, f"{_steps(left)}: still to be done")] if left else []
 
 
 # --- together ----------------------------------------------------------------------------------------------------

@@ -144,11 +144,20 @@ def _delivered(name: str, sent: Sequence[Sent], kept: Kept | None, limits: Limit
 
 
 def _delivered_text(states: Counter[DeliveryState], done: int, total: int, needing: Sequence[Sent]) -> str:
-    others = [
-        f"{count} {state.value}" for state, count in sorted(states.items()) if state is not DeliveryState.DELIVERED
-    ]
-    why = f": {needing[0].reason}" if needing else ""
-    return "; ".join([f"{done} of {total} delivered", *others]) + why
+    lacking = [state for state in states if state is not DeliveryState.DELIVERED]
+    lacking.sort(key=lambda state: (state in _NEEDS_PERSON, state))  # what needs a person last, beside its reason
+    others = [f"{states[state]} {state.value}" for state in lacking]
+    return "; ".join([f"{done} of {total} delivered", *others]) + _why(needing)
+
+
+def _why(needing: Sequence[Sent]) -> str:
+    """Return the first reason why something needs a person, and how many others there are."""
+    reasons = list(dict.fromkeys(one.reason for one in needing if one.reason))
+    if not reasons:
+        return ""
+    more = len(reasons) - 1
+    others = f"; {more} other {'reason' if more == 1 else 'reasons'}: `broker delivery list`" if more else ""
+    return f": {reasons[0]}{others}"
 
 
 def _last(finished: Sequence[datetime | None], kept: Kept | None) -> datetime | None:

@@ -102,7 +102,7 @@ def rooms(items: Iterable[WorklistItem], modalities: Sequence[Modality], day: da
         place = ", ".join(filter(None, (document.description, document.location, document.modality)))
         found.append(Room(modality.name, place, own))
     left = tuple(item for item in of_day if item.id not in placed)
-    return [*found, Room("no device", "for stations that no registered device has", left)] if left else found
+    return [*found, Room("no device", "for which no device is registered", left)] if left else found
 
 
 def row(item: WorklistItem) -> Row:
@@ -136,8 +136,13 @@ def shortened(text: str) -> str:
 def _notes(item: WorklistItem) -> str:
     stated = item.attributes
     found = [_name(stated.get("ReferringPhysicianName", ""))]
-    found += [f"{word}: {stated[keyword]}" for keyword, word in _NOTED.items() if stated.get(keyword)]
+    found += [f"{word}: {_listed(stated[keyword])}" for keyword, word in _NOTED.items() if stated.get(keyword)]
     return "; ".join(filter(None, found))
+
+
+def _listed(value: str) -> str:
+    """Return the values of an element as people list them; a backslash parts them (PS3.5 6.4)."""
+    return ", ".join(value.split("\\"))
 
 
 def _name(value: str) -> str:

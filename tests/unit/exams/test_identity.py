@@ -46,3 +46,4 @@ def test_people_are_told_keywords_and_no_value() -> None:
         assert "PatientID" in text
         assert "4711" not in text
         assert "7" in text
+    assert hold_reason(7, ("PatientID",)).startswith("PatientID of the image disagrees with order 7:")

@@ -174,10 +174,29 @@ def test_a_destination_is_a_line_with_its_numbers_and_what_needs_a_person(world:
     archive, pacs = sorted(ledger.lines(Stage.DELIVERED), key=lambda line: line.about)
     assert (pacs.mark, pacs.count, pacs.of, pacs.at) == (Mark.DONE, 2, 2, clock.now())
     assert (archive.mark, archive.count, archive.of) == (Mark.PERSON, 0, 2)
-    assert archive.text == "0 of 2 delivered; 1 held; 1 waiting: PatientID of the image disagrees"
+    assert archive.text == "0 of 2 delivered; 1 waiting; 1 held: PatientID of the image disagrees"
     clock.advance(31 * 60)
     assert "lacking for 31 min" in sorted(ledger.lines(Stage.DELIVERED), key=lambda line: line.about)[0].late
     assert ledger.exam().is_late
+
+
+def test_images_that_are_held_for_several_reasons_say_how_many(world: World, ledger: Ledger) -> None:
+    world.order()
+    receive(world.database, ledger.clock, 1, 2, 3)
+    with world.database.write("delivery") as tx:
+        for number, reason in ((1, "PatientID"), (2, "PatientID"), (3, "AccessionNumber")):
+            deliveries.hold(tx, f"{number:026}", reason)
+    text = ledger.line(Stage.DELIVERED).text
+    assert text == "0 of 3 delivered; 3 held: PatientID; 1 other reason: `broker delivery list`"
+
+
+def test_an_exam_is_not_over_while_one_of_its_steps_is_to_be_done(world: World, ledger: Ledger) -> None:
+    world.order(steps=(step(), step("S2")))
+    world.create()
+    world.set(ending_of(series("1.2.3.1", images=1)))
+    ended, left = ledger.lines(Stage.COMPLETED)
+    assert (ended.mark, left.mark, left.text) == (Mark.DONE, Mark.NOT_YET, "step S2: still to be done")
+    assert ledger.exam().stages[Stage.COMPLETED].mark is Mark.PARTLY
 
 
 def test_what_came_late_stays_flagged(world: World, ledger: Ledger) -> None:

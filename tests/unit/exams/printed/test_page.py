@@ -48,6 +48,10 @@ def test_urgency_stands_apart_from_notes() -> None:
     assert row(item(attributes={"RequestedProcedurePriority": "ROUTINE"})).urgency == ""
 
 
+def test_several_allergies_are_listed_as_people_list_them() -> None:
+    assert row(item(attributes={"Allergies": "Latex\\Penicillin"})).notes == "allergies: Latex, Penicillin"
+
+
 def test_no_cell_is_long_enough_to_fill_a_page() -> None:
     long = row(item(attributes={"Allergies": "x" * 5000}))
     assert len(long.notes) == 300
