@@ -110,7 +110,8 @@ def link(uid: str, key: str, step_id: str, why: str, env: str) -> None:
 def unlink(uid: str, key: str, step_id: str, why: str, env: str) -> None:
     """Say that a performed step does not belong to an order: the order's step stands as if it had not been.
 
-    Nothing links it again but a person: `broker procedure link`. Receivers are told nothing of it by themselves.
+    Nothing links it again but a person: `broker procedure link`. Receivers are told how another exam of that step has
+    ended, and not that they were told a mistake.
     """
     why = _reason(why)
     with opened(env, Right.WORK) as here:
@@ -118,6 +119,7 @@ def unlink(uid: str, key: str, step_id: str, why: str, env: str) -> None:
         with here.database.write("orders") as tx:
             known = _found(tx, uid)
             order = one(orders.order_detail(tx, key), key, here.profile)
+            before = {each.id for each in outbox.of_order(tx, order.id)}
             own = step_id or next((link.step_id for link in known.links if link.order_id == order.id), "")
             taken = flow.unlink_by_person(tx, known, order.id, step_id, str(here.actor), why, _taking(here, known))
             for applied in taken.applied:
@@ -125,12 +127,15 @@ def unlink(uid: str, key: str, step_id: str, why: str, env: str) -> None:
             audit.record(tx, act(here, "procedure.unlinked", uid, order=order.id, step=own, why=why))
             standing = _standing(tx, order.id, own)
             told = [each for each in outbox.of_order(tx, order.id) if each.state is not OwedState.DISCARDED]
+            owed = [each for each in told if each.id not in before]
     click.echo(f"{uid}: unlinked from order {order.id}, step {own}, which is {standing}")
-    if told:
-        receivers = ", ".join(sorted({each.receiver for each in told}))
-        click.echo(f"{receivers} was told of order {order.id} before, and is not told of this: tell whoever runs it")
+    for each in owed:
+        click.echo(f"{each.receiver} is told that it is {each.event} (message {each.id} of the outbox)")
+    if silent := sorted({each.receiver for each in told} - {each.receiver for each in owed}):
+        words = f"was told of order {order.id} before, and is not told of this: tell whoever runs it"
+        click.echo(f"{', '.join(silent)} {words}")
     if not taken.step.links:
-        click.echo(f"it belongs to no order now: `broker procedure link {uid} --order KEY`")
+        click.echo(f"it belongs to no order now: `broker procedure link {uid} --order KEY`, or `dismiss {uid}`")
 
 
 @group.command("dismiss")

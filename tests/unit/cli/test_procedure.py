@@ -116,6 +116,21 @@ def test_a_step_of_the_wrong_order_is_unlinked_with_the_reason(
     assert "which is COMPLETED" in linked
 
 
+def test_what_else_was_performed_is_told_where_an_unlink_brings_it_to_light(world: World, run: Command) -> None:
+    world.order()
+    world.receivers = (RIS,)
+    world.create()  # its device crashed
+    world.create(uid=SECOND)
+    world.set(uid=SECOND)
+    assert world.statuses() == [StepStatus.STARTED]
+    profile = profiles.find("test")
+    profile.write_text(f'{profile.read_text()}[[receivers]]\nname = "{RIS.name}"\nhost = "127.0.0.1"\nport = 1\n')
+    output = run("procedure", "unlink", UID, "--order", "A1", "--why", "it crashed", "--env", "test").output
+    assert "step S1, which is COMPLETED" in output
+    assert f"{RIS.name} is told that it is completed (message 2 of the outbox)" in output
+    assert "not told" not in output
+
+
 def test_what_nobody_is_to_look_at_is_dismissed(world: World, run: Command, as_json: Callable[..., Any]) -> None:
     world.create(creation(item(**UNSCHEDULED)))
     with world.database.write("orders") as tx:
