@@ -22,6 +22,7 @@ from broker.exams.model import Expected, Image, Kept, Offered, Sent
 from broker.orders.tables import ImagingOrderRow
 from broker.spool.store import InstanceRow
 from broker.statements import Prepared, upsert
+from broker.worklist.find import CANCELLED, SUCCESS
 from broker.worklist.store import WorklistItemRow, WorklistQueryRow
 
 _BATCH = 500  # identifiers in one statement
@@ -129,9 +130,9 @@ def queries(tx: Transaction) -> dict[str, int]:
 
 def _kinds(row: Any) -> Iterator[str]:
     yield "answered"
-    if row.status:
+    if row.status not in (SUCCESS, CANCELLED):  # who cancels or leaves has enough
         yield "failed"
-    elif not json.loads(row[2]):
+    elif row.status == SUCCESS and not json.loads(row[2]):
         yield "empty"
     if json.loads(row.facts).get("truncated"):
         yield "truncated"

@@ -33,6 +33,7 @@ LOOKING_SECONDS = 20.0  # until something is found; what has been found is answe
 
 _UNAVAILABLE = "the worklist is not available now, try again"
 _TOO_LONG = "the query takes too long, add a key such as the date"
+_LEFT = "the device left before the last answer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,10 @@ class _Tally:
     truncated: bool = False
 
 
+def nobody_asks(_result: QueryResult) -> None:
+    """Take no note."""
+
+
 def answers(  # noqa: PLR0917 - who asks what of what
     database: Database,
     request: FindRequest,
@@ -72,10 +77,12 @@ def answers(  # noqa: PLR0917 - who asks what of what
     registry_stations: Stations,
     clock: Clock,
     hides: Hides = nobody_hides,
+    left: Callable[[QueryResult], None] = nobody_asks,
 ) -> Generator[FindAnswer, None, QueryResult]:
     """Yield one pending answer an item, then the final one; return what became of the query.
 
-    Where nothing matched, the result says what remained after each key.
+    Where nothing matched, the result says what remained after each key. Who leaves before the last answer, as some
+    consoles do that have enough, was shown what came until then: that is told to `left`, since nothing returns.
     """
     try:
         asked = question(request.identifier, request.transfer_syntax, viewer)
@@ -85,7 +92,13 @@ def answers(  # noqa: PLR0917 - who asks what of what
         return QueryResult(bad.status, comment=bad.comment)
     asking = _Asking(asked.search(query, viewer, registry_stations), hides)
     fetch = _watched(partial(_fetched, database, asking, Listing(asking.search)), request, clock)
-    result = yield from _answered(request, asking.search, asked.answers, fetch)
+    tally = _Tally()
+    try:
+        status, comment = yield from _sent(request, asked.answers, viewer, fetch, tally)
+    except (GeneratorExit, Unavailable):
+        left(_result(query, tally, CANCELLED, _LEFT))
+        raise
+    result = _result(query, tally, status, comment)
     if result.status != SUCCESS or result.items:
         return result
     return replace(result, explanation=explain.recorded(database, query, viewer, registry_stations))
@@ -202,10 +215,10 @@ def _soonest(fetch: _Fetch, limit: int, tally: _Tally) -> Iterator[WorklistItem]
 # --- answering ---------------------------------------------------------------------------------------------------
 
 
-def _answered(
-    request: FindRequest, search: Search, joined: Answers, fetch: _Fetch
-) -> Generator[FindAnswer, None, QueryResult]:
-    tally, viewer = _Tally(), search.viewer
+def _sent(
+    request: FindRequest, joined: Answers, viewer: Viewer, fetch: _Fetch, tally: _Tally
+) -> Generator[FindAnswer, None, tuple[int, str]]:
+    """Yield the answers, counted in the tally; return the final status and its comment."""
     status, comment = SUCCESS, ""
     try:
         for item in _listed(fetch, viewer, tally):
@@ -216,9 +229,13 @@ def _answered(
     except BadQuery as bad:
         status, comment = bad.status, bad.comment
     yield FindAnswer(status, None, comment)
+    return status, comment
+
+
+def _result(query: Query, tally: _Tally, status: int, comment: str) -> QueryResult:
     return QueryResult(
         status,
-        keys=tuple(search.query.keys),
+        keys=tuple(query.keys),
         matched=tally.matched,
         items=tuple(tally.items),
         truncated=tally.truncated,

@@ -86,6 +86,28 @@ def test_a_cancel_ends_with_fe00_and_nothing_after_it(filled: Database) -> None:
     assert (result.status, len(result.items), result.matched) == (0xFE00, 2, 6)
 
 
+def test_who_leaves_before_the_last_answer_was_shown_what_came_until_then(filled: Database) -> None:
+    left: list[QueryResult] = []
+    asked = request(identifier({}, PatientName=""))
+    running = answers(filled, asked, US1, STATIONS, FakeClock(), left=left.append)
+    assert [next(running).status for _ in range(2)] == [0xFF00, 0xFF00]
+    running.close()
+    (result,) = left
+    assert (result.status, len(result.items), result.comment) == (0xFE00, 2, "the device left before the last answer")
+
+
+def test_who_is_seen_to_be_gone_before_an_answer_has_left_too(filled: Database) -> None:
+    left: list[QueryResult] = []
+
+    def gone() -> NoReturn:
+        raise Unavailable("the peer has gone")
+
+    running = answers(filled, request(identifier({}), gone), US1, STATIONS, FakeClock(), left=left.append)
+    with pytest.raises(Unavailable):
+        next(running)
+    assert [(result.status, result.items) for result in left] == [(0xFE00, ())]
+
+
 def test_a_bad_query_gets_its_status_comment_and_elements(filled: Database) -> None:
     found, result = ask(filled, request(identifier(PatientBirthDate="x")))
     (answer,) = found
