@@ -235,7 +235,7 @@ def _row(known: StoredStep) -> dict[str, object]:
         "modality": step.modality,
         "patient_id": step.patient.patient_id,
         "patient_name": step.patient.patient_name,
-        "orders": [f"{link.order_id}/{link.step_id}" for link in known.links],
+        "orders": list(dict.fromkeys(f"{link.order_id}/{link.step_id}" for link in known.links)),
         "images": step.images,
     }
 

@@ -67,12 +67,13 @@ def test_a_silent_step_is_stale(world: World, as_json: Callable[..., Any]) -> No
 
 def test_a_step_is_shown_whole(world: World, as_json: Callable[..., Any]) -> None:
     world.order()
-    world.create(creation(Modality=""))
+    world.create(creation(item(), item(), Modality=""))
     world.set()
     shown = as_json("procedure", "show", UID, "--env", "test")
     assert shown["notes"] == ["Modality has no value"]
     assert [(one["series_instance_uid"], one["instances"]) for one in shown["series"]] == [("1.2.3.1", 1)]
-    assert [(one["order_id"], one["rule"]) for one in shown["links"]] == [(1, "study and step")]
+    assert [(one["order_id"], one["rule"]) for one in shown["links"]] == [(1, "study and step")] * 2
+    assert shown["orders"] == ["1/S1"]
     assert ("procedure.read", UID) in acts(world.database)
 
 
