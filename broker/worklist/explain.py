@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from broker.database import Database, Transaction
 from broker.errors import Unavailable
 from broker.orders.model import StepStatus
-from broker.worklist import advice, held
+from broker.worklist import advice, filters, held
 from broker.worklist.habits import meant, today
 from broker.worklist.held import HeldBack
 from broker.worklist.hiding import Hides, nobody_hides
@@ -63,7 +63,7 @@ def explained(  # noqa: PLR0917 - who asks what of what, as in `find`
         steps=tuple(_advised(step, before, about) for step, before in steps),
         held=back,
         lacking=tuple(HeldBack(item, f"lacks {', '.join(lacks)}") for item in found if (lacks := held.lacks(item))),
-        habits=tuple(_habits(query, asked, viewer)),
+        habits=(*_habits(query, asked, viewer), *_filter(viewer, stations)),
     )
 
 
@@ -183,3 +183,10 @@ def _habits(sent: Query, asked: Query, viewer: Viewer) -> Iterator[str]:
         yield f"widen_today_hours: {START_DATE} is {asked_text(asked.keys[START_DATE])}"
     if viewer.habits.limit:
         yield f"limit: the soonest {viewer.habits.limit}"
+
+
+def _filter(viewer: Viewer, stations: Stations) -> Iterator[str]:
+    """Say what the device's document chooses by."""
+    for device in stations.filtered:
+        if viewer.is_bound and device.stations == viewer.stations:
+            yield f"filter: of the orders without a station it takes those of {filters.said(device.filter)}"

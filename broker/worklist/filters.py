@@ -1,7 +1,7 @@
 """Which orders that name no station a device's document chooses. Pure; the station titles of an order go before."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from broker.registry.model import Filter
 from broker.worklist import wildcards
@@ -20,6 +20,12 @@ class FilteredDevice:
     def modalities(self) -> tuple[str, ...]:
         """The modalities of what it chooses from: the filter's, else its own."""
         return self.filter.modalities or (self.modality,)
+
+
+def said(asked: Filter) -> str:
+    """Return what a filter states, by the keys of its document."""
+    kinds = ((kind.name, getattr(asked, kind.name)) for kind in fields(asked))
+    return "; ".join(f"{name} {', '.join(values)}" for name, values in kinds if values)
 
 
 def chosen(device: FilteredDevice, item: WorklistItem) -> bool:

@@ -11,7 +11,7 @@ from broker.worklist.model import Viewer, WorklistItem
 from broker.worklist.narrowing import narrow
 from broker.worklist.query import START_DATE, START_TIME, STATION, Key, Query, has_keys
 from broker.worklist.ranges import Span
-from broker.worklist.stations import Stations, resolved, visible
+from broker.worklist.stations import Stations, resolved, titles_of, visible
 from broker.worklist.walk import Looks, unbound
 
 NAMED_AT_MOST = 20
@@ -42,7 +42,7 @@ def held_back(  # noqa: PLR0917 - who asks what of what, as in `find`
 ) -> tuple[HeldBack, ...]:
     """Return what has every key but stands so that nobody is shown it, or is for others, or not on that day."""
     withheld = list(_withheld(tx, query if query.keys else replace(query, keys=_lately(now)), viewer, stations))
-    elsewhere = list(_elsewhere(query, viewer, looks)) if viewer.is_bound and query.keys else []
+    elsewhere = list(_elsewhere(query, viewer, stations, looks)) if viewer.is_bound and query.keys else []
     other_day = list(_other_day(query, viewer, looks)) if not _IDENTIFYING.isdisjoint(query.keys) else []
     return (*withheld, *elsewhere, *other_day)
 
@@ -80,12 +80,20 @@ def _lately(now: datetime) -> dict[str, Key]:
     return {START_DATE: Key("DA", spans=(Span(first, last, ranged=True),))}
 
 
-def _elsewhere(query: Query, viewer: Viewer, looks: Looks) -> Iterator[HeldBack]:
-    found = looks(query, unbound(viewer)).items
+def _elsewhere(query: Query, viewer: Viewer, stations: Stations, looks: Looks) -> Iterator[HeldBack]:
+    found, known = looks(query, unbound(viewer)).items, titles_of(stations)
     others = [item for item in found if not visible(item, viewer)]
     for item in others[:NAMED_AT_MOST]:
-        titles = ", ".join(item.scheduled_station_ae_titles)
-        yield HeldBack(item, f"it is for {titles or f'nobody: no device of modality {item.modality} is registered'}")
+        yield HeldBack(item, f"it is for {_whom(item, known)}")
+
+
+def _whom(item: WorklistItem, known: Collection[str]) -> str:
+    titles = item.scheduled_station_ae_titles
+    if not titles:
+        return f"nobody: no device of modality {item.modality} is registered"
+    # Ordered for a device that has been retired since, or whose station is another one now.
+    is_known = any(title in known for title in titles)
+    return ", ".join(titles) + ("" if is_known else ", which is no registered device's station")
 
 
 def _other_day(query: Query, viewer: Viewer, looks: Looks) -> Iterator[HeldBack]:

@@ -8,13 +8,15 @@ import pytest
 from broker.database import Database, Transaction
 from broker.errors import Refused
 from broker.orders.model import StepStatus
-from broker.registry.model import Habits
+from broker.registry.model import Filter, Habits
 from broker.worklist import advice, explain, store
 from broker.worklist.explain import Explanation
+from broker.worklist.filters import FilteredDevice
 from broker.worklist.held import lacks
 from broker.worklist.model import Viewer, WorklistItem
 from broker.worklist.query import Key, Query
 from broker.worklist.spelled import query_of
+from broker.worklist.stations import Stations
 from tests.conftest import FakeClock
 from tests.unit.worklist.building import ANYBODY, STATIONS, US1, item
 
@@ -113,6 +115,24 @@ def test_what_is_held_back_is_named_with_the_reason(filled: Database) -> None:
     outside = [("A4", "it is scheduled outside the dates that are asked for")]
     assert held(walk(filled, DATE, "AccessionNumber=A4")) == outside
     assert ("A6", HELD) in held(walk(filled))
+
+
+def test_a_station_that_no_device_has_now_is_said_to_be_none(filled: Database) -> None:
+    with filled.read() as tx:
+        query = query_of(["AccessionNumber=A3"], Habits())
+        explanation = explain.explained(tx, query, US1, Stations({"US": ("US1",)}), FakeClock().now())
+    assert held(explanation) == [("A3", "it is for US2, which is no registered device's station")]
+
+
+def test_a_filter_of_the_device_s_document_is_named(filled: Database) -> None:
+    chooses = FilteredDevice(("US1",), "US", Filter(modalities=("US", "IVUS"), locations=("R1",)))
+    with filled.read() as tx:
+        stations = Stations({"US": ("US1",)}, (chooses,), frozenset({"US1"}))
+        for by, habits in (
+            (US1, ("filter: of the orders without a station it takes those of modalities US, IVUS; locations R1",)),
+            (replace(US1, stations=("US9",)), ()),
+        ):
+            assert explain.explained(tx, query_of([], Habits()), by, stations, FakeClock().now()).habits == habits
 
 
 def test_a_started_item_that_is_hidden_is_named(filled: Database) -> None:
