@@ -30,6 +30,9 @@ _COLUMNS = tuple(
     (key, key.replace("_", " "))
     for key in ("uid", "state", "began", "station", "modality", "patient_id", "patient_name", "orders", "images")
 )
+_OWED_COLUMNS = tuple(
+    (key, key) for key in ("id", "state", "destination", "operation", "uid", "tries", "due", "reason")
+)
 
 
 @click.group("procedure")
@@ -155,11 +158,24 @@ def dismiss(uids: tuple[str, ...], why: str, env: str) -> None:
     click.echo(f"dismissed: {', '.join(uids)}")
 
 
+@group.command("owed")
+@click.option("--state", type=click.Choice([each.value for each in OwedState]), help="Only those in this state.")
+@click.option("--limit", type=click.IntRange(1), default=1000, show_default=True, help="So many at most.")
+@env_option
+@json_option
+def owed(env: str, state: str | None, limit: int, as_json: bool) -> None:
+    """List what is passed on to MPPS destinations, newest first; what is parked waits for a person."""
+    with opened(env) as here, here.database.read() as tx:
+        found = forwards.forwards(tx, OwedState(state) if state else None, limit)
+    rows = [{**_forward(each), "uid": each.sop_instance_uid} for each in found]
+    listing(rows, _OWED_COLUMNS, as_json, titled(here.profile, "requests to MPPS destinations"))
+
+
 @group.command("retry")
 @click.argument("ids", metavar="ID...", type=int, nargs=-1, required=True)
 @env_option
 def retry(ids: tuple[int, ...], env: str) -> None:
-    """Pass parked requests on again now; `broker procedure show` has their IDs."""
+    """Pass parked requests on again now; `broker procedure owed --state parked` has their IDs."""
     with opened(env, Right.WORK) as here, here.database.write("mpps-lease") as tx:
         for each in _forwards(tx, ids):
             if not forwards.retry(tx, each.id, here.clock.now()):
@@ -209,7 +225,7 @@ def _forwards(tx: Transaction, ids: Iterable[int]) -> list[Forward]:
     found = {number: forwards.find(tx, number) for number in dict.fromkeys(ids)}
     unknown = [number for number, each in found.items() if each is None]
     if unknown:
-        raise NotFound(f"there is no request {unknown[0]}; `broker procedure show UID` has their IDs")
+        raise NotFound(f"there is no request {unknown[0]}; `broker procedure owed` has their IDs")
     return [each for each in found.values() if each is not None]
 
 
@@ -271,4 +287,4 @@ def _unlinked(each: Unlinked) -> dict[str, object]:
 
 def _forward(each: Forward) -> dict[str, object]:
     keys = ("id", "destination", "operation", "state", "tries", "due", "finished", "reason")
-    return {key: getattr(each, key) for key in keys}
+    return {key: getattr(each, key) for key in keys} | {"due": each.due if each.state is OwedState.WAITING else None}

@@ -139,6 +139,14 @@ def of_step(tx: Transaction, step_id: int) -> list[Forward]:
     return [_value(row) for row in tx.execute(_whole().where(_TABLE.c.performed_step == step_id).order_by(_TABLE.c.id))]
 
 
+def forwards(tx: Transaction, state: OwedState | None = None, limit: int = 1000) -> list[Forward]:
+    """Return requests, newest first, of one state or of all."""
+    query = _whole().order_by(_TABLE.c.id.desc()).limit(limit)
+    if state is not None:
+        query = query.where(_TABLE.c.state == state.value)
+    return [_value(row) for row in tx.execute(query)]
+
+
 def find(tx: Transaction, forward_id: int) -> Forward | None:
     """Return one request."""
     row = tx.execute(_whole().where(_TABLE.c.id == forward_id)).first()

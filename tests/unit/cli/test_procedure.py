@@ -185,6 +185,10 @@ def test_a_parked_request_is_retried_or_discarded(world: World, run: Command, as
     desk.send()
     first, second = as_json("procedure", "show", UID, "--env", "test")["passed_on"]
     assert (first["state"], second["state"]) == ("parked", "waiting")
+    (parked,) = as_json("procedure", "owed", "--state", "parked", "--env", "test")
+    assert (parked["id"], parked["uid"], parked["operation"]) == (first["id"], UID, "create")
+    assert len(as_json("procedure", "owed", "--env", "test")) == 2
+    assert [row["id"] for row in as_json("procedure", "owed", "--limit", "1", "--env", "test")] == [second["id"]]
     run("procedure", "retry", first["id"], "--env", "test")
     assert desk.states() == ["waiting", "waiting"]
     run("procedure", "discard", first["id"], second["id"], "--why", "sent by hand", "--env", "test")
