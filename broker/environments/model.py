@@ -127,6 +127,10 @@ class OrderEvent(StrEnum):
     COMPLETED = "completed"
     DISCONTINUED = "discontinued"
     IMAGES_AVAILABLE = "images-available"
+    SCHEDULED_AGAIN = "scheduled-again"  # what had been started is to be performed anew; not every RIS can go back
+
+
+USUAL_EVENTS = tuple(event for event in OrderEvent if event is not OrderEvent.SCHEDULED_AGAIN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ class Receiver:
     port: int
     world: World
     message: OrderMessage = OrderMessage.ORM
-    events: tuple[OrderEvent, ...] = tuple(OrderEvent)
+    events: tuple[OrderEvent, ...] = USUAL_EVENTS
     receiving_application: str = ""  # MSH-5
     receiving_facility: str = ""  # MSH-6
     sending_application: str = "BROKER"  # MSH-3

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from broker.environments.dicom import read_call_tls
-from broker.environments.model import CallTls, OrderEvent, OrderMessage, Receiver, World
+from broker.environments.model import USUAL_EVENTS, CallTls, OrderEvent, OrderMessage, Receiver, World
 from broker.environments.reading import TomlTable, did_you_mean, quoted
 
 CHARACTER_SETS = (
@@ -82,7 +82,7 @@ def _world(table: TomlTable, kind: World | None) -> World:
 
 
 def _events(table: TomlTable) -> tuple[OrderEvent, ...]:
-    given = table.texts("events", [event.value for event in OrderEvent])
+    given = table.texts("events", [event.value for event in USUAL_EVENTS])
     known = [event.value for event in OrderEvent]
     for unknown in (word for word in given if word not in known):
         table.wrong("events", f"{unknown!r} is none of {quoted(known)}{did_you_mean(unknown, known)}")

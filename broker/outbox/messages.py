@@ -39,9 +39,9 @@ _LEFT_TO_DO = frozenset(
 )
 
 # OBR-25 (table 0123). Empty where no value is true: I says that the procedure is incomplete, X that there is nothing,
-# while a discontinued procedure may have left images. R, stored and not yet verified, is what images without a report
-# are; P and F would say that somebody has read them.
-_RESULT_STATUS = {OrderEvent.STARTED: "I", OrderEvent.IMAGES_AVAILABLE: "R"}
+# while a discontinued procedure may have left images. S is scheduled and not done. R, stored and not yet verified, is
+# what images without a report are; P and F would say that somebody has read them.
+_RESULT_STATUS = {OrderEvent.STARTED: "I", OrderEvent.IMAGES_AVAILABLE: "R", OrderEvent.SCHEDULED_AGAIN: "S"}
 
 # Fields of OBR that have a meaning of ours in each message, so that no identifier is put there.
 _TAKEN = frozenset({1, 2, 3, 4, 22, 24, 25, 44})
@@ -83,7 +83,15 @@ def order_status(order: Order, event: OrderEvent) -> str:
         return "IP"
     if event is OrderEvent.DISCONTINUED:
         return "DC"
+    if event is OrderEvent.SCHEDULED_AGAIN:
+        return _order_status_again({step.status for step in order.steps})
     return "A" if any(step.status in _LEFT_TO_DO for step in order.steps) else "CM"
+
+
+def _order_status_again(statuses: set[StepStatus]) -> str:
+    if StepStatus.STARTED in statuses:
+        return "IP"
+    return "A" if StepStatus.COMPLETED in statuses else "SC"
 
 
 def _text(receiver: Receiver, told: Told, control_id: str, character_set: str) -> str:

@@ -36,5 +36,6 @@ EVENT_OF_STATUS: dict[StepStatus, OrderEvent] = {
     StepStatus.STARTED: OrderEvent.STARTED,
     StepStatus.COMPLETED: OrderEvent.COMPLETED,
     StepStatus.DISCONTINUED: OrderEvent.DISCONTINUED,
+    StepStatus.SCHEDULED: OrderEvent.SCHEDULED_AGAIN,
 }
 """What receivers are told once a step stands so by what was performed."""

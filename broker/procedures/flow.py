@@ -279,7 +279,7 @@ def _apply(tx: Transaction, links: Iterable[Link], here: Taking) -> tuple[tuple[
             gone = True
             continue
         done.append(applied)
-        if applied.did is Did.STATUS and status in EVENT_OF_STATUS:  # that it is to be performed again is no event
+        if applied.did is Did.STATUS and status in EVENT_OF_STATUS:
             for order in applied.orders:
                 outbox.owe(tx, here.receivers, order, EVENT_OF_STATUS[status], step_ids, here.now)
     return tuple(done), tuple(_events([STEP_GONE] if gone else [], here))

@@ -284,6 +284,22 @@ def link(world: World, order_id: int, step_id: str = "") -> flow.Taken:
     return taken
 
 
+@pytest.mark.parametrize("reason", ["110514", "110501", "110528"])
+def test_a_receiver_that_wants_it_is_told_that_a_step_is_to_be_performed_again(world: World, reason: str) -> None:
+    wants_all = replace(RIS, name="all", events=tuple(OrderEvent))
+    world.receivers = (RIS, wants_all)
+    world.order()
+    world.create()
+    world.set(discontinued(reason))
+    world.create(uid=SECOND)
+    with world.database.read() as tx:
+        owed = [(message.receiver, message.event.value) for message in outbox.of_order(tx, 1)]
+        told = outbox.of_order(tx, 1)[2].body.decode()
+    assert [event for name, event in owed if name == "all"] == ["started", "scheduled-again", "started"]
+    assert [event for name, event in owed if name == RIS.name] == ["started"]
+    assert ("ORC|SC|" in told, "||SC||" in told) == (True, True)
+
+
 def test_a_person_links_an_unscheduled_exam(world: World) -> None:
     order_id = world.order()
     world.create(creation(item(**UNSCHEDULED)))
