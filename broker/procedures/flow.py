@@ -160,6 +160,7 @@ def hand_over(tx: Transaction, received: Received, known: StoredStep | None, her
         step, ignored = after.step, after.ignored
     if known is None:
         step_id = store.add(tx, step, here.association_id, here.calling_ae_title, here.now)
+        unlinks.dismiss(tx, step_id, f"handed over to {destination}", here.now)  # it is the people's there
     else:
         step_id = known.id
         store.change(tx, step_id, step, here.now)

@@ -12,6 +12,7 @@ from broker.orders.model import Action, StepStatus
 from broker.outbox import store as outbox
 from broker.procedures import flow, store
 from broker.procedures.model import Operation, PerformedStatus, Rule, StepRefused
+from broker.procedures.received import create as read_create
 from broker.procedures.unlinked import store as unlinks
 from tests.conftest import FakeClock
 from tests.unit.orders.building import EVA, HERE, STATED, merge, only, step
@@ -359,6 +360,16 @@ def test_what_a_person_dismissed_waits_for_nobody_and_goes_on(world: World, cloc
     world.set()
     stored = world.stored()
     assert (stored.step.status, stored.dismissed) == (PerformedStatus.COMPLETED, "by erika: a phantom")
+
+
+def test_what_is_handed_over_waits_for_nobody_here(world: World, clock: FakeClock) -> None:
+    received = read_create(UID, encoded(creation()), SYNTAXES[0])
+    with world.database.write("orders") as tx:
+        world.know(tx)
+        flow.hand_over(tx, received, None, world.here(), "other-world")
+        later = clock.now() + timedelta(hours=25)
+        assert store.counts(tx, later) == {"in-progress": 1, "stale": 0, "unscheduled": 0}
+        assert flow.note_stale(tx, later, later) == ()
 
 
 def id_of(tx: Transaction) -> int:
