@@ -38,7 +38,13 @@ def group() -> None:
 @group.command("list")
 @click.option("--day", metavar="DAY", help="Only those with a step on this day: YYYY-MM-DD, or today.")
 @click.option("--late", is_flag=True, help="Only those of which a step is late.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="So many a page at most.")
+@click.option(
+    "--limit",
+    type=click.IntRange(1, 1000),
+    default=100,
+    show_default=True,
+    help="So many a page at most; with --late so many are searched, 500 at least.",
+)
 @click.option("--page", type=click.IntRange(1), default=1, show_default=True, help="Which page.")
 @env_option
 @json_option

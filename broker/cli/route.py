@@ -211,6 +211,7 @@ def _write(here: Opened, file: Path, tried: _Tried) -> None:
     if not tried.targets:
         click.echo("goes nowhere: no route takes it; it would be parked as no-route, and an alert raised")
     if tried.held:
-        click.echo(f"would be held: {' and '.join(tried.held)} disagree with order {tried.order_id}")
+        verb = "disagrees" if len(tried.held) == 1 else "disagree"
+        click.echo(f"would be held: {' and '.join(tried.held)} {verb} with order {tried.order_id}")
     for note in tried.notes:
         click.echo(f"note: {note}")
