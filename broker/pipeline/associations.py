@@ -122,7 +122,8 @@ class Associations(Here):
         finally:
             self._open.forget(association.id)
             self.word.ended(association.id)
-        log.info("association.ended", association=association.id, result=result.value, why=reason)
+        calling = association.request.calling_ae_title
+        log.info("association.ended", association=association.id, calling=calling, result=result.value, why=reason)
 
     def _settle(self, association_id: str, result: Result, reason: str) -> None:
         if self._open.is_settled(association_id, result):

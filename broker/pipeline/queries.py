@@ -36,13 +36,13 @@ class Queries(Here):
         """C-FIND -> matching items -> answers; what was answered is recorded when the association is settled."""
         viewer, stations = self._viewers.of(self._registry.current(), association.request.calling_ae_title)
         hides = shown.hides(viewer, self._profile.mpps.started_visible_hours, self._clock.now())
-        done = partial(self._query_done, association.id, viewer.device)
+        done = partial(self._query_done, association, viewer.device)
         done((yield from find.answers(self._database, request, viewer, stations, self._clock, hides, done)))
 
-    def _query_done(self, association_id: str, device: str, result: QueryResult) -> None:
-        now = self._clock.now()
-        self._open.owe(association_id, partial(self._queried, association_id, device, result, now))
-        log.info("query.answered", association=association_id, **result.facts())
+    def _query_done(self, association: AcceptedAssociation, device: str, result: QueryResult) -> None:
+        now, calling = self._clock.now(), association.request.calling_ae_title
+        self._open.owe(association.id, partial(self._queried, association.id, device, result, now))
+        log.info("query.answered", association=association.id, calling=calling, **result.facts())
 
     @staticmethod
     def _queried(association_id: str, device: str, result: QueryResult, now: datetime, tx: Transaction) -> None:

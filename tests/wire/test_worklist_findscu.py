@@ -176,7 +176,8 @@ def test_every_query_is_recorded_and_logged(environment: Environment, tmp_path: 
     find(environment, tmp_path, ["AccessionNumber"])
     lines = [json.loads(line) for line in environment.log.read_text(encoding="utf-8").splitlines()]
     answered = [line for line in lines if line["event"] == "query.answered"]
-    assert answered[-1]["answered"] == 5
+    assert (answered[-1]["answered"], answered[-1]["calling"]) == (5, "ANYBODY")
+    assert {line["calling"] for line in lines if line["event"] == "association.ended"} >= {"ANYBODY"}
     database = Database(sqlite_url(environment.folder / "state-test" / "broker.db"))
     with database.read() as tx:
         assert tx.execute(text("SELECT count(*) FROM worklist_query")).scalar_one() == len(answered)
