@@ -32,8 +32,10 @@ def station(key: Key, before: Iterable[WorklistItem], registered: Iterable[str])
     return ""
 
 
-def enter(title: str, key: Key) -> str:
-    """Say which title to enter at the console, or which habit of the document makes the one that was sent do."""
+def enter(title: str, key: Key, device: str) -> str:
+    """Say which title to enter at the console, or which habit of its document makes the one that was sent do."""
+    if not device:
+        return f'you have "{title}": enter that at the console'
     alike = any(value.upper() == title.upper() for value in key.values)
     habit = "case_insensitive_titles" if alike else "ignore_station_key"
     return f'you have "{title}": enter that at the console, or set {habit} in its document'

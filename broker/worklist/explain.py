@@ -117,7 +117,7 @@ def _advice(step: Step, before: Counted, about: _About) -> str:
 
 def _of_stations(step: Step, before: Counted, about: _About) -> str:
     if step.title:
-        return advice.enter(step.title, about.query.keys[STATION])
+        return advice.enter(step.title, about.query.keys[STATION], about.viewer.device)
     own = f"{about.viewer.device} has {', '.join(about.viewer.stations)}" if about.viewer.is_bound else ""
     return "; ".join(filter(None, (own, advice.for_stations(before.items))))
 

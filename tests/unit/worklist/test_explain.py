@@ -89,6 +89,13 @@ def test_what_there_is_instead(filled: Database, key: str, text: str) -> None:
     assert last.advice.startswith(text)
 
 
+def test_who_has_no_document_is_not_sent_to_one(filled: Database) -> None:
+    (*_, last) = walk(filled, "ScheduledStationAETitle=US_1", by=ANYBODY).steps
+    assert last.advice == 'you have "US1": enter that at the console'
+    (*_, last) = walk(filled, "ScheduledStationAETitle=US_1").steps
+    assert last.advice.endswith("or set ignore_station_key in its document")
+
+
 HELD = "it is HELD: the RIS has put it on hold, and shows it again by releasing it (ORC-1 RL)"
 CLOCK = "today is 20260201: has the console the right date and time zone?"
 
