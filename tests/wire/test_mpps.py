@@ -247,10 +247,10 @@ class NextProvider:
 
 
 @contextmanager
-def next_provider() -> Iterator[NextProvider]:
+def next_provider(*syntaxes: str) -> Iterator[NextProvider]:
     found = NextProvider()
     ae = AE("RIS_MPPS")
-    ae.add_supported_context(SOP_CLASS, list(SYNTAXES))
+    ae.add_supported_context(SOP_CLASS, list(syntaxes or SYNTAXES))
     handlers = [(evt.EVT_N_CREATE, found.create), (evt.EVT_N_SET, found.set)]
     server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=handlers)
     found.port = server.socket.getsockname()[1]
@@ -283,6 +283,20 @@ def test_the_next_provider_gets_the_bytes_that_came(service: tuple[int, World]) 
         ("create", UID, encoded(creation(), SYNTAXES[1])),
         ("set", UID, encoded(ending(), SYNTAXES[1])),
     ]
+
+
+def test_a_next_provider_that_takes_the_default_syntax_alone_gets_the_same_in_it(service: tuple[int, World]) -> None:
+    port, world = service
+    world.destinations = ("ris",)
+    made = creation()
+    made.add_new(0x00090010, "LO", "ACME")
+    made.add_new(0x00091001, "SQ", [dataset(CodeValue="1")])
+    with console(port, SYNTAXES[1]) as modality:
+        modality.create(made)
+        modality.set(ending())
+    with next_provider(SYNTAXES[0]) as provider:
+        assert passed_on(world, provider.port) == 2
+    assert provider.got == [("create", UID, encoded(made)), ("set", UID, encoded(ending()))]
 
 
 def test_an_outage_of_the_next_provider_is_nobodys_wait(service: tuple[int, World]) -> None:

@@ -67,8 +67,9 @@ def _reservation(operation: Operation, status: int, unanswered: bool) -> str:
 
 
 def after_context_refused(transfer_syntax: str) -> Decision:
-    """Decide when the peer takes no MPPS in the syntax in which it came; it is not encoded anew."""
-    return Park(f"the destination does not accept MPPS in transfer syntax {transfer_syntax}: enable it, then retry")
+    """Decide when the peer takes no MPPS, neither in the syntax in which it came nor in the default one."""
+    said = f"the destination does not accept MPPS, not in transfer syntax {transfer_syntax} and not in the default one"
+    return Park(f"{said}: enable it there, then retry")
 
 
 def after_silence(error: BrokerError, tries: int, now: datetime, jitter: float) -> Again:

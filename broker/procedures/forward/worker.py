@@ -1,11 +1,12 @@
 """Sends what is owed to one destination, in order, and records each outcome. Decides by `state.py` alone.
 
-Nothing is sent inside a transaction, and each data set is sent as it came. A stop between an answer and its record
+Nothing is sent inside a transaction, and each data set is sent as it came; where a destination does not take its
+transfer syntax, in the default one. A stop between an answer and its record
 sends the request once more, which the destination answers as one that it had already.
 """
 
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import AbstractContextManager, closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import groupby
@@ -22,9 +23,12 @@ from broker.identifiers import AETitle
 from broker.journal import log
 from broker.leases import new_token
 from broker.owed import Again, Decision, Delivered, Park
+from broker.procedures import attributes
 from broker.procedures.forward import state, store
 from broker.procedures.forward.model import Forward
 from broker.procedures.model import SOP_CLASS, Operation
+from broker.worklist import elements
+from broker.worklist.elements import IMPLICIT_LITTLE_ENDIAN
 
 OnEvent = Callable[[Transaction, str, str, str], None]
 """Takes (transaction, event, subject, text) of what a person must see, in the transaction that makes it true."""
@@ -121,12 +125,12 @@ def _outcomes(turn: _Turn, batch: Sequence[Forward]) -> Generator[tuple[Forward,
     for (syntax, calling), run in groupby(batch, lambda forward: (forward.transfer_syntax, _calling(turn, forward))):
         part, established = list(run), False
         try:
-            with turn.caller.associate(_peer(turn, calling), [(SOP_CLASS, syntax)]) as association:
+            with _associated(turn, calling, syntax) as (association, spoken):
                 established = True
                 for forward in part:
                     if forward.performed_step in parked:
                         continue
-                    outcome = _sent(turn, forward, association)
+                    outcome = _sent(turn, forward, association, spoken)
                     yield forward, outcome
                     if isinstance(outcome.decision, Park):
                         parked.add(forward.performed_step)
@@ -138,13 +142,28 @@ def _outcomes(turn: _Turn, batch: Sequence[Forward]) -> Generator[tuple[Forward,
             return  # every answer has come by the end: how the association ends is nobody's failure
 
 
-def _sent(turn: _Turn, forward: Forward, association: Association) -> _Outcome:
+@contextmanager
+def _associated(turn: _Turn, calling: str, syntax: str) -> Iterator[tuple[Association, str]]:
+    """Open an association in the syntax of what is to be sent, or in the one that every provider must take."""
+    peer = _peer(turn, calling)
+    with ExitStack() as stack:
+        try:
+            association = stack.enter_context(turn.caller.associate(peer, [(SOP_CLASS, syntax)]))
+        except AssociationRefused as refused:
+            if refused.rejection is not None or syntax == IMPLICIT_LITTLE_ENDIAN:
+                raise
+            syntax = IMPLICIT_LITTLE_ENDIAN  # PS3.5 10.1: the default
+            association = stack.enter_context(turn.caller.associate(peer, [(SOP_CLASS, syntax)]))
+        yield association, syntax
+
+
+def _sent(turn: _Turn, forward: Forward, association: Association, syntax: str) -> _Outcome:
     request = NormalizedRequest(
         command=_COMMANDS[forward.operation],
         sop_class_uid=SOP_CLASS,
         sop_instance_uid=forward.sop_instance_uid,
-        transfer_syntax=forward.transfer_syntax,
-        data_set=forward.data,
+        transfer_syntax=syntax,
+        data_set=_data_set(forward, syntax),
     )
     tries, now, chance = forward.tries + 1, turn.clock.now(), turn.chance()
     try:
@@ -159,6 +178,13 @@ def _sent(turn: _Turn, forward: Forward, association: Association) -> _Outcome:
         return _Outcome(state.after_silence(broken, tries, now, chance), sent=True)
     decision = state.after_answer(forward.operation, answer.status, tries, forward.unanswered, now, chance)
     return _Outcome(decision, answer.status, sent=True)
+
+
+def _data_set(forward: Forward, syntax: str) -> bytes:
+    """Return the data set as it came, or every element of it written in another syntax."""
+    if syntax == forward.transfer_syntax:
+        return forward.data
+    return elements.write(attributes.read_elements(forward.data, forward.transfer_syntax), syntax)
 
 
 def _unsent(turn: _Turn, forward: Forward, error: Unavailable) -> _Outcome:
