@@ -12,6 +12,7 @@ from sqlalchemy import Exists, exists, func, select
 from broker.database import Transaction, table_of
 from broker.delivery.model import DeliveryState
 from broker.environments.model import Profile
+from broker.exams.limits import MIDNIGHT
 from broker.exams.store import DELIVERY, INSTANCE, ITEM, mark, set_mark
 from broker.orders.model import StepStatus
 from broker.procedures.model import FINAL
@@ -58,7 +59,8 @@ def _not_started(tx: Transaction, profile: Profile, minutes: int, now: datetime)
     total = 0
     for day, after, until in _days(due):
         on_day = (ITEM.c.offered == 1, ITEM.c.start_date == day)
-        within = (ITEM.c.start_time >= after, ITEM.c.start_time < until, ITEM.c.start_time != "")
+        within = (ITEM.c.start_time >= after, ITEM.c.start_time < until)
+        within += (ITEM.c.start_time.not_in(["", MIDNIGHT]),)  # a day without a time, as `limits.scheduled` has it
         waiting = ITEM.c.status.in_([status.value for status in OFFERED if status is not StepStatus.STARTED])
         query = select(func.count(ITEM.c.order_id.distinct())).where(*on_day, *within, waiting, ~_has_images())
         total += int(tx.execute(query).scalar_one())

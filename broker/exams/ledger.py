@@ -113,7 +113,7 @@ def _begun(recorded: Recorded, limits: Limits) -> list[Line]:
     if not begun:
         open_ = not recorded.stored.canceled and any(item.status in OFFERED for item in recorded.items)
         late = lateness(due, None, minutes, limits.now, "its scheduled start") if open_ else ""
-        return [Line(Stage.STARTED, Mark.NOT_YET, _not_begun(recorded), due if open_ else None, late=late)]
+        return [Line(Stage.STARTED, Mark.NOT_YET, _not_begun(recorded, due), due if open_ else None, late=late)]
     first = min(at for at, _, _ in begun)
     late = lateness(due, first, minutes, limits.now, "its scheduled start")
     return [
@@ -145,11 +145,13 @@ def _seen(recorded: Recorded) -> list[tuple[datetime, str, str]]:
     return [(first.received, "no MPPS: taken from the first image", first.device)]
 
 
-def _not_begun(recorded: Recorded) -> str:
+def _not_begun(recorded: Recorded, due: datetime | None) -> str:
     statuses = {item.status for item in recorded.items}
     if recorded.stored.canceled or statuses == {StepStatus.CANCELED}:
         return "canceled"
-    return "held" if statuses == {StepStatus.HELD} else "no device has begun; its scheduled start stands beside"
+    if statuses == {StepStatus.HELD}:
+        return "held"
+    return "no device has begun; its scheduled start stands beside" if due else "no device has begun"
 
 
 def _completed(recorded: Recorded, limits: Limits) -> list[Line]:

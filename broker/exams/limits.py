@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from broker.environments.model import ExamSettings
 from broker.orders.model import Order
 
+MIDNIGHT = "000000"  # TM
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -46,7 +48,10 @@ def words(duration: timedelta) -> str:
 
 
 def scheduled(order: Order, timezone: tzinfo) -> datetime | None:
-    """Return when the first of an order's steps is to begin; None where no step states day and time of day."""
+    """Return when the first of an order's steps is to begin; None where no step states day and time of day.
+
+    Midnight states none: it stands where an order has a day alone (Start Time is of type 1, PS3.4 table K.6-1).
+    """
     zone = _zone(order.timezone, timezone)
     return min(_starts(order, zone), default=None)
 
@@ -54,6 +59,8 @@ def scheduled(order: Order, timezone: tzinfo) -> datetime | None:
 def _starts(order: Order, zone: tzinfo) -> Iterable[datetime]:
     for step in order.steps:
         day, time = step.scheduled_procedure_step_start_date, step.scheduled_procedure_step_start_time
+        if time == MIDNIGHT:
+            continue
         try:
             yield datetime.strptime(f"{day}{time[:4]}", "%Y%m%d%H%M").replace(tzinfo=zone)
         except ValueError:

@@ -12,6 +12,7 @@ from broker.delivery import store as deliveries
 from broker.environments import profile as profiles
 from broker.environments.model import Profile
 from broker.exams import housekeeping, late_store
+from broker.exams.limits import MIDNIGHT
 from tests.conftest import FakeClock
 from tests.unit.environments.test_profile import WHOLE
 from tests.unit.exams.building import deliver, receive
@@ -53,6 +54,12 @@ def test_what_should_have_begun_within_the_last_day_is_late(world: World, clock:
         at(world, profile, clock, hours, number=number)
     assert counted(world, profile)["started"] == 3
     assert counted(world, profile, started_late_minutes=0)["started"] == 0
+
+
+def test_an_order_without_a_time_of_day_is_late_at_none(world: World, clock: FakeClock, profile: Profile) -> None:
+    world.order(steps=(step(scheduled_procedure_step_start_time=MIDNIGHT),))
+    clock.advance(12 * 3600)
+    assert counted(world, profile)["started"] == 0
 
 
 def test_what_has_begun_is_late_no_more(world: World, clock: FakeClock, profile: Profile) -> None:

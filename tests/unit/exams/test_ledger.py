@@ -12,6 +12,7 @@ from broker.environments import profile as profiles
 from broker.environments.model import OrderEvent, Profile, Receiver
 from broker.environments.model import World as Kind
 from broker.exams import reading, store
+from broker.exams.limits import MIDNIGHT
 from broker.exams.model import Exam, Line, Mark, Stage
 from broker.orders import store as orders
 from broker.orders.model import Action, StepStatus
@@ -197,6 +198,15 @@ def test_an_exam_is_not_over_while_one_of_its_steps_is_to_be_done(world: World, 
     ended, left = ledger.lines(Stage.COMPLETED)
     assert (ended.mark, left.mark, left.text) == (Mark.DONE, Mark.NOT_YET, "step S2: still to be done")
     assert ledger.exam().stages[Stage.COMPLETED].mark is Mark.PARTLY
+
+
+def test_an_order_without_a_time_of_day_is_not_late_to_begin(world: World, ledger: Ledger) -> None:
+    world.order(steps=(step(scheduled_procedure_step_start_time=MIDNIGHT),))
+    ledger.clock.advance(12 * 3600)
+    waiting = ledger.line(Stage.STARTED)
+    assert (waiting.late, waiting.at, waiting.text) == ("", None, "no device has begun")
+    world.create()
+    assert not ledger.line(Stage.STARTED).late
 
 
 def test_what_came_late_stays_flagged(world: World, ledger: Ledger) -> None:
