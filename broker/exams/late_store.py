@@ -60,9 +60,9 @@ def _not_started(tx: Transaction, profile: Profile, minutes: int, now: datetime)
     for day, after, until in _days(due):
         on_day = (ITEM.c.offered == 1, ITEM.c.start_date == day)
         within = (ITEM.c.start_time >= after, ITEM.c.start_time < until)
-        within += (ITEM.c.start_time.not_in(["", MIDNIGHT]),)  # a day without a time, as `limits.scheduled` has it
+        timed = ITEM.c.start_time.not_in(["", MIDNIGHT])  # else it is a day alone, see `limits.scheduled`
         waiting = ITEM.c.status.in_([status.value for status in OFFERED if status is not StepStatus.STARTED])
-        query = select(func.count(ITEM.c.order_id.distinct())).where(*on_day, *within, waiting, ~_has_images())
+        query = select(func.count(ITEM.c.order_id.distinct())).where(*on_day, *within, timed, waiting, ~_has_images())
         total += int(tx.execute(query).scalar_one())
     return total
 
