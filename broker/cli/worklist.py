@@ -8,6 +8,7 @@ from broker.audit import store as audit
 from broker.audit.model import AuditEntry
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.worklist_print import print_
+from broker.cli.worklist_queries import queries_
 from broker.cli.worklist_words import counted, fact, held_line, row
 from broker.database import Transaction
 from broker.environments.model import Profile, UnknownCallers
@@ -53,6 +54,7 @@ def group() -> None:
 
 
 group.add_command(print_)
+group.add_command(queries_)
 
 
 @group.command(name="list")

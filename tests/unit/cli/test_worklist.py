@@ -2,18 +2,27 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broker.audit import store as audit
+from broker.clock import SystemClock
+from broker.dimse.service import AcceptedAssociation, AssociationRequest, FindRequest
 from broker.environments import profile as profiles
+from broker.identifiers import new_id
 from broker.migrations import open_database
+from broker.pipeline import Flows
+from broker.registry.cache import RegistryCache
+from broker.spool.files import FileSpool
 from broker.worklist import store
+from broker.worklist.elements import IMPLICIT_LITTLE_ENDIAN
 from broker.worklist.plan import plan
 from tests.unit.cli.conftest import Command
-from tests.unit.worklist.building import ORDER, STEP
+from tests.unit.worklist.building import ORDER, STEP, identifier
+from tests.wire.worklist_golden import MODALITY_WORKLIST
 
 
 @pytest.fixture
@@ -69,6 +78,40 @@ def test_explain_walks_the_keys_and_names_what_there_is(
     assert (fact["device"], fact["remain"], fact["stations"]) == ("us-room-2", 0, ["US_ROOM2"])
     other = run("worklist", "explain", "--as", "US_ROOM2", "--env", "test", "--key", "ScheduledProcedureStepID=S1")
     assert "A200 S1 (US, 20260201 0930): it is for US1" in other.stdout
+
+
+def ask(calling: str, **step: str) -> None:
+    """As a console does that is served by the environment `test`."""
+    profile = profiles.read(profiles.find("test"))
+    database = open_database(profile)
+    flows = Flows(profile, database, RegistryCache(database), FileSpool(profile.spool), SystemClock())
+    association = AcceptedAssociation(
+        new_id(datetime.now(UTC)), AssociationRequest(calling, "B", "127.0.0.1", 4, "1.2", "X", ()), ()
+    )
+    flows.begin(association)
+    request = FindRequest(1, MODALITY_WORKLIST, IMPLICIT_LITTLE_ENDIAN, identifier(step, PatientName=""), lambda: False)
+    list(flows.answer_query(association, request))
+    flows.end(association, released=True, reason="")
+    database.close()
+
+
+@pytest.mark.usefixtures("filled")
+def test_what_consoles_asked_is_listed_with_what_left_nothing(
+    run: Command, as_json: Callable[..., Any], document: Path
+) -> None:
+    run("modality", "apply", document, "--env", "test")
+    ask("US_ROOM2", Modality="US")
+    ask("US_ROOM2", Modality="US", ScheduledStationAETitle="US-ROOM2")
+    ask("US_ROOM2", Modality="*", ScheduledProcedureStepStartDate="tomorrow")
+    bad, nothing, found = as_json("worklist", "queries", "--env", "test")
+    assert (found["answers"], found["keys"], found["why"]) == (1, ["Modality"], "")
+    assert (nothing["calling"], nothing["device"], nothing["answers"]) == ("US_ROOM2", "us-room-2", 0)
+    assert nothing["why"] == (
+        '2 offered, 2 Modality, 1 for the device, 0 ScheduledStationAETitle (there is "US_ROOM2")'
+    )
+    assert (bad["status"], bad["why"]) == ("A900", "ScheduledProcedureStepStartDate is no DA nor a range")
+    assert as_json("worklist", "queries", "--env", "test", "--empty", "--as", "US_ROOM2") == [bad, nothing]
+    assert as_json("worklist", "queries", "--env", "test", "--as", "CT1") == []
 
 
 @pytest.mark.usefixtures("filled")
