@@ -51,7 +51,7 @@ def _against_list(recorded: Recorded, wanted: Sequence[str], limits: Limits) -> 
 
 def _without_list(recorded: Recorded, limits: Limits) -> Line:
     images = recorded.images
-    if not images and recorded.steps and all(_is_without_images(known) for known in recorded.steps):
+    if _has_none_to_come(recorded):
         return Line(Stage.RECEIVED, Mark.NOT_ASKED, "no image: it was discontinued, and the MPPS lists none")
     if not images:
         begun = min((known.created for known in recorded.steps), default=None)
@@ -63,6 +63,11 @@ def _without_list(recorded: Recorded, limits: Limits) -> Line:
     text = f"{_instances(images)}, {_series(images)}; {why}"
     mark = Mark.DONE if done else Mark.PARTLY
     return Line(Stage.RECEIVED, mark, text, last, _devices(images), len(_uids(images)))
+
+
+def _has_none_to_come(recorded: Recorded) -> bool:
+    """Tell whether the exam was discontinued before there was an image."""
+    return not recorded.images and bool(recorded.steps) and all(map(_is_without_images, recorded.steps))
 
 
 def _is_without_images(known: StoredStep) -> bool:
@@ -122,6 +127,8 @@ def delivered(recorded: Recorded, limits: Limits) -> list[Line]:
         _delivered(name, [one for one in recorded.sent if one.destination == name], kept.get(name), limits)
         for name in names
     ]
+    if _has_none_to_come(recorded):
+        return [Line(Stage.DELIVERED, Mark.NOT_ASKED, "nothing to deliver")]
     return [*found, *altered(recorded)] or [Line(Stage.DELIVERED, Mark.NOT_YET, "nothing to deliver yet")]
 
 

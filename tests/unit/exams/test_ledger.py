@@ -329,6 +329,8 @@ def test_no_image_is_waited_for_where_the_exam_was_discontinued_without_any(worl
     line = ledger.line(Stage.RECEIVED)
     assert (line.mark, line.late) == (Mark.NOT_ASKED, "")
     assert "discontinued" in line.text
+    delivered = ledger.line(Stage.DELIVERED)
+    assert (delivered.mark, delivered.text) == (Mark.NOT_ASKED, "nothing to deliver")
 
 
 def test_only_messages_count_as_changes_of_an_order(world: World, ledger: Ledger) -> None:
