@@ -130,7 +130,7 @@ class Answering:
         status = command.number(Element.STATUS)
         if answered is None or status is None:
             return False
-        data_set = self._held_data(context, command)
+        data_set = self._held_data(context, command, self._limits.normalized)
         answered(NormalizedAnswer(status, data_set, command.sop_instance_uid, command.text(Element.ERROR_COMMENT)))
         return True
 
@@ -142,7 +142,7 @@ class Answering:
         self._respond("echo.answer", context, command, answer)
 
     def _find(self, context: AcceptedContext, command: Command) -> None:
-        identifier = self._held_data(context, command)
+        identifier = self._held_data(context, command, self._limits.identifier)
         self.owes_record = True
         Finding(self._link, context, command).answer(self._provider, self._association, identifier)
 
@@ -184,7 +184,12 @@ class Answering:
     # --- DIMSE-N -------------------------------------------------------------------------------------------------
 
     def _normalized(self, context: AcceptedContext, command: Command) -> None:
-        data_set = self._held_data(context, command)
+        try:
+            data_set = self._held_data(context, command, self._limits.normalized)
+        except TooLarge:
+            refusal = NormalizedAnswer(RESOURCE_LIMITATION, error_comment="data set too large")
+            self._send(context, message.normalized_response(command, refusal))
+            raise
         answer = self._asked_normalized(context, command, data_set)
         content = message.normalized_response(command, answer)
         with failpoints.around("normalized.answer"):
@@ -203,10 +208,10 @@ class Answering:
 
     # --- pieces of all of them -----------------------------------------------------------------------------------
 
-    def _held_data(self, context: AcceptedContext, command: Command) -> bytes | None:
+    def _held_data(self, context: AcceptedContext, command: Command, most: int) -> bytes | None:
         if not command.has_data_set:
             return None
-        return b"".join(piece.tobytes() for piece in self._link.data(context.id, self._limits.identifier))
+        return b"".join(piece.tobytes() for piece in self._link.data(context.id, most))
 
     def _forget_data(self, context: AcceptedContext, command: Command) -> None:
         if command.has_data_set:

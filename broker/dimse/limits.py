@@ -31,7 +31,8 @@ class Limits:
 
     maximum_length: int = 128 * 1024  # of the P-DATA that we take (PS3.8 D.1)
     command: int = 64 * 1024  # of one command set
-    identifier: int = 1024 * 1024  # of one identifier or data set that is held in memory
+    identifier: int = 1024 * 1024  # of one identifier
+    normalized: int = 4 * 1024 * 1024  # of one data set of a DIMSE-N message: an exam's 40,000 images, each by its UIDs
     instance: int = 4 * 1024**3  # of one stored data set
 
     # Connections, each a descriptor. A burst from one console or gateway is honest: the caps are for hundreds.

@@ -95,6 +95,23 @@ def test_an_exam_from_start_to_end(service: tuple[int, World], syntax: str) -> N
     assert world.stored().calling_ae_title == "US1"
 
 
+def test_a_long_n_set_is_taken_and_one_that_no_exam_needs_is_refused(service: tuple[int, World]) -> None:
+    port, world = service
+    world.order()
+    long = ending("COMPLETED", series(images=30))
+    long.add_new(0x00091001, "OB", bytes(3 * 1024 * 1024))
+    more = dataset(PerformedProcedureStepStatus="IN PROGRESS")
+    more.add_new(0x00091001, "OB", bytes(4 * 1024 * 1024))
+    with console(port, SYNTAXES[1]) as modality:
+        assert modality.create(creation()).Status == 0x0000
+        refused = modality.set(more)
+        assert (refused.Status, refused.ErrorComment) == (0x0213, "data set too large")
+    assert world.statuses() == [STARTED]
+    with console(port, SYNTAXES[1]) as modality:
+        assert modality.set(long).Status == 0x0000
+    assert world.statuses() == [COMPLETED]
+
+
 def test_what_follows_a_final_state_is_refused_with_comment_and_error_id(service: tuple[int, World]) -> None:
     port, world = service
     world.order()
