@@ -6,6 +6,8 @@ that falls into an import, a database that opens or a weak reference's end would
 
 import os
 import signal
+import sys
+from io import TextIOWrapper
 from types import FrameType
 
 _EXIT_INTERRUPTED = 130  # 128 + SIGINT, as shells say it
@@ -47,9 +49,17 @@ def main() -> None:
 
 
 def _run() -> None:
+    _show_what_the_terminal_can()
     from broker.cli import main as command  # noqa: PLC0415 - most of a start, and it may be interrupted as all else
 
     command()
+
+
+def _show_what_the_terminal_can() -> None:
+    """Show a question mark for what a terminal that is not UTF-8 has no character for; else that would be an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 if __name__ == "__main__":

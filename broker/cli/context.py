@@ -160,7 +160,8 @@ def _required(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 def _write_json(value: object) -> None:
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2, default=_plain))
+    is_unicode = (sys.stdout.encoding or "").lower().startswith("utf")  # else characters are written as their numbers
+    click.echo(json.dumps(value, ensure_ascii=not is_unicode, indent=2, default=_plain))
 
 
 def _plain(value: object) -> object:
