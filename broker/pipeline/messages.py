@@ -9,13 +9,14 @@ from broker.inbox.model import Arrival
 from broker.intake import Answer, Beside
 from broker.journal import log
 from broker.orders import store as orders
-from broker.orders.model import Applied, Did, StepStatus
+from broker.orders.model import Applied, Did, StepStatus, StoredOrder
 from broker.outbox import available
 from broker.outbox import store as outbox
 from broker.outbox import worker as telling
 from broker.outbox.connection import Sender
 from broker.outbox.model import EVENT_OF_STATUS
 from broker.pipeline.here import Here
+from broker.procedures.unlinked import store as unlinks
 
 
 class Messages(Here):
@@ -84,5 +85,11 @@ class Messages(Here):
         with self._database.write("outbox") as tx:
             quiet = available.quiet_since(receiver, now)
             studies = delivered_studies.settled_studies(tx, receiver.name, quiet, now, available.BATCH)
-            available.tell(tx, receiver, studies, orders.order_detail, now)
+            available.tell(tx, receiver, studies, _with_images, now)
         return len(studies) == available.BATCH
+
+
+def _with_images(tx: Transaction, study_instance_uid: str) -> list[StoredOrder]:
+    """Return the orders of a study whose images may be theirs."""
+    found = orders.order_detail(tx, study_instance_uid)
+    return [each for each in found if not unlinks.has_nothing_left(tx, each.id)]

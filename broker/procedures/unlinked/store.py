@@ -75,6 +75,11 @@ def of_order(tx: Transaction, order_id: int) -> list[Unlinked]:
     return [_value(row) for row in tx.execute(_joined().where(_TABLE.c.order_id == order_id).order_by(_TABLE.c.id))]
 
 
+def has_nothing_left(tx: Transaction, order_id: int) -> bool:
+    """Tell whether people have taken back all that was performed of an order: images of its study are not its own."""
+    return bool(of_order(tx, order_id)) and not store.of_order(tx, order_id)
+
+
 def _joined() -> Select[Any]:
     columns = (_STEP.c.sop_instance_uid, _TABLE.c.order_id, _TABLE.c.step_id, _TABLE.c.by, _TABLE.c.why, _TABLE.c.at)
     return select(*columns).join(_STEP, _STEP.c.id == _TABLE.c.performed_step)
