@@ -6,13 +6,11 @@ from typing import Any, TypeVar
 
 import click
 
-from broker.alerts.model import Severity
-from broker.alerts.store import raise_alert
 from broker.cli import modality_clone, persons
 from broker.cli.context import Opened, detail, env_option, json_option, listing, opened, titled
 from broker.cli.modality_beside import beside
+from broker.cli.modality_changing import changing
 from broker.cli.modality_echo import echo
-from broker.database import Transaction
 from broker.environments import profile as profiles
 from broker.environments.model import Profile, World
 from broker.errors import Refused
@@ -56,7 +54,7 @@ def apply(file: Path, env: str, as_json: bool, break_glass: bool, why: str) -> N
     with opened(env, Right.CONFIGURE) as environment:
         _allow(environment, break_glass, why)
         _refuse_unknown_destinations(document, environment.profile)
-        with environment.database.write("registry") as tx:
+        with changing(environment, document.name, "applied") as tx:
             store.apply(
                 tx,
                 document,
@@ -66,7 +64,6 @@ def apply(file: Path, env: str, as_json: bool, break_glass: bool, why: str) -> N
                 own_titles=_own_titles(environment.profile),
                 why=why,
             )
-            _alert(tx, environment, document.name, "applied")
             device = store.modality(tx, document.name)
     _say(device, environment, as_json)
 
@@ -95,13 +92,12 @@ def bind(
     """Say where the device NAME is in this environment; a title or station left out stays as it is bound."""
     with opened(env, Right.CONFIGURE) as environment:
         _allow(environment, break_glass, why)
-        with environment.database.write("registry") as tx:
+        with changing(environment, name, "bound") as tx:
             before = store.modality(tx, name).binding
             binding = Binding(host, port, _title(ae_title, before.ae_title), _title(station, before.station))
             actor, now = environment.actor, environment.clock.now()
             own_titles = _own_titles(environment.profile)
             device = store.bind(tx, name, binding, actor, now, own_titles=own_titles, why=why)
-            _alert(tx, environment, name, "bound")
     _say(device, environment, as_json)
 
 
@@ -114,9 +110,8 @@ def retire(name: str, env: str, as_json: bool, break_glass: bool, why: str) -> N
     """Take the device NAME out of service; its revisions stay."""
     with opened(env, Right.CONFIGURE) as environment:
         _allow(environment, break_glass, why)
-        with environment.database.write("registry") as tx:
+        with changing(environment, name, "retired") as tx:
             store.retire(tx, name, environment.actor, environment.clock.now(), why=why)
-            _alert(tx, environment, name, "retired")
             device = store.modality(tx, name)
     _say(device, environment, as_json)
 
@@ -185,13 +180,6 @@ def _allow(environment: Opened, break_glass: bool, why: str) -> None:
         f"{profile.name} is a production environment: its modalities change by promotion; "
         "in an emergency add --break-glass --why TEXT"
     )
-
-
-def _alert(tx: Transaction, environment: Opened, name: str, what: str) -> None:
-    """Where the glass was broken, everybody sees it; the reason is in the audit."""
-    if environment.profile.kind is World.PRODUCTION:
-        text = f"{name} was {what} in production by {environment.actor.name} without a promotion: see the audit"
-        raise_alert(tx, "modality.break-glass", name, Severity.URGENT, text, environment.clock.now())
 
 
 def _refuse_unknown_destinations(document: Document, profile: Profile) -> None:

@@ -7,7 +7,7 @@ Write items under the label `orders`, which also keeps two messages from adding 
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -20,6 +20,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    func,
     insert,
     or_,
     select,
@@ -252,6 +253,12 @@ def of_order(tx: Transaction, order_id: int) -> list[WorklistItem]:
         dataclasses.replace(rows.item_of(row), provenance=rows.provenance_from_json(row.provenance))
         for row in tx.execute(query)
     ]
+
+
+def offered_to(tx: Transaction, stations: Collection[str]) -> int:
+    """Return how many steps are offered to these stations."""
+    found = select(func.count(PLACE.c.item_id.distinct())).where(PLACE.c.offered_to.in_(sorted(stations)))
+    return tx.execute(found).scalar_one() if stations else 0
 
 
 def steps_of(tx: Transaction, study_uids: Iterable[str], accessions: Iterable[str]) -> list[PlannedStep]:

@@ -80,6 +80,18 @@ def test_explain_walks_the_keys_and_names_what_there_is(
     assert "A200 S1 (US, 20260201 0930): it is for US1" in other.stdout
 
 
+@pytest.mark.usefixtures("filled")
+def test_steps_for_a_station_that_no_device_has_any_more_are_told_of(run: Command, document: Path) -> None:
+    document.write_text(document.read_text().replace("US_ROOM2", "US1"))
+    assert run("modality", "apply", document, "--env", "test").stderr == ""
+    where = ("--host", "127.0.0.1", "--port", "104", "--env", "test")
+    assert run("modality", "bind", "us-room-2", *where).stderr == ""
+    said = run("modality", "bind", "us-room-2", *where, "--station", "US2").stderr
+    assert said.startswith("1 step is ordered for US1, a station that no device has now: nobody is shown it until")
+    assert run("modality", "bind", "us-room-2", *where, "--station", "US1").stderr == ""
+    assert "1 step is ordered for US1" in run("modality", "retire", "us-room-2", "--env", "test").stderr
+
+
 def ask(calling: str, **step: str) -> None:
     """As a console does that is served by the environment `test`."""
     profile = profiles.read(profiles.find("test"))
