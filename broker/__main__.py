@@ -58,7 +58,7 @@ def _run() -> None:
 def _show_what_the_terminal_can() -> None:
     """Show a question mark for what a terminal that is not UTF-8 has no character for; else that would be an error."""
     for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
+        if isinstance(stream, TextIOWrapper) and not stream.encoding.lower().startswith("utf"):
             stream.reconfigure(errors="replace")
 
 
