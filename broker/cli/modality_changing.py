@@ -12,6 +12,8 @@ from broker.database import Transaction
 from broker.environments.model import World
 from broker.registry import store
 from broker.worklist import store as worklist
+from broker.worklist.stations import titles_of
+from broker.worklist.viewer import registry_stations
 
 
 @contextmanager
@@ -33,7 +35,7 @@ def changing(environment: Opened, name: str, what: str) -> Iterator[Transaction]
 
 
 def _stations(tx: Transaction) -> frozenset[str]:
-    return frozenset(title for device in store.modalities(tx) if not device.retired for title in device.stations)
+    return titles_of(registry_stations(store.load(tx)))
 
 
 def _alert(tx: Transaction, environment: Opened, name: str, what: str) -> None:

@@ -21,9 +21,8 @@ def queries_(env: str, as_json: bool, calling: str | None, empty: bool, limit: i
 
     The values of keys are not kept; `broker worklist explain` walks through a query as it would be answered now.
     """
-    titles = (calling.strip(),) if calling else ()
     with opened(env) as here, here.database.read() as tx:
-        found = queries.answered(tx, limit, titles, only_without=empty)
+        found = queries.answered(tx, limit, (calling or "").strip(), only_without=empty)
     listing([_row(each) for each in found], _COLUMNS, as_json, titled(here.profile, "worklist queries"))
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Mapping
 
 from broker.commitment.model import CommitmentRefused, Failure, Outcome, Reference, Report, Request
+from broker.dimse.limits import NORMALIZED_BYTES
 from broker.identifiers import is_uid_like
 from broker.worklist import elements
 from broker.worklist.elements import Element, Malformed, tag_of
 
-_MAXIMUM_BYTES = 4 * 1024 * 1024
 _MAXIMUM_ELEMENTS = 131_072
 
 _INVALID_ARGUMENT_VALUE = 0x0115
@@ -64,7 +64,7 @@ def read_report(data: bytes | None, transfer_syntax: str) -> Report:
 def _read(data: bytes | None, transfer_syntax: str) -> _Elements:
     try:
         found = elements.read(
-            data or b"", transfer_syntax, maximum_bytes=_MAXIMUM_BYTES, maximum_elements=_MAXIMUM_ELEMENTS
+            data or b"", transfer_syntax, maximum_bytes=NORMALIZED_BYTES, maximum_elements=_MAXIMUM_ELEMENTS
         )
     except Malformed as error:
         raise CommitmentRefused(_MISTYPED_ARGUMENT, f"the data set cannot be read: {error}") from error

@@ -8,6 +8,10 @@ GRACE = 6
 LARGEST_NEGOTIATION = 128 * 1024
 
 
+NORMALIZED_BYTES = 4 * 1024 * 1024
+"""Of one data set of a DIMSE-N message: it names some 38,000 images, by UIDs of 60 characters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """The bounds of one listener or requestor. Times in seconds, sizes in bytes, rates in bytes per second.
@@ -32,7 +36,7 @@ class Limits:
     maximum_length: int = 128 * 1024  # of the P-DATA that we take (PS3.8 D.1)
     command: int = 64 * 1024  # of one command set
     identifier: int = 1024 * 1024  # of one identifier
-    normalized: int = 4 * 1024 * 1024  # of one data set of a DIMSE-N message: an exam's 40,000 images, each by its UIDs
+    normalized: int = NORMALIZED_BYTES  # of one data set of a DIMSE-N message
     instance: int = 4 * 1024**3  # of one stored data set
 
     # Connections, each a descriptor. A burst from one console or gateway is honest: the caps are for hundreds.

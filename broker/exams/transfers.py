@@ -121,14 +121,14 @@ def _devices(images: Sequence[Image]) -> str:
 
 def delivered(recorded: Recorded, limits: Limits) -> list[Line]:
     """Return a line a destination, with those whose deliveries were purged counted in, and what was altered."""
+    if _has_none_to_come(recorded):
+        return [Line(Stage.DELIVERED, Mark.NOT_ASKED, "nothing to deliver")]
     kept = {one.destination: one for one in recorded.kept}
     names = sorted({*kept, *(one.destination for one in recorded.sent)})
     found = [
         _delivered(name, [one for one in recorded.sent if one.destination == name], kept.get(name), limits)
         for name in names
     ]
-    if _has_none_to_come(recorded):
-        return [Line(Stage.DELIVERED, Mark.NOT_ASKED, "nothing to deliver")]
     return [*found, *altered(recorded)] or [Line(Stage.DELIVERED, Mark.NOT_YET, "nothing to deliver yet")]
 
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterable
 
+from broker.dimse.limits import NORMALIZED_BYTES
 from broker.worklist import characters, elements
 from broker.worklist.elements import Element, tag_of
 
-MAXIMUM_BYTES = 4 * 1024 * 1024
-MAXIMUM_ELEMENTS = 131_072  # an exam of 40,000 images
+MAXIMUM_ELEMENTS = 131_072  # more than fit into NORMALIZED_BYTES in an exam of images
 
 IN_CHARACTER_SET = frozenset({"PN", "LO", "SH", "ST", "LT", "UT", "UC"})
 """VRs whose text is in the Specific Character Set (PS3.5 6.1.2.3)."""
@@ -56,4 +56,4 @@ def read(data: bytes, transfer_syntax: str) -> Attributes:
 
 def read_elements(data: bytes, transfer_syntax: str) -> tuple[Element, ...]:
     """Return the elements of an encoded data set. Raises `elements.Malformed`."""
-    return elements.read(data, transfer_syntax, maximum_bytes=MAXIMUM_BYTES, maximum_elements=MAXIMUM_ELEMENTS)
+    return elements.read(data, transfer_syntax, maximum_bytes=NORMALIZED_BYTES, maximum_elements=MAXIMUM_ELEMENTS)

@@ -1,7 +1,6 @@
 """What consoles have asked of the worklist and were answered, for people. Written by `store.record_query`."""
 
 import json
-from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -46,13 +45,11 @@ class Answered:
     explanation: tuple[Remaining, ...] = ()  # where nothing was found
 
 
-def answered(
-    tx: Transaction, limit: int, titles: Collection[str] = (), *, only_without: bool = False
-) -> list[Answered]:
-    """Return the newest queries, newest first: of these calling AE titles or of all, or those without answers alone."""
+def answered(tx: Transaction, limit: int, calling: str = "", *, only_without: bool = False) -> list[Answered]:
+    """Return the newest queries, newest first: of this calling AE title or of all, or those without answers alone."""
     query = select(*_COLUMNS).join_from(_QUERY, _ASSOCIATION, _ASSOCIATION.c.id == _QUERY.c.association_id)
-    if titles:
-        query = query.where(_ASSOCIATION.c.calling_ae_title.in_(sorted(titles)))
+    if calling:
+        query = query.where(_ASSOCIATION.c.calling_ae_title == calling)
     if only_without:
         query = query.where(_ITEMS == "[]")
     return [_value(row) for row in tx.execute(query.order_by(_QUERY.c.id.desc()).limit(limit))]

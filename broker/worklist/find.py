@@ -66,7 +66,7 @@ class _Tally:
     truncated: bool = False
 
 
-def nobody_asks(_result: QueryResult) -> None:
+def nobody_notes(_result: QueryResult) -> None:
     """Take no note."""
 
 
@@ -77,7 +77,7 @@ def answers(  # noqa: PLR0917 - who asks what of what
     registry_stations: Stations,
     clock: Clock,
     hides: Hides = nobody_hides,
-    left: Callable[[QueryResult], None] = nobody_asks,
+    left: Callable[[QueryResult], None] = nobody_notes,
 ) -> Generator[FindAnswer, None, QueryResult]:
     """Yield one pending answer an item, then the final one; return what became of the query.
 
